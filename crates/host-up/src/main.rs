@@ -1,0 +1,2 @@
+//! host-up.
+fn main() {}

@@ -1,0 +1,2 @@
+//! lab-sim.
+fn main() {}

@@ -1,0 +1,2 @@
+//! lab-status.
+fn main() {}

@@ -1,0 +1,2 @@
+//! net-up.
+fn main() {}

@@ -1,0 +1,2 @@
+//! pipeline-up.
+fn main() {}

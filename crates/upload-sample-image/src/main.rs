@@ -1,0 +1,2 @@
+//! upload-sample-image.
+fn main() {}

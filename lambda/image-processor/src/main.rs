@@ -1,0 +1,2 @@
+//! image-processor.
+fn main() {}
