@@ -35,7 +35,7 @@ pub fn is_lost_answer<E>(error: &SdkError<E, HttpResponse>) -> bool {
         SdkError::DispatchFailure(failure) => {
             !failure.is_user() && !failure.as_connector_error().is_some_and(|error| is_refused(error))
         }
-        SdkError::ServiceError(answer) => answer.raw().status().as_u16() == 500,
+        SdkError::ServiceError(answer) => answer.raw().status().is_server_error(),
         // No answer in time, or one that cannot be read.
         _ => true,
     }

@@ -192,17 +192,15 @@ mod tests {
         ) {
             let broken = broken.index(steps.len());
             let (outcome, log) = run(&steps, &[broken], None);
-            let mut lost = vec![false; steps.len()];
-            for (index, _) in steps.iter().enumerate() {
-                lost[index] = index == broken || needs_of(&steps, index).iter().any(|&need| lost[need]);
-            }
-            for index in 0..steps.len() {
+            let mut lost: Vec<bool> = Vec::new();
+            for (index, state) in outcome.states.iter().enumerate() {
+                lost.push(index == broken || needs_of(&steps, index).iter().any(|&need| lost[need]));
                 let expected = match (index == broken, lost[index]) {
                     (true, _) => State::Failed,
                     (false, true) => State::Blocked,
                     (false, false) => State::Done,
                 };
-                prop_assert_eq!(outcome.states[index], expected);
+                prop_assert_eq!(*state, expected);
                 prop_assert_eq!(log.started.contains(&index), index == broken || !lost[index]);
             }
         }
