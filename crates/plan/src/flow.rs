@@ -65,7 +65,7 @@ pub trait Concern {
     /// What was observed.
     type Live;
     /// What one step does.
-    type Op: Serialize;
+    type Op;
 
     /// Reads what exists, in as few rounds of calls as possible.
     async fn observe(&self) -> Result<Self::Live, Problem>;

@@ -99,6 +99,7 @@ pub(crate) fn list_changed<O>(steps: &[Step<O>], outcome: &Outcome) -> Vec<Chang
 }
 
 #[derive(Serialize)]
+#[serde(bound = "")]
 pub(crate) struct PlanDocument<'a, O> {
     #[serde(flatten)]
     heading: &'a Heading,
