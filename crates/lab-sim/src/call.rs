@@ -31,25 +31,10 @@ pub(crate) struct Call {
 
 impl Call {
     /// Takes a request and says what it is.
-    pub(crate) fn new(
-        method: Method,
-        uri: Uri,
-        headers: HeaderMap,
-        body: Bytes,
-        peer: SocketAddr,
-    ) -> Self {
+    pub(crate) fn new(method: Method, uri: Uri, headers: HeaderMap, body: Bytes, peer: SocketAddr) -> Self {
         let class = classify(&method, &uri, &headers, &body);
-        let form = form_body(&headers, &body)
-            .unwrap_or_else(|| Form::parse(uri.query().unwrap_or_default()));
-        Self {
-            method,
-            uri,
-            headers,
-            body,
-            peer,
-            class,
-            form,
-        }
+        let form = form_body(&headers, &body).unwrap_or_else(|| Form::parse(uri.query().unwrap_or_default()));
+        Self { method, uri, headers, body, peer, class, form }
     }
 
     /// One of the call's query-protocol parameters.
@@ -74,28 +59,17 @@ impl Call {
 
     /// Who made the call.
     pub(crate) fn caller(&self) -> CallerKind {
-        if self.class.access_key == FUNCTION_ACCESS_KEY {
-            CallerKind::Function
-        } else {
-            CallerKind::Command
-        }
+        if self.class.access_key == FUNCTION_ACCESS_KEY { CallerKind::Function } else { CallerKind::Command }
     }
 
     /// The same call with other parameters, for a question to moto that the caller did not ask in these words.
     pub(crate) fn with_form(&self, form: Form) -> Self {
-        Self {
-            body: Bytes::from(form.encode()),
-            form,
-            ..self.clone()
-        }
+        Self { body: Bytes::from(form.encode()), form, ..self.clone() }
     }
 
     /// The same call with another body.
     pub(crate) fn with_body(&self, body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            ..self.clone()
-        }
+        Self { body: body.into(), ..self.clone() }
     }
 }
 
@@ -107,12 +81,8 @@ pub(crate) fn new_request_id() -> String {
 /// An answer of this status, content type and body.
 pub(crate) fn answer(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(body.into());
-    *answer.status_mut() =
-        http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    answer.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        http::HeaderValue::from_static(content_type),
-    );
+    *answer.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
     answer
 }
 

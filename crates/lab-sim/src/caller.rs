@@ -12,29 +12,17 @@ use rustix::process::{Pid, Signal, kill_process};
 /// # Errors
 /// When no process of this user holds that connection.
 pub(crate) fn kill_caller(peer: SocketAddr, endpoint: &str) -> io::Result<()> {
-    let port = endpoint
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse::<u16>().ok());
+    let port = endpoint.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or_default()));
-    let caller = find_inode(peer, server)?
-        .and_then(find_owner)
-        .ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("no process holds the connection from {peer}"),
-            )
-        })?;
+    let caller = find_inode(peer, server)?.and_then(find_owner).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::NotFound, format!("no process holds the connection from {peer}"))
+    })?;
     kill_process(caller, Signal::KILL).map_err(io::Error::from)
 }
 
 /// The socket's inode from the kernel's table of TCP connections.
 fn find_inode(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<String>> {
-    Ok(find_inode_in(
-        &fs::read_to_string("/proc/net/tcp")?,
-        local,
-        remote,
-    ))
+    Ok(find_inode_in(&fs::read_to_string("/proc/net/tcp")?, local, remote))
 }
 
 fn find_inode_in(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<String> {
@@ -61,9 +49,7 @@ fn find_owner(inode: String) -> Option<Pid> {
     let processes = fs::read_dir("/proc").ok()?;
     processes.filter_map(Result::ok).find_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        holds(&entry.path().join("fd"), &wanted)
-            .then(|| Pid::from_raw(pid))
-            .flatten()
+        holds(&entry.path().join("fd"), &wanted).then(|| Pid::from_raw(pid)).flatten()
     })
 }
 
@@ -71,9 +57,7 @@ fn holds(descriptors: &Path, wanted: &str) -> bool {
     let Ok(entries) = fs::read_dir(descriptors) else {
         return false;
     };
-    entries
-        .filter_map(Result::ok)
-        .any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == wanted))
+    entries.filter_map(Result::ok).any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == wanted))
 }
 
 #[cfg(test)]
@@ -83,18 +67,11 @@ mod tests {
     #[test]
     fn a_connection_is_found_with_its_owner() {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let client = std::net::TcpStream::connect(listener.local_addr().expect("its address"))
-            .expect("connected");
-        let inode = find_inode(
-            client.local_addr().expect("an address"),
-            client.peer_addr().expect("an address"),
-        )
-        .expect("the table")
-        .expect("in the table");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("its address")).expect("connected");
+        let inode = find_inode(client.local_addr().expect("an address"), client.peer_addr().expect("an address"))
+            .expect("the table")
+            .expect("in the table");
         let owner = find_owner(inode).expect("an owner");
-        assert_eq!(
-            owner.as_raw_nonzero().get().unsigned_abs(),
-            std::process::id()
-        );
+        assert_eq!(owner.as_raw_nonzero().get().unsigned_abs(), std::process::id());
     }
 }

@@ -51,12 +51,7 @@ impl CallLog {
     /// When the file cannot be created.
     pub(crate) fn create(file: Option<&Path>) -> std::io::Result<Self> {
         let file = file.map(File::create).transpose()?;
-        Ok(Self {
-            inner: Mutex::new(Inner {
-                records: Vec::new(),
-                file,
-            }),
-        })
+        Ok(Self { inner: Mutex::new(Inner { records: Vec::new(), file }) })
     }
 
     /// Adds a call. A file that cannot be written is named once on stderr; the run goes on.
@@ -74,11 +69,7 @@ impl CallLog {
 
     /// The calls from the `since`-th on, counted from 0.
     pub(crate) fn since(&self, since: usize) -> Vec<CallRecord> {
-        self.lock()
-            .records
-            .get(since..)
-            .map(<[CallRecord]>::to_vec)
-            .unwrap_or_default()
+        self.lock().records.get(since..).map(<[CallRecord]>::to_vec).unwrap_or_default()
     }
 
     /// Forgets the calls in memory; the file keeps its lines.

@@ -59,22 +59,13 @@ pub(crate) fn classify(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[
 
     let service = match &scope {
         Some(scope) => scope.service.clone(),
-        None if form_action
-            .as_deref()
-            .is_some_and(|action| action.starts_with("AssumeRoleWith")) =>
-        {
-            "sts".to_owned()
-        }
+        None if form_action.as_deref().is_some_and(|action| action.starts_with("AssumeRoleWith")) => "sts".to_owned(),
         None => "s3".to_owned(),
     };
     let region = scope
         .as_ref()
         .and_then(|scope| scope.region.clone())
-        .or_else(|| {
-            header(headers, "x-amz-region-set")
-                .filter(|set| !set.contains(['*', ',']))
-                .map(str::to_owned)
-        })
+        .or_else(|| header(headers, "x-amz-region-set").filter(|set| !set.contains(['*', ','])).map(str::to_owned))
         .unwrap_or_else(|| "us-east-1".to_owned());
 
     let (protocol, action) = match (service.as_str(), form_action, target) {
@@ -86,19 +77,13 @@ pub(crate) fn classify(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[
         (_, None, None) => (Protocol::RestJson, rest_action(method, uri.path())),
     };
     let access_key = scope.map(|scope| scope.access_key).unwrap_or_default();
-    Class {
-        service,
-        region,
-        action,
-        protocol,
-        access_key,
-    }
+    Class { service, region, action, protocol, access_key }
 }
 
 /// The form in a body, when the content type says that it is one.
 pub(crate) fn form_body(headers: &HeaderMap, body: &[u8]) -> Option<Form> {
-    let is_form = header(headers, "content-type")
-        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    let is_form =
+        header(headers, "content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     if !is_form {
         return None;
     }
@@ -120,17 +105,11 @@ fn parse_scope(credential: &str) -> Option<Scope> {
     // An access key never holds a slash, so the parts count from the left; SigV4a leaves the Region out.
     let parts: Vec<&str> = credential.split('/').collect();
     let (access_key, region, service) = match parts.as_slice() {
-        [access_key, _, region, service, "aws4_request"] => {
-            (access_key, Some((*region).to_owned()), service)
-        }
+        [access_key, _, region, service, "aws4_request"] => (access_key, Some((*region).to_owned()), service),
         [access_key, _, service, "aws4_request"] => (access_key, None, service),
         _ => return None,
     };
-    Some(Scope {
-        access_key: (*access_key).to_owned(),
-        region,
-        service: service.to_ascii_lowercase(),
-    })
+    Some(Scope { access_key: (*access_key).to_owned(), region, service: service.to_ascii_lowercase() })
 }
 
 fn last_part(text: &str, separator: char) -> String {
@@ -207,10 +186,7 @@ fn verb(method: &Method) -> Option<&'static str> {
 }
 
 fn subresource_action(method: &Method, query: &Form, names: &[(&str, &str)]) -> Option<String> {
-    let noun = names
-        .iter()
-        .find(|(name, _)| query.has(name))
-        .map(|(_, noun)| *noun)?;
+    let noun = names.iter().find(|(name, _)| query.has(name)).map(|(_, noun)| *noun)?;
     Some(format!("{}{noun}", verb(method)?))
 }
 
@@ -260,11 +236,7 @@ fn object_action(method: &Method, query: &Form, headers: &HeaderMap) -> Option<S
 
 /// The parts of a Lambda path behind its date: `["functions", "name", "code"]`.
 pub(crate) fn lambda_path(path: &str) -> Vec<String> {
-    path.split('/')
-        .filter(|part| !part.is_empty())
-        .skip(1)
-        .map(decode_percent)
-        .collect()
+    path.split('/').filter(|part| !part.is_empty()).skip(1).map(decode_percent).collect()
 }
 
 fn lambda_action(method: &Method, path: &str) -> String {
@@ -327,30 +299,19 @@ mod tests {
         let value = format!(
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=00"
         );
-        headers.insert(
-            "authorization",
-            HeaderValue::from_str(&value).expect("a header value"),
-        );
+        headers.insert("authorization", HeaderValue::from_str(&value).expect("a header value"));
         headers
     }
 
     fn classify_signed(service: &str, method: &str, path: &str) -> Class {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        classify(
-            &method,
-            &path.parse().expect("a path"),
-            &signed(service),
-            b"",
-        )
+        classify(&method, &path.parse().expect("a path"), &signed(service), b"")
     }
 
     #[test]
     fn ec2_calls_are_named_by_their_form() {
         let mut headers = signed("ec2");
-        headers.insert(
-            "content-type",
-            HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"),
-        );
+        headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"));
         let class = classify(
             &Method::POST,
             &Uri::from_static("/"),
@@ -367,15 +328,9 @@ mod tests {
     #[test]
     fn json_calls_are_named_by_their_target() {
         let mut headers = signed("ssm");
-        headers.insert(
-            "x-amz-target",
-            HeaderValue::from_static("AmazonSSM.GetParameter"),
-        );
+        headers.insert("x-amz-target", HeaderValue::from_static("AmazonSSM.GetParameter"));
         let class = classify(&Method::POST, &Uri::from_static("/"), &headers, b"{}");
-        assert_eq!(
-            (class.action.as_str(), class.protocol),
-            ("GetParameter", Protocol::Json)
-        );
+        assert_eq!((class.action.as_str(), class.protocol), ("GetParameter", Protocol::Json));
     }
 
     #[test]
@@ -387,16 +342,8 @@ mod tests {
             ("HEAD", "/b", "HeadBucket"),
             ("GET", "/b?list-type=2&prefix=x", "ListObjectsV2"),
             ("GET", "/b?versions", "ListObjectVersions"),
-            (
-                "PUT",
-                "/b?notification",
-                "PutBucketNotificationConfiguration",
-            ),
-            (
-                "GET",
-                "/b?notification",
-                "GetBucketNotificationConfiguration",
-            ),
+            ("PUT", "/b?notification", "PutBucketNotificationConfiguration"),
+            ("GET", "/b?notification", "GetBucketNotificationConfiguration"),
             ("PUT", "/b?publicAccessBlock", "PutPublicAccessBlock"),
             ("POST", "/b?delete", "DeleteObjects"),
             ("POST", "/b", "PostObject"),
@@ -408,18 +355,11 @@ mod tests {
             ("HEAD", "/b/k", "HeadObject"),
             ("DELETE", "/b/k?tagging", "DeleteObjectTagging"),
         ] {
-            assert_eq!(
-                classify_signed("s3", method, path).action,
-                action,
-                "{method} {path}"
-            );
+            assert_eq!(classify_signed("s3", method, path).action, action, "{method} {path}");
         }
         let mut headers = signed("s3");
         headers.insert("x-amz-copy-source", HeaderValue::from_static("/a/b"));
-        assert_eq!(
-            classify(&Method::PUT, &Uri::from_static("/b/k"), &headers, b"").action,
-            "CopyObject"
-        );
+        assert_eq!(classify(&Method::PUT, &Uri::from_static("/b/k"), &headers, b"").action, "CopyObject");
     }
 
     #[test]
@@ -428,27 +368,11 @@ mod tests {
             ("POST", "/2015-03-31/functions", "CreateFunction"),
             ("GET", "/2015-03-31/functions/", "ListFunctions"),
             ("POST", "/2015-03-31/functions/f/invocations", "Invoke"),
-            (
-                "POST",
-                "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A1%3Afunction%3Af/policy",
-                "AddPermission",
-            ),
-            (
-                "DELETE",
-                "/2015-03-31/functions/f/policy/s",
-                "RemovePermission",
-            ),
-            (
-                "PUT",
-                "/2019-09-25/functions/f/event-invoke-config",
-                "PutFunctionEventInvokeConfig",
-            ),
+            ("POST", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A1%3Afunction%3Af/policy", "AddPermission"),
+            ("DELETE", "/2015-03-31/functions/f/policy/s", "RemovePermission"),
+            ("PUT", "/2019-09-25/functions/f/event-invoke-config", "PutFunctionEventInvokeConfig"),
         ] {
-            assert_eq!(
-                classify_signed("lambda", method, path).action,
-                action,
-                "{method} {path}"
-            );
+            assert_eq!(classify_signed("lambda", method, path).action, action, "{method} {path}");
         }
     }
 
@@ -459,23 +383,11 @@ mod tests {
         );
         let class = classify(&Method::GET, &uri, &HeaderMap::new(), b"");
         assert_eq!(
-            (
-                class.service.as_str(),
-                class.region.as_str(),
-                class.action.as_str()
-            ),
+            (class.service.as_str(), class.region.as_str(), class.action.as_str()),
             ("s3", "us-west-2", "GetObject")
         );
-        let class = classify(
-            &Method::GET,
-            &Uri::from_static("/b/k"),
-            &HeaderMap::new(),
-            b"",
-        );
-        assert_eq!(
-            (class.service.as_str(), class.access_key.as_str()),
-            ("s3", "")
-        );
+        let class = classify(&Method::GET, &Uri::from_static("/b/k"), &HeaderMap::new(), b"");
+        assert_eq!((class.service.as_str(), class.access_key.as_str()), ("s3", ""));
     }
 
     proptest! {

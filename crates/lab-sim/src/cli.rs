@@ -62,6 +62,10 @@ pub struct Cli {
     #[arg(long = "disabled-region", value_name = "NAME")]
     pub disabled_regions: Vec<String>,
 
+    /// Whom GetCallerIdentity names, such as arn:aws:sts::123456789012:assumed-role/voclabs/user1
+    #[arg(long, value_name = "ARN")]
+    pub caller_arn: Option<String>,
+
     /// How many function instances may run at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
@@ -78,11 +82,7 @@ pub struct Cli {
 impl Cli {
     /// The factor from AWS's times to ours.
     pub(crate) fn time_scale(&self) -> f64 {
-        if self.real_times {
-            1.0
-        } else {
-            self.state_times
-        }
+        if self.real_times { 1.0 } else { self.state_times }
     }
 }
 
@@ -106,19 +106,16 @@ mod tests {
 
     #[test]
     fn what_follows_two_dashes_is_the_command() {
-        let cli = Cli::try_parse_from(["lab-sim", "--port", "4566", "--", "sh", "-c", "true"])
-            .expect("parsed");
+        let cli = Cli::try_parse_from(["lab-sim", "--port", "4566", "--", "sh", "-c", "true"]).expect("parsed");
         assert_eq!(cli.port, 4566);
         assert_eq!(cli.command, ["sh", "-c", "true"]);
     }
 
     #[test]
     fn wrong_values_are_refused() {
-        for arguments in [
-            ["lab-sim", "--state-times", "2"],
-            ["lab-sim", "--state-times", "nan"],
-            ["lab-sim", "--concurrency", "0"],
-        ] {
+        for arguments in
+            [["lab-sim", "--state-times", "2"], ["lab-sim", "--state-times", "nan"], ["lab-sim", "--concurrency", "0"]]
+        {
             assert!(Cli::try_parse_from(arguments).is_err(), "{arguments:?}");
         }
     }

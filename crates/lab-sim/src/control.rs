@@ -15,10 +15,9 @@ pub(crate) const PREFIX: &str = "/_lab-sim/";
 /// Answers a call to a control path; `path` is what follows [`PREFIX`].
 pub(crate) async fn answer_control(sim: &Arc<Sim>, call: &Call, path: &str) -> Answer {
     match (&call.method, path) {
-        (&Method::GET, "health") => json_answer(
-            200,
-            &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "endpoint": sim.endpoint }),
-        ),
+        (&Method::GET, "health") => {
+            json_answer(200, &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "endpoint": sim.endpoint }))
+        }
         (&Method::GET, "calls") => list_calls(sim, call),
         (&Method::DELETE, "calls") => {
             sim.calls.clear();

@@ -3,11 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What form encoding leaves as it is, next to letters and digits.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'*');
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*');
 
 /// Names and values in the order in which they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,10 +26,7 @@ impl Form {
 
     /// The first value of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the name occurs, with a value or without.
@@ -56,32 +49,21 @@ impl Form {
 
     /// The wire form again.
     pub(crate) fn encode(&self) -> String {
-        let parts: Vec<String> = self
-            .0
-            .iter()
-            .map(|(name, value)| format!("{}={}", encode_form(name), encode_form(value)))
-            .collect();
+        let parts: Vec<String> =
+            self.0.iter().map(|(name, value)| format!("{}={}", encode_form(name), encode_form(value))).collect();
         parts.join("&")
     }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Form {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(pairs: T) -> Self {
-        Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
 /// Form encoding: a space becomes `+`, everything but `A-Za-z0-9-_.*` becomes `%XX` of its UTF-8 bytes.
 pub(crate) fn encode_form(text: &str) -> String {
-    let spaced: Vec<String> = text
-        .split(' ')
-        .map(|word| utf8_percent_encode(word, FORM).to_string())
-        .collect();
+    let spaced: Vec<String> = text.split(' ').map(|word| utf8_percent_encode(word, FORM).to_string()).collect();
     spaced.join("+")
 }
 
@@ -108,10 +90,7 @@ mod tests {
 
     #[test]
     fn keys_in_events_are_form_encoded() {
-        assert_eq!(
-            encode_event_key("a b/c+d%2F é.png"),
-            "a+b/c%2Bd%252F+%C3%A9.png"
-        );
+        assert_eq!(encode_event_key("a b/c+d%2F é.png"), "a+b/c%2Bd%252F+%C3%A9.png");
     }
 
     #[test]

@@ -51,11 +51,7 @@ async fn serve_connection(sim: Arc<Sim>, stream: TcpStream, peer: SocketAddr) {
             };
             // A task of its own: what AWS has received it carries out, also when the caller is gone meanwhile.
             let outcome = tokio::spawn(async move { handle(&sim, call).await }).await;
-            outcome
-                .ok()
-                .flatten()
-                .map(|answer| answer.map(Full::new))
-                .ok_or(Closed)
+            outcome.ok().flatten().map(|answer| answer.map(Full::new)).ok_or(Closed)
         }
     });
     // An error here is the client's end of the connection, or a fault on purpose.
@@ -68,13 +64,7 @@ async fn serve_connection(sim: Arc<Sim>, stream: TcpStream, peer: SocketAddr) {
 async fn read_call(request: Request<Incoming>, peer: SocketAddr) -> Result<Call, hyper::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    Ok(Call::new(
-        parts.method,
-        parts.uri,
-        parts.headers,
-        body,
-        peer,
-    ))
+    Ok(Call::new(parts.method, parts.uri, parts.headers, body, peer))
 }
 
 /// Answers and records a call; `None` closes the connection.
@@ -84,17 +74,9 @@ async fn handle(sim: &Arc<Sim>, call: Call) -> Option<Answer> {
     }
     let time = jiff::Timestamp::now().to_string();
     let start = Instant::now();
-    let verdict = sim
-        .faults()
-        .judge(&call.class.service, &call.class.action, call.caller());
+    let verdict = sim.faults().judge(&call.class.service, &call.class.action, call.caller());
     let answer = apply_verdict(sim, &call, &verdict).await;
-    sim.calls.add(record_call(
-        &call,
-        answer.as_ref(),
-        &verdict,
-        time,
-        start.elapsed(),
-    ));
+    sim.calls.add(record_call(&call, answer.as_ref(), &verdict, time, start.elapsed()));
     answer
 }
 
@@ -102,26 +84,17 @@ async fn apply_verdict(sim: &Arc<Sim>, call: &Call, verdict: &Verdict) -> Option
     if verdict.latency_ms > 0 {
         tokio::time::sleep(Duration::from_millis(verdict.latency_ms)).await;
     }
-    let refuse = |error: ServiceError| {
-        Some(without_body_for_head(
-            call,
-            error.to_answer(call.class.protocol),
-        ))
-    };
+    let refuse = |error: ServiceError| Some(without_body_for_head(call, error.to_answer(call.class.protocol)));
     let act = answer_call(sim, call, verdict.late_visibility_ms);
     match &verdict.effect {
         None | Some(Effect::LatencyMs(_) | Effect::LateVisibilityMs(_)) => {
-            Some(without_body_for_head(call, act.await))
+            Some(without_body_for_head(call, translate_page(call, act.await)))
         }
         Some(Effect::Throttle) => refuse(ServiceError::throttled(&call.class)),
         Some(Effect::InternalError) => refuse(ServiceError::internal(&call.class)),
         Some(Effect::Unavailable) => refuse(ServiceError::unavailable(&call.class)),
         Some(Effect::ExpiredCredentials) => refuse(ServiceError::expired_credentials(&call.class)),
-        Some(Effect::Error {
-            code,
-            status,
-            message,
-        }) => refuse(ServiceError::new(*status, code, message.clone())),
+        Some(Effect::Error { code, status, message }) => refuse(ServiceError::new(*status, code, message.clone())),
         Some(Effect::ResetBefore) => None,
         Some(Effect::ResetAfter) => {
             act.await;
@@ -143,10 +116,7 @@ fn kill(sim: &Sim, call: &Call, victim: Victim) {
     match victim {
         Victim::Caller => {
             if let Err(error) = kill_caller(call.peer, &sim.endpoint) {
-                eprintln!(
-                    "lab-sim: the caller of {} was not killed: {error}",
-                    call.class.action
-                );
+                eprintln!("lab-sim: the caller of {} was not killed: {error}", call.class.action);
             }
         }
         Victim::Command => match *lock(&sim.command) {
@@ -154,6 +124,21 @@ fn kill(sim: &Sim, call: &Call, victim: Victim) {
             None => eprintln!("lab-sim: a rule kills the command, but there is none"),
         },
     }
+}
+
+/// moto's server answers a page for what moto does not know or fails at; SDKs can only read the service's own errors.
+fn translate_page(call: &Call, answer: Answer) -> Answer {
+    let is_page = answer
+        .headers()
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("text/html"));
+    if !is_page || answer.status().as_u16() < 500 {
+        return answer;
+    }
+    let mut error = ServiceError::internal(&call.class);
+    error.message = format!("lab-sim: moto cannot answer {} {}.", call.class.service, call.class.action);
+    error.to_answer(call.class.protocol)
 }
 
 /// An answer to HEAD keeps its headers, the length too, and has no body.
@@ -165,13 +150,7 @@ fn without_body_for_head(call: &Call, mut answer: Answer) -> Answer {
     answer
 }
 
-fn record_call(
-    call: &Call,
-    answer: Option<&Answer>,
-    verdict: &Verdict,
-    time: String,
-    took: Duration,
-) -> CallRecord {
+fn record_call(call: &Call, answer: Option<&Answer>, verdict: &Verdict, time: String, took: Duration) -> CallRecord {
     CallRecord {
         time,
         service: call.class.service.clone(),
@@ -207,23 +186,13 @@ fn error_code(answer: &Response<Bytes>) -> Option<String> {
     if answer.status().as_u16() < 400 {
         return None;
     }
-    if let Some(kind) = answer
-        .headers()
-        .get("x-amzn-errortype")
-        .and_then(|value| value.to_str().ok())
-    {
+    if let Some(kind) = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok()) {
         return kind.split(':').next().map(str::to_owned);
     }
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(answer.body()) {
-        return json["__type"]
-            .as_str()
-            .and_then(|kind| kind.rsplit('#').next())
-            .map(str::to_owned);
+        return json["__type"].as_str().and_then(|kind| kind.rsplit('#').next()).map(str::to_owned);
     }
     let root = Element::parse(answer.body())?;
-    let error = root
-        .descend(&["Errors", "Error"])
-        .or_else(|| root.child("Error"))
-        .unwrap_or(&root);
+    let error = root.descend(&["Errors", "Error"]).or_else(|| root.child("Error")).unwrap_or(&root);
     error.child_text("Code")
 }

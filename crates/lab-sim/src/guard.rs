@@ -23,19 +23,14 @@ const CANNOT_START: u8 = 126;
 /// When this program's own path cannot be found.
 pub(crate) fn guarded_command(program: &OsStr) -> std::io::Result<tokio::process::Command> {
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
-    command
-        .arg(GUARD)
-        .arg(std::process::id().to_string())
-        .arg(program);
+    command.arg(GUARD).arg(std::process::id().to_string()).arg(program);
     command.process_group(0).kill_on_drop(true);
     Ok(command)
 }
 
 /// Becomes the program that `arguments` name (`PARENT PROGRAM ARG…`). Returns only on failure, with the exit code.
 pub(crate) fn become_guarded(mut arguments: impl Iterator<Item = OsString>) -> u8 {
-    let parent = arguments
-        .next()
-        .and_then(|parent| parent.to_str()?.parse::<i32>().ok());
+    let parent = arguments.next().and_then(|parent| parent.to_str()?.parse::<i32>().ok());
     let (Some(parent), Some(program)) = (parent, arguments.next()) else {
         eprintln!("lab-sim {GUARD}: is for lab-sim's own use");
         return 2;
@@ -44,10 +39,7 @@ pub(crate) fn become_guarded(mut arguments: impl Iterator<Item = OsString>) -> u
         eprintln!("lab-sim {GUARD}: {error}");
         return CANNOT_START;
     }
-    if getppid()
-        .map(Pid::as_raw_nonzero)
-        .is_none_or(|ppid| ppid.get() != parent)
-    {
+    if getppid().map(Pid::as_raw_nonzero).is_none_or(|ppid| ppid.get() != parent) {
         return CANNOT_START;
     }
     let error = Command::new(&program).args(arguments).exec();

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::process::Child;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::call::{Answer, Call, answer};
 use crate::form::Form;
@@ -48,18 +50,11 @@ pub(crate) enum MotoError {
     )]
     NotAProgram { path: String },
     #[error("{path} cannot be started: {source}")]
-    Spawn {
-        path: String,
-        source: std::io::Error,
-    },
+    Spawn { path: String, source: std::io::Error },
     #[error(
         "{path} stopped before it answered ({status}); its last words:\n{log}\nRun scripts/setup.sh to install it again."
     )]
-    Stopped {
-        path: String,
-        status: String,
-        log: String,
-    },
+    Stopped { path: String, status: String, log: String },
     #[error("{path} did not answer within {} s; its last words:\n{log}", START_DEADLINE.as_secs())]
     Silent { path: String, log: String },
 }
@@ -68,23 +63,14 @@ pub(crate) enum MotoError {
 ///
 /// # Errors
 /// When there is none, or when `named` is not a program.
-pub(crate) fn find_moto(
-    named: Option<&Path>,
-    starts: &[PathBuf],
-    path: &OsStr,
-) -> Result<PathBuf, MotoError> {
+pub(crate) fn find_moto(named: Option<&Path>, starts: &[PathBuf], path: &OsStr) -> Result<PathBuf, MotoError> {
     if let Some(named) = named {
         return match named.is_file() {
             true => Ok(named.to_owned()),
-            false => Err(MotoError::NotAProgram {
-                path: named.display().to_string(),
-            }),
+            false => Err(MotoError::NotAProgram { path: named.display().to_string() }),
         };
     }
-    let in_venvs = starts
-        .iter()
-        .flat_map(|start| start.ancestors())
-        .map(|folder| folder.join(".venv/bin"));
+    let in_venvs = starts.iter().flat_map(|start| start.ancestors()).map(|folder| folder.join(".venv/bin"));
     in_venvs
         .chain(std::env::split_paths(path))
         .map(|folder| folder.join("moto_server"))
@@ -106,19 +92,11 @@ impl MotoProcess {
         let log_file = folder.join("moto.log");
         // A port that was free a moment ago can be taken by somebody else: then another one is tried.
         for _ in 0..5 {
-            let port = free_port().map_err(|source| MotoError::Spawn {
-                path: path.clone(),
-                source,
-            })?;
-            let mut child =
-                spawn_moto(program, port, &log_file).map_err(|source| MotoError::Spawn {
-                    path: path.clone(),
-                    source,
-                })?;
-            let client = MotoClient {
-                address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            };
-            match wait_until_ready(&mut child, client).await {
+            let port = free_port().map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
+            let mut child = spawn_moto(program, port, &log_file)
+                .map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
+            let client = MotoClient::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            match wait_until_ready(&mut child, &client).await {
                 Ready::Yes => {
                     client.stay_without_containers().await;
                     return Ok(Self { child, client });
@@ -130,18 +108,11 @@ impl MotoProcess {
                     }
                 }
                 Ready::Silent => {
-                    return Err(MotoError::Silent {
-                        path,
-                        log: last_words(&log_file),
-                    });
+                    return Err(MotoError::Silent { path, log: last_words(&log_file) });
                 }
             }
         }
-        Err(MotoError::Stopped {
-            path,
-            status: "no free port".to_owned(),
-            log: last_words(&log_file),
-        })
+        Err(MotoError::Stopped { path, status: "no free port".to_owned(), log: last_words(&log_file) })
     }
 
     /// Kills moto and waits for its end.
@@ -151,9 +122,7 @@ impl MotoProcess {
 }
 
 fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn spawn_moto(program: &Path, port: u16, log_file: &Path) -> std::io::Result<Child> {
@@ -166,13 +135,8 @@ fn spawn_moto(program: &Path, port: u16, log_file: &Path) -> std::io::Result<Chi
             command.env_remove(name);
         }
     }
-    command
-        .envs(VALIDATION.iter().copied())
-        .env("PYTHONUNBUFFERED", "1");
-    command
-        .stdin(std::process::Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
+    command.envs(VALIDATION.iter().copied()).env("PYTHONUNBUFFERED", "1");
+    command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn()
 }
 
@@ -182,7 +146,7 @@ enum Ready {
     Silent,
 }
 
-async fn wait_until_ready(child: &mut Child, client: MotoClient) -> Ready {
+async fn wait_until_ready(child: &mut Child, client: &MotoClient) -> Ready {
     let deadline = Instant::now() + START_DEADLINE;
     while Instant::now() < deadline {
         if let Ok(Some(status)) = child.try_wait() {
@@ -204,22 +168,32 @@ fn last_words(log_file: &Path) -> String {
     lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
+/// The services whose calls moto gets one at a time: it answers in threads, but its resources are plain dictionaries,
+/// and a list that grows while another thread reads it fails the call. Other services have calls that wait (SQS).
+const ONE_AT_A_TIME: &[&str] = &["ec2", "iam", "lambda", "logs", "s3", "ssm", "sts"];
+
 /// Asks moto. Each question has a connection of its own: moto's server closes it after every answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct MotoClient {
     pub(crate) address: SocketAddr,
+    turns: Arc<[Mutex<()>; ONE_AT_A_TIME.len()]>,
 }
 
 impl MotoClient {
+    fn new(address: SocketAddr) -> Self {
+        Self { address, turns: Arc::default() }
+    }
+
+    /// Waits for the service's turn.
+    async fn take_turn(&self, service: &str) -> Option<MutexGuard<'_, ()>> {
+        let index = ONE_AT_A_TIME.iter().position(|known| *known == service)?;
+        Some(self.turns[index].lock().await)
+    }
+
     /// Passes a call on as it came and returns moto's answer; 502 when moto cannot be reached.
     pub(crate) async fn forward(&self, call: &Call) -> Answer {
-        self.send(
-            call.method.clone(),
-            call.uri.clone(),
-            call.headers.clone(),
-            call.body.clone(),
-        )
-        .await
+        let _turn = self.take_turn(&call.class.service).await;
+        self.send(call.method.clone(), call.uri.clone(), call.headers.clone(), call.body.clone()).await
     }
 
     async fn send(&self, method: Method, uri: Uri, mut headers: HeaderMap, body: Bytes) -> Answer {
@@ -232,11 +206,7 @@ impl MotoClient {
         }
         match self.exchange(method, uri, headers, body).await {
             Ok(answer) => answer,
-            Err(error) => answer(
-                502,
-                "text/plain",
-                format!("lab-sim: moto did not answer: {error}\n"),
-            ),
+            Err(error) => answer(502, "text/plain", format!("lab-sim: moto did not answer: {error}\n")),
         }
     }
 
@@ -249,8 +219,7 @@ impl MotoClient {
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -272,10 +241,7 @@ impl MotoClient {
             ask.region, ask.service
         );
         let host = self.address.to_string();
-        for (name, value) in [
-            (header::AUTHORIZATION, scope.as_str()),
-            (header::HOST, host.as_str()),
-        ] {
+        for (name, value) in [(header::AUTHORIZATION, scope.as_str()), (header::HOST, host.as_str())] {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);
             }
@@ -287,30 +253,16 @@ impl MotoClient {
             headers.insert("x-amz-target", target);
         }
         let Ok(uri) = ask.path.parse::<Uri>() else {
-            return answer(
-                502,
-                "text/plain",
-                format!("lab-sim: {} is not a path\n", ask.path),
-            );
+            return answer(502, "text/plain", format!("lab-sim: {} is not a path\n", ask.path));
         };
+        let _turn = self.take_turn(ask.service).await;
         self.send(ask.method, uri, headers, ask.body).await
     }
 
     /// An EC2 call of our own; `None` when moto refused it.
-    pub(crate) async fn ec2(
-        &self,
-        region: &str,
-        action: &str,
-        parameters: &[(&str, &str)],
-    ) -> Option<Element> {
-        let answer = self
-            .query("ec2", region, "2016-11-15", action, parameters)
-            .await;
-        answer
-            .status()
-            .is_success()
-            .then(|| Element::parse(answer.body()))
-            .flatten()
+    pub(crate) async fn ec2(&self, region: &str, action: &str, parameters: &[(&str, &str)]) -> Option<Element> {
+        let answer = self.query("ec2", region, "2016-11-15", action, parameters).await;
+        answer.status().is_success().then(|| Element::parse(answer.body())).flatten()
     }
 
     /// A query-protocol call of our own.
@@ -322,10 +274,8 @@ impl MotoClient {
         action: &str,
         parameters: &[(&str, &str)],
     ) -> Answer {
-        let form: Form = [("Action", action), ("Version", version)]
-            .into_iter()
-            .chain(parameters.iter().copied())
-            .collect();
+        let form: Form =
+            [("Action", action), ("Version", version)].into_iter().chain(parameters.iter().copied()).collect();
         self.call(Ask {
             method: Method::POST,
             path: "/",
@@ -337,13 +287,7 @@ impl MotoClient {
     }
 
     /// A JSON call of our own, to an action named by `target`.
-    pub(crate) async fn json(
-        &self,
-        service: &str,
-        region: &str,
-        target: &str,
-        body: &Value,
-    ) -> Answer {
+    pub(crate) async fn json(&self, service: &str, region: &str, target: &str, body: &Value) -> Answer {
         self.call(Ask {
             method: Method::POST,
             path: "/",
@@ -356,48 +300,21 @@ impl MotoClient {
     }
 
     /// A call of our own by method and path (S3, Lambda).
-    pub(crate) async fn rest(
-        &self,
-        service: &str,
-        region: &str,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Answer {
-        self.call(Ask {
-            method,
-            path,
-            body,
-            ..Ask::new(service, region)
-        })
-        .await
+    pub(crate) async fn rest(&self, service: &str, region: &str, method: Method, path: &str, body: Bytes) -> Answer {
+        self.call(Ask { method, path, body, ..Ask::new(service, region) }).await
     }
 
     /// Forgets every resource.
     pub(crate) async fn reset(&self) {
         let nothing = Bytes::new();
-        self.send(
-            Method::POST,
-            Uri::from_static("/moto-api/reset"),
-            self.host_header(),
-            nothing,
-        )
-        .await;
+        self.send(Method::POST, Uri::from_static("/moto-api/reset"), self.host_header(), nothing).await;
         self.stay_without_containers().await;
     }
 
     /// Keeps moto from looking for a container engine: functions are run by us.
     async fn stay_without_containers(&self) {
-        let config = Bytes::from_static(
-            br#"{"lambda": {"use_docker": false}, "batch": {"use_docker": false}}"#,
-        );
-        self.send(
-            Method::POST,
-            Uri::from_static("/moto-api/config"),
-            self.host_header(),
-            config,
-        )
-        .await;
+        let config = Bytes::from_static(br#"{"lambda": {"use_docker": false}, "batch": {"use_docker": false}}"#);
+        self.send(Method::POST, Uri::from_static("/moto-api/config"), self.host_header(), config).await;
     }
 
     fn host_header(&self) -> HeaderMap {
@@ -411,27 +328,11 @@ impl MotoClient {
     /// Makes moto load the services of a first lab; it does so on first use, which takes it a second or two.
     pub(crate) async fn warm_up(self, region: String) {
         self.ec2(&region, "DescribeRegions", &[]).await;
-        self.query("sts", &region, "2011-06-15", "GetCallerIdentity", &[])
-            .await;
-        self.query("iam", "us-east-1", "2010-05-08", "ListRoles", &[])
-            .await;
-        self.rest("s3", &region, Method::GET, "/", Bytes::new())
-            .await;
-        self.rest(
-            "lambda",
-            &region,
-            Method::GET,
-            "/2015-03-31/functions",
-            Bytes::new(),
-        )
-        .await;
-        self.json(
-            "logs",
-            &region,
-            "Logs_20140328.DescribeLogGroups",
-            &Value::Object(serde_json::Map::new()),
-        )
-        .await;
+        self.query("sts", &region, "2011-06-15", "GetCallerIdentity", &[]).await;
+        self.query("iam", "us-east-1", "2010-05-08", "ListRoles", &[]).await;
+        self.rest("s3", &region, Method::GET, "/", Bytes::new()).await;
+        self.rest("lambda", &region, Method::GET, "/2015-03-31/functions", Bytes::new()).await;
+        self.json("logs", &region, "Logs_20140328.DescribeLogGroups", &Value::Object(serde_json::Map::new())).await;
     }
 }
 
@@ -448,15 +349,7 @@ struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     fn new(service: &'a str, region: &'a str) -> Self {
-        Self {
-            service,
-            region,
-            method: Method::GET,
-            path: "/",
-            content_type: None,
-            target: None,
-            body: Bytes::new(),
-        }
+        Self { service, region, method: Method::GET, path: "/", content_type: None, target: None, body: Bytes::new() }
     }
 }
 

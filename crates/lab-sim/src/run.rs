@@ -20,6 +20,7 @@ use crate::faults::rules::FaultBook;
 use crate::front::serve;
 use crate::guard::{GUARD, become_guarded};
 use crate::lambda::LambdaHost;
+use crate::late::LateBook;
 use crate::moto::{MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
 use crate::sim::{CommandId, Sim, StateTimes, lock};
@@ -31,31 +32,18 @@ pub struct RunError(#[from] Cause);
 
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error(
-        "port {port} cannot be listened on: {source}; choose another with --port, or leave it out"
-    )]
+    #[error("port {port} cannot be listened on: {source}; choose another with --port, or leave it out")]
     Listen { port: u16, source: std::io::Error },
     #[error("the faults file {path} cannot be read: {source}")]
-    ReadFaults {
-        path: String,
-        source: std::io::Error,
-    },
-    #[error(
-        "the faults file {path} is wrong: {reason}; docs/LOCAL-AWS.md shows every kind of rule"
-    )]
+    ReadFaults { path: String, source: std::io::Error },
+    #[error("the faults file {path} is wrong: {reason}; docs/LOCAL-AWS.md shows every kind of rule")]
     WrongFaults { path: String, reason: String },
     #[error("the call log {path} cannot be created: {source}")]
-    CallLog {
-        path: String,
-        source: std::io::Error,
-    },
+    CallLog { path: String, source: std::io::Error },
     #[error(transparent)]
     Moto(#[from] MotoError),
     #[error("{command} cannot be started: {source}")]
-    Command {
-        command: String,
-        source: std::io::Error,
-    },
+    Command { command: String, source: std::io::Error },
     #[error("--print-env needs the --port on which lab-sim serves")]
     NoPort,
     #[error("the system refused: {0}")]
@@ -83,11 +71,8 @@ pub fn run(cli: Cli) -> Result<u8, RunError> {
     }
     // Two threads: one can carry on while the other rewrites a long answer. They live as long as the process, which
     // the guard relies on.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(Cause::System)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Cause::System)?;
     Ok(runtime.block_on(run_all(&cli))?)
 }
 
@@ -95,24 +80,15 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
     let faults = load_faults(cli)?;
-    let calls = CallLog::create(cli.call_log.as_deref()).map_err(|source| Cause::CallLog {
-        path: display(cli.call_log.as_deref()),
-        source,
-    })?;
+    let calls = CallLog::create(cli.call_log.as_deref())
+        .map_err(|source| Cause::CallLog { path: display(cli.call_log.as_deref()), source })?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, cli.port))
         .await
-        .map_err(|source| Cause::Listen {
-            port: cli.port,
-            source,
-        })?;
+        .map_err(|source| Cause::Listen { port: cli.port, source })?;
     let address = listener.local_addr()?;
     let folder = tempfile::Builder::new().prefix("lab-sim-").tempdir()?;
 
-    let program = find_moto(
-        cli.moto.as_deref(),
-        &search_starts(),
-        &std::env::var_os("PATH").unwrap_or_default(),
-    )?;
+    let program = find_moto(cli.moto.as_deref(), &search_starts(), &std::env::var_os("PATH").unwrap_or_default())?;
     let mut moto = tokio::select! {
         moto = MotoProcess::start(&program, folder.path()) => moto?,
         _ = interrupts.recv() => return Ok(130),
@@ -120,22 +96,14 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
     };
     let sim = Arc::new(new_sim(cli, &moto, address, folder.path(), calls, faults));
     let front = tokio::spawn(serve(Arc::clone(&sim), listener));
-    tokio::spawn(moto.client.warm_up(region()));
+    tokio::spawn(moto.client.clone().warm_up(region()));
 
     let code = match cli.command.split_first() {
         Some((program, arguments)) => {
             let child = start_command(cli, &sim, program, arguments, address.port());
             match child {
-                Ok((child, command)) => {
-                    Ok(
-                        wait_for_command(child, command, &mut interrupts, &mut terminations)
-                            .await?,
-                    )
-                }
-                Err(source) => Err(Cause::Command {
-                    command: program.to_string_lossy().into_owned(),
-                    source,
-                }),
+                Ok((child, command)) => Ok(wait_for_command(child, command, &mut interrupts, &mut terminations).await?),
+                Err(source) => Err(Cause::Command { command: program.to_string_lossy().into_owned(), source }),
             }
         }
         None => {
@@ -163,15 +131,17 @@ fn new_sim(
     let endpoint = format!("http://{address}");
     let times = StateTimes::new(cli.time_scale());
     Sim {
-        moto: moto.client,
+        moto: moto.client.clone(),
         times,
         disabled_regions: cli.disabled_regions.clone(),
+        caller_arn: cli.caller_arn.clone(),
         calls,
         faults: Mutex::new(faults),
         command: Mutex::new(None),
         lambda: LambdaHost::new(folder.join("functions"), cli.concurrency),
         s3: S3Overlay::new(cli.foreign_buckets.clone()),
         ec2: Ec2Overlay::new(cli.my_ip),
+        late: LateBook::default(),
         endpoint,
     }
 }
@@ -180,32 +150,20 @@ fn load_faults(cli: &Cli) -> Result<FaultBook, Cause> {
     let mut faults = FaultBook::with_latency(cli.latency);
     if let Some(path) = &cli.faults {
         let name = path.display().to_string();
-        let json = std::fs::read(path).map_err(|source| Cause::ReadFaults {
-            path: name.clone(),
-            source,
-        })?;
-        faults
-            .load(&json)
-            .map_err(|reason| Cause::WrongFaults { path: name, reason })?;
+        let json = std::fs::read(path).map_err(|source| Cause::ReadFaults { path: name.clone(), source })?;
+        faults.load(&json).map_err(|reason| Cause::WrongFaults { path: name, reason })?;
     }
     Ok(faults)
 }
 
 fn display(path: Option<&Path>) -> String {
-    path.map(|path| path.display().to_string())
-        .unwrap_or_default()
+    path.map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 /// Where the search for the project's venv begins.
 fn search_starts() -> Vec<PathBuf> {
-    let program = std::env::current_exe()
-        .ok()
-        .and_then(|path| path.parent().map(Path::to_owned));
-    std::env::current_dir()
-        .ok()
-        .into_iter()
-        .chain(program)
-        .collect()
+    let program = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    std::env::current_dir().ok().into_iter().chain(program).collect()
 }
 
 fn region() -> String {
@@ -217,21 +175,12 @@ fn region() -> String {
 
 /// The environment that points every SDK and the CLI at lab-sim.
 fn environment(cli: &Cli, port: u16) -> Vec<(&'static str, String)> {
-    let no_proxy = std::env::var("NO_PROXY")
-        .or_else(|_| std::env::var("no_proxy"))
-        .unwrap_or_default();
-    let no_proxy = if no_proxy.is_empty() {
-        "127.0.0.1".to_owned()
-    } else {
-        format!("{no_proxy},127.0.0.1")
-    };
+    let no_proxy = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
+    let no_proxy = if no_proxy.is_empty() { "127.0.0.1".to_owned() } else { format!("{no_proxy},127.0.0.1") };
     vec![
         ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
         ("AWS_ACCESS_KEY_ID", "AKIALABSIMEXAMPLE000".to_owned()),
-        (
-            "AWS_SECRET_ACCESS_KEY",
-            "not-a-secret-lab-sim-checks-no-signature".to_owned(),
-        ),
+        ("AWS_SECRET_ACCESS_KEY", "not-a-secret-lab-sim-checks-no-signature".to_owned()),
         ("AWS_REGION", region()),
         ("AWS_DEFAULT_REGION", region()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
@@ -245,30 +194,16 @@ fn environment(cli: &Cli, port: u16) -> Vec<(&'static str, String)> {
 
 /// Variables that would lead a call past lab-sim or change who makes it.
 fn unwanted_variables() -> Vec<String> {
-    let fixed = [
-        "AWS_PROFILE",
-        "AWS_DEFAULT_PROFILE",
-        "AWS_SESSION_TOKEN",
-        "AWS_SECURITY_TOKEN",
-        "AWS_CA_BUNDLE",
-    ];
+    let fixed = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CA_BUNDLE"];
     let endpoints = std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| {
-            name.starts_with("AWS_ENDPOINT_URL_") || name == "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
-        });
-    fixed
-        .into_iter()
-        .map(str::to_owned)
-        .chain(endpoints)
-        .collect()
+        .filter(|name| name.starts_with("AWS_ENDPOINT_URL_") || name == "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    fixed.into_iter().map(str::to_owned).chain(endpoints).collect()
 }
 
 fn print_exports(cli: &Cli, port: u16) {
-    let mut lines: Vec<String> = environment(cli, port)
-        .into_iter()
-        .map(|(name, value)| format!("export {name}={value}"))
-        .collect();
+    let mut lines: Vec<String> =
+        environment(cli, port).into_iter().map(|(name, value)| format!("export {name}={value}")).collect();
     lines.push(format!("unset {}", unwanted_variables().join(" ")));
     println!("{}", lines.join("\n"));
 }
@@ -296,11 +231,7 @@ fn start_command(
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
         .ok_or_else(|| std::io::Error::other("it ended before it had a process id"))?;
-    let id = if own_group {
-        CommandId::Group(pid)
-    } else {
-        CommandId::Process(pid)
-    };
+    let id = if own_group { CommandId::Group(pid) } else { CommandId::Process(pid) };
     *lock(&sim.command) = Some(id);
     Ok((child, id))
 }
@@ -327,9 +258,6 @@ async fn wait_for_command(
 
 /// The command's exit code; 128 + N when signal N ended it, as a shell says it.
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal))
-        .unwrap_or(1);
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
 }

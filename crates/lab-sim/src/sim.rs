@@ -7,6 +7,7 @@ use crate::calls::CallLog;
 use crate::ec2::Ec2Overlay;
 use crate::faults::rules::FaultBook;
 use crate::lambda::LambdaHost;
+use crate::late::LateBook;
 use crate::moto::MotoClient;
 use crate::s3::S3Overlay;
 
@@ -18,6 +19,8 @@ pub(crate) struct Sim {
     pub(crate) endpoint: String,
     pub(crate) times: StateTimes,
     pub(crate) disabled_regions: Vec<String>,
+    /// Whom GetCallerIdentity names instead of moto's user.
+    pub(crate) caller_arn: Option<String>,
     pub(crate) calls: CallLog,
     pub(crate) faults: Mutex<FaultBook>,
     /// The process group (or, on a terminal, the process) of the command.
@@ -25,6 +28,7 @@ pub(crate) struct Sim {
     pub(crate) lambda: LambdaHost,
     pub(crate) s3: S3Overlay,
     pub(crate) ec2: Ec2Overlay,
+    pub(crate) late: LateBook,
 }
 
 /// How a signal reaches the command.
@@ -51,7 +55,8 @@ impl Sim {
     pub(crate) async fn reset(&self) {
         self.lambda.reset().await;
         self.s3.reset();
-        self.ec2.reset();
+        self.ec2.reset().await;
+        self.late.reset();
         self.moto.reset().await;
         self.faults().clear();
         self.calls.clear();

@@ -5,9 +5,13 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
+use http::header;
 use quick_xml::escape::{escape, unescape};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
+
+use crate::call::Answer;
 
 /// One element: its name, its attributes as they stood in the source, and what is inside.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,10 +31,7 @@ pub(crate) enum Node {
 impl Element {
     /// An empty element.
     pub(crate) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// `<name>text</name>`.
@@ -136,15 +137,12 @@ impl Element {
 
     /// The element that is reached by the names of `path`, one below the other.
     pub(crate) fn descend(&self, path: &[&str]) -> Option<&Self> {
-        path.iter()
-            .try_fold(self, |element, name| element.child(name))
+        path.iter().try_fold(self, |element, name| element.child(name))
     }
 
     /// Every `item` of the list child `set`, EC2's way of writing lists.
     pub(crate) fn items<'a>(&'a self, set: &str) -> Vec<&'a Self> {
-        self.child(set)
-            .map(|list| list.elements().filter(|e| e.name == "item").collect())
-            .unwrap_or_default()
+        self.child(set).map(|list| list.elements().filter(|e| e.name == "item").collect()).unwrap_or_default()
     }
 
     /// The text directly inside this element.
@@ -165,11 +163,7 @@ impl Element {
 
     /// Replaces everything inside by `text`.
     pub(crate) fn set_text(&mut self, text: &str) {
-        self.children = if text.is_empty() {
-            Vec::new()
-        } else {
-            vec![Node::Text(text.to_owned())]
-        };
+        self.children = if text.is_empty() { Vec::new() } else { vec![Node::Text(text.to_owned())] };
     }
 
     /// Sets the text of the first child of this name, adding it when there is none.
@@ -202,6 +196,20 @@ impl Element {
     }
 }
 
+/// Edits the document of an answer; an answer without one stays as it is.
+pub(crate) fn edit_answer(answer: Answer, edit: impl FnOnce(&mut Element)) -> Answer {
+    let Some(mut root) = Element::parse(answer.body()) else { return answer };
+    edit(&mut root);
+    with_document(answer, &root)
+}
+
+/// The answer with another document as its body.
+pub(crate) fn with_document(answer: Answer, root: &Element) -> Answer {
+    let mut answer = answer.map(|_| Bytes::from(root.to_document()));
+    answer.headers_mut().remove(header::CONTENT_LENGTH);
+    answer
+}
+
 fn append_text(parent: Option<&mut Element>, text: &str) {
     let Some(parent) = parent else { return };
     match parent.children.last_mut() {
@@ -218,14 +226,12 @@ mod tests {
 
     #[test]
     fn a_document_survives_reading_and_writing() {
-        let source = r#"<?xml version="1.0"?><R xmlns="urn:x"><a>1 &amp; 2</a><set><item><id>i-1</id></item></set><e/></R>"#;
+        let source =
+            r#"<?xml version="1.0"?><R xmlns="urn:x"><a>1 &amp; 2</a><set><item><id>i-1</id></item></set><e/></R>"#;
         let root = Element::parse(source.as_bytes()).expect("well-formed");
         assert_eq!(root.child_text("a").as_deref(), Some("1 & 2"));
         assert_eq!(root.items("set").len(), 1);
-        assert_eq!(
-            Element::parse(root.to_document().as_bytes()),
-            Some(root.clone())
-        );
+        assert_eq!(Element::parse(root.to_document().as_bytes()), Some(root.clone()));
         assert!(root.to_document().contains(r#"<R xmlns="urn:x">"#));
     }
 
@@ -238,11 +244,9 @@ mod tests {
 
     #[test]
     fn an_edit_changes_one_element_only() {
-        let mut root = Element::parse(b"<R><s><code>16</code><name>running</name></s><t>x</t></R>")
-            .expect("well-formed");
-        root.child_mut("s")
-            .expect("s")
-            .set_child_text("name", "pending");
+        let mut root =
+            Element::parse(b"<R><s><code>16</code><name>running</name></s><t>x</t></R>").expect("well-formed");
+        root.child_mut("s").expect("s").set_child_text("name", "pending");
         assert_eq!(
             root.to_document().lines().nth(1),
             Some("<R><s><code>16</code><name>pending</name></s><t>x</t></R>")

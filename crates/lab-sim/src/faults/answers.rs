@@ -18,11 +18,7 @@ pub(crate) struct ServiceError {
 
 impl ServiceError {
     pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            message: message.into(),
-        }
+        Self { status, code: code.to_owned(), message: message.into() }
     }
 
     /// The service's throttling error.
@@ -41,11 +37,7 @@ impl ServiceError {
         let message = "An internal error has occurred.";
         match class.protocol {
             Protocol::Ec2 => Self::new(500, "InternalError", message),
-            Protocol::S3 => Self::new(
-                500,
-                "InternalError",
-                "We encountered an internal error. Please try again.",
-            ),
+            Protocol::S3 => Self::new(500, "InternalError", "We encountered an internal error. Please try again."),
             Protocol::Query => Self::new(500, "InternalFailure", message),
             Protocol::Json => Self::new(500, "InternalServerError", message),
             Protocol::RestJson => Self::new(500, "ServiceException", message),
@@ -58,9 +50,7 @@ impl ServiceError {
         match class.protocol {
             Protocol::Ec2 => Self::new(503, "Unavailable", message),
             Protocol::S3 | Protocol::Query => Self::new(503, "ServiceUnavailable", message),
-            Protocol::Json | Protocol::RestJson => {
-                Self::new(503, "ServiceUnavailableException", message)
-            }
+            Protocol::Json | Protocol::RestJson => Self::new(503, "ServiceUnavailableException", message),
         }
     }
 
@@ -80,16 +70,10 @@ impl ServiceError {
     pub(crate) fn region_not_enabled(class: &Class) -> Self {
         let message = "The security token included in the request is invalid";
         match class.protocol {
-            Protocol::Ec2 => Self::new(
-                401,
-                "AuthFailure",
-                "AWS was not able to validate the provided access credentials",
-            ),
-            Protocol::S3 => Self::new(
-                400,
-                "InvalidToken",
-                "The provided token is malformed or otherwise invalid.",
-            ),
+            Protocol::Ec2 => {
+                Self::new(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
+            }
+            Protocol::S3 => Self::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
             Protocol::Query => Self::new(403, "InvalidClientTokenId", message),
             Protocol::Json => Self::new(400, "UnrecognizedClientException", message),
             Protocol::RestJson => Self::new(403, "UnrecognizedClientException", message),
@@ -106,8 +90,7 @@ impl ServiceError {
             Protocol::Json => json!({ "__type": self.code, "message": self.message }).to_string(),
             Protocol::RestJson => {
                 let side = if self.status < 500 { "User" } else { "Service" };
-                json!({ "Type": side, "Message": self.message, "message": self.message })
-                    .to_string()
+                json!({ "Type": side, "Message": self.message, "message": self.message }).to_string()
             }
         };
         let kind = match protocol {
@@ -117,15 +100,10 @@ impl ServiceError {
             Protocol::RestJson => "application/json",
         };
         let mut answer = Response::new(Bytes::from(body));
-        *answer.status_mut() =
-            http::StatusCode::from_u16(self.status).unwrap_or(http::StatusCode::BAD_REQUEST);
+        *answer.status_mut() = http::StatusCode::from_u16(self.status).unwrap_or(http::StatusCode::BAD_REQUEST);
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        let id_header = if protocol == Protocol::S3 {
-            "x-amz-request-id"
-        } else {
-            "x-amzn-requestid"
-        };
+        let id_header = if protocol == Protocol::S3 { "x-amz-request-id" } else { "x-amzn-requestid" };
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(id_header, id);
         }
@@ -155,14 +133,7 @@ impl ServiceError {
 
     fn query_document(&self, id: &str) -> String {
         let mut error = Element::new("Error");
-        error.push(Element::with_text(
-            "Type",
-            if self.status < 500 {
-                "Sender"
-            } else {
-                "Receiver"
-            },
-        ));
+        error.push(Element::with_text("Type", if self.status < 500 { "Sender" } else { "Receiver" }));
         self.code_and_message(&mut error);
         let mut root = Element::new("ErrorResponse");
         root.push(error);
@@ -200,12 +171,7 @@ mod tests {
             ("s3", Protocol::S3, 503, "SlowDown"),
             ("iam", Protocol::Query, 400, "Throttling"),
             ("ssm", Protocol::Json, 400, "ThrottlingException"),
-            (
-                "lambda",
-                Protocol::RestJson,
-                429,
-                "TooManyRequestsException",
-            ),
+            ("lambda", Protocol::RestJson, 429, "TooManyRequestsException"),
         ] {
             let error = ServiceError::throttled(&class(service, protocol));
             assert_eq!((error.status, error.code.as_str()), (status, code));
@@ -214,25 +180,17 @@ mod tests {
 
     #[test]
     fn an_ec2_error_is_found_where_the_sdk_looks() {
-        let answer =
-            ServiceError::new(400, "InvalidVpcID.NotFound", "no <vpc>").to_answer(Protocol::Ec2);
+        let answer = ServiceError::new(400, "InvalidVpcID.NotFound", "no <vpc>").to_answer(Protocol::Ec2);
         let root = Element::parse(answer.body()).expect("XML");
         let error = root.descend(&["Errors", "Error"]).expect("the error");
-        assert_eq!(
-            error.child_text("Code").as_deref(),
-            Some("InvalidVpcID.NotFound")
-        );
+        assert_eq!(error.child_text("Code").as_deref(), Some("InvalidVpcID.NotFound"));
         assert_eq!(error.child_text("Message").as_deref(), Some("no <vpc>"));
     }
 
     #[test]
     fn a_lambda_error_names_its_type_in_a_header() {
-        let answer = ServiceError::new(404, "ResourceNotFoundException", "none")
-            .to_answer(Protocol::RestJson);
+        let answer = ServiceError::new(404, "ResourceNotFoundException", "none").to_answer(Protocol::RestJson);
         assert_eq!(answer.status(), 404);
-        assert_eq!(
-            answer.headers()["x-amzn-errortype"],
-            "ResourceNotFoundException"
-        );
+        assert_eq!(answer.headers()["x-amzn-errortype"], "ResourceNotFoundException");
     }
 }

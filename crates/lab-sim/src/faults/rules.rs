@@ -124,10 +124,7 @@ struct CountedRule {
 
 /// What a faults file may be: a list of rules, or an object with a latency for all calls as well.
 #[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "neither a list of rules nor an object {\"latency-ms\": N, \"rules\": […]}"
-)]
+#[serde(untagged, expecting = "neither a list of rules nor an object {\"latency-ms\": N, \"rules\": […]}")]
 enum FaultFile {
     Rules(Vec<serde_json::Value>),
     Whole {
@@ -141,10 +138,7 @@ enum FaultFile {
 impl FaultBook {
     /// No rules; every call takes `latency_ms` longer.
     pub(crate) fn with_latency(latency_ms: u64) -> Self {
-        Self {
-            latency_ms,
-            rules: Vec::new(),
-        }
+        Self { latency_ms, rules: Vec::new() }
     }
 
     /// Replaces the rules by those in `json`; a latency that it does not name stays as it is.
@@ -160,11 +154,7 @@ impl FaultBook {
         let mut counted = Vec::with_capacity(rules.len());
         for (index, value) in rules.into_iter().enumerate() {
             let rule = read_rule(value).map_err(|error| format!("rule {}: {error}", index + 1))?;
-            counted.push(CountedRule {
-                rule,
-                matched: 0,
-                fired: 0,
-            });
+            counted.push(CountedRule { rule, matched: 0, fired: 0 });
         }
         self.rules = counted;
         self.latency_ms = latency_ms.unwrap_or(self.latency_ms);
@@ -183,10 +173,7 @@ impl FaultBook {
 
     /// Counts a call and says what is to happen to it.
     pub(crate) fn judge(&mut self, service: &str, action: &str, caller: CallerKind) -> Verdict {
-        let mut verdict = Verdict {
-            latency_ms: self.latency_ms,
-            ..Verdict::default()
-        };
+        let mut verdict = Verdict { latency_ms: self.latency_ms, ..Verdict::default() };
         for counted in &mut self.rules {
             if !counted.rule.matches(service, action, caller) {
                 continue;
@@ -216,9 +203,7 @@ fn read_rule(value: serde_json::Value) -> Result<Rule, String> {
     if let Effect::Error { status, .. } = rule.effect
         && !(400..=599).contains(&status)
     {
-        return Err(format!(
-            "`status` {status} is not an error status (400 to 599)"
-        ));
+        return Err(format!("`status` {status} is not an error status (400 to 599)"));
     }
     Ok(rule)
 }
@@ -246,10 +231,7 @@ pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, rest)) => text.strip_prefix(head).is_some_and(|tail| {
-            tail.char_indices()
-                .map(|(start, _)| &tail[start..])
-                .chain([""])
-                .any(|end| matches_glob(rest, end))
+            tail.char_indices().map(|(start, _)| &tail[start..]).chain([""]).any(|end| matches_glob(rest, end))
         }),
     }
 }
@@ -267,62 +249,24 @@ mod tests {
     }
 
     fn fired_at(book: &mut FaultBook, calls: u64) -> Vec<u64> {
-        (1..=calls)
-            .filter(|_| {
-                book.judge("ec2", "CreateVpc", CallerKind::Command)
-                    .effect
-                    .is_some()
-            })
-            .collect()
+        (1..=calls).filter(|_| book.judge("ec2", "CreateVpc", CallerKind::Command).effect.is_some()).collect()
     }
 
     #[test]
     fn a_rule_fires_at_the_calls_it_names() {
-        assert_eq!(
-            fired_at(&mut book(r#"[{"nth": 3, "effect": "throttle"}]"#), 6),
-            [3]
-        );
-        assert_eq!(
-            fired_at(
-                &mut book(r#"[{"from": 4, "effect": "expired-credentials"}]"#),
-                6
-            ),
-            [4, 5, 6]
-        );
-        assert_eq!(
-            fired_at(&mut book(r#"[{"every": 2, "effect": "unavailable"}]"#), 6),
-            [1, 3, 5]
-        );
-        assert_eq!(
-            fired_at(
-                &mut book(r#"[{"from": 2, "times": 2, "effect": "reset-after"}]"#),
-                6
-            ),
-            [2, 3]
-        );
+        assert_eq!(fired_at(&mut book(r#"[{"nth": 3, "effect": "throttle"}]"#), 6), [3]);
+        assert_eq!(fired_at(&mut book(r#"[{"from": 4, "effect": "expired-credentials"}]"#), 6), [4, 5, 6]);
+        assert_eq!(fired_at(&mut book(r#"[{"every": 2, "effect": "unavailable"}]"#), 6), [1, 3, 5]);
+        assert_eq!(fired_at(&mut book(r#"[{"from": 2, "times": 2, "effect": "reset-after"}]"#), 6), [2, 3]);
     }
 
     #[test]
     fn a_rule_counts_only_what_it_matches() {
-        let mut book =
-            book(r#"[{"service": "s3", "action": "Put*", "nth": 2, "effect": "internal-error"}]"#);
-        assert_eq!(
-            book.judge("s3", "PutObject", CallerKind::Command).effect,
-            None
-        );
-        assert_eq!(
-            book.judge("s3", "GetObject", CallerKind::Command).effect,
-            None
-        );
-        assert_eq!(
-            book.judge("ec2", "PutObject", CallerKind::Command).effect,
-            None
-        );
-        assert_eq!(
-            book.judge("s3", "PutBucketPolicy", CallerKind::Function)
-                .effect,
-            Some(Effect::InternalError)
-        );
+        let mut book = book(r#"[{"service": "s3", "action": "Put*", "nth": 2, "effect": "internal-error"}]"#);
+        assert_eq!(book.judge("s3", "PutObject", CallerKind::Command).effect, None);
+        assert_eq!(book.judge("s3", "GetObject", CallerKind::Command).effect, None);
+        assert_eq!(book.judge("ec2", "PutObject", CallerKind::Command).effect, None);
+        assert_eq!(book.judge("s3", "PutBucketPolicy", CallerKind::Function).effect, Some(Effect::InternalError));
     }
 
     #[test]
@@ -338,11 +282,7 @@ mod tests {
         let verdict = book.judge("iam", "CreateRole", CallerKind::Command);
         assert_eq!(verdict.latency_ms, 15);
         assert_eq!(verdict.late_visibility_ms, Some(7));
-        let error = Effect::Error {
-            code: "Unheard".into(),
-            status: 400,
-            message: String::new(),
-        };
+        let error = Effect::Error { code: "Unheard".into(), status: 400, message: String::new() };
         assert_eq!(verdict.effect, Some(error));
     }
 
@@ -350,16 +290,10 @@ mod tests {
     fn a_wrong_rule_is_named_and_changes_nothing() {
         let mut book = book(r#"[{"effect": "throttle"}]"#);
         for (json, part) in [
-            (
-                r#"[{"effect": "throttle"}, {"efect": "throttle"}]"#,
-                "rule 2: unknown field `efect`",
-            ),
+            (r#"[{"effect": "throttle"}, {"efect": "throttle"}]"#, "rule 2: unknown field `efect`"),
             (r#"[{"effect": "explode"}]"#, "unknown variant `explode`"),
             (r#"[{"nth": 0, "effect": "throttle"}]"#, "count from 1"),
-            (
-                r#"[{"effect": {"error": {"code": "X", "status": 200}}}]"#,
-                "`status` 200",
-            ),
+            (r#"[{"effect": {"error": {"code": "X", "status": 200}}}]"#, "`status` 200"),
             ("7", "neither a list of rules"),
         ] {
             let error = book.load(json.as_bytes()).expect_err("refused");

@@ -24,19 +24,9 @@ pub(crate) struct EventSettings {
 /// The function's event-invoke configuration as moto keeps it. For a success only a success destination matters, and
 /// most functions have none: they are asked for all the same, since a destination may be set at any time.
 pub(crate) async fn read_settings(sim: &Sim, key: &FunctionKey, failed: bool) -> EventSettings {
-    let path = format!(
-        "/2019-09-25/functions/{}/event-invoke-config",
-        encode_form(&key.name)
-    );
-    let answer = sim
-        .moto
-        .rest("lambda", &key.region, Method::GET, &path, Bytes::new())
-        .await;
-    let config = if answer.status().is_success() {
-        body_json(&answer)
-    } else {
-        Value::Null
-    };
+    let path = format!("/2019-09-25/functions/{}/event-invoke-config", encode_form(&key.name));
+    let answer = sim.moto.rest("lambda", &key.region, Method::GET, &path, Bytes::new()).await;
+    let config = if answer.status().is_success() { body_json(&answer) } else { Value::Null };
     let mut settings = parse_settings(&config);
     if failed && settings.on_failure.is_none() {
         settings.on_failure = read_dead_letter_queue(sim, key).await;
@@ -45,43 +35,22 @@ pub(crate) async fn read_settings(sim: &Sim, key: &FunctionKey, failed: bool) ->
 }
 
 fn parse_settings(config: &Value) -> EventSettings {
-    let destination = |name: &str| {
-        config["DestinationConfig"][name]["Destination"]
-            .as_str()
-            .map(str::to_owned)
-    };
+    let destination = |name: &str| config["DestinationConfig"][name]["Destination"].as_str().map(str::to_owned);
     EventSettings {
-        retries: config["MaximumRetryAttempts"]
-            .as_u64()
-            .and_then(|retries| u32::try_from(retries).ok())
-            .unwrap_or(2),
+        retries: config["MaximumRetryAttempts"].as_u64().and_then(|retries| u32::try_from(retries).ok()).unwrap_or(2),
         on_success: destination("OnSuccess"),
         on_failure: destination("OnFailure"),
     }
 }
 
 async fn read_dead_letter_queue(sim: &Sim, key: &FunctionKey) -> Option<String> {
-    let path = format!(
-        "/2015-03-31/functions/{}/configuration",
-        encode_form(&key.name)
-    );
-    let answer = sim
-        .moto
-        .rest("lambda", &key.region, Method::GET, &path, Bytes::new())
-        .await;
-    body_json(&answer)["DeadLetterConfig"]["TargetArn"]
-        .as_str()
-        .map(str::to_owned)
+    let path = format!("/2015-03-31/functions/{}/configuration", encode_form(&key.name));
+    let answer = sim.moto.rest("lambda", &key.region, Method::GET, &path, Bytes::new()).await;
+    body_json(&answer)["DeadLetterConfig"]["TargetArn"].as_str().map(str::to_owned)
 }
 
 /// The record that AWS documents for destinations.
-fn make_record(
-    arn: &str,
-    request_id: &str,
-    attempts: u32,
-    payload: &Bytes,
-    invoked: &Invoked,
-) -> Value {
+fn make_record(arn: &str, request_id: &str, attempts: u32, payload: &Bytes, invoked: &Invoked) -> Value {
     let event: Value = serde_json::from_slice(payload).unwrap_or_default();
     let mut response_context = json!({ "statusCode": 200, "executedVersion": "$LATEST" });
     if invoked.failed {
@@ -119,46 +88,24 @@ pub(crate) async fn send_record(
         ["arn", _, "sqs", region, account, queue] => {
             let url = format!("http://{}/{account}/{queue}", sim.moto.address);
             let body = json!({ "QueueUrl": url, "MessageBody": record });
-            sim.moto
-                .json("sqs", region, "AmazonSQS.SendMessage", &body)
-                .await;
+            sim.moto.json("sqs", region, "AmazonSQS.SendMessage", &body).await;
         }
         ["arn", _, "sns", region, ..] => {
             let parameters = [("TopicArn", destination), ("Message", record.as_str())];
-            sim.moto
-                .query("sns", region, "2010-03-31", "Publish", &parameters)
-                .await;
+            sim.moto.query("sns", region, "2010-03-31", "Publish", &parameters).await;
         }
         ["arn", _, "s3", _, _, bucket] => {
             let now = jiff::Timestamp::now();
-            let name = format!(
-                "{}-{}",
-                now.strftime("%Y-%m-%dT%H.%M.%S"),
-                uuid::Uuid::new_v4()
-            );
-            let folder = format!(
-                "aws/lambda/async/{}/{}",
-                function.key.name,
-                now.strftime("%Y/%m/%d")
-            );
+            let name = format!("{}-{}", now.strftime("%Y-%m-%dT%H.%M.%S"), uuid::Uuid::new_v4());
+            let folder = format!("aws/lambda/async/{}/{}", function.key.name, now.strftime("%Y/%m/%d"));
             let path = format!("/{bucket}/{folder}/{name}");
-            sim.moto
-                .rest(
-                    "s3",
-                    &function.key.region,
-                    Method::PUT,
-                    &path,
-                    Bytes::from(record),
-                )
-                .await;
+            sim.moto.rest("s3", &function.key.region, Method::PUT, &path, Bytes::from(record)).await;
         }
         ["arn", _, "lambda", ..] => {
             let key = FunctionKey::parse(destination, &function.key.region);
             invoke_async(sim, &key, Bytes::from(record));
         }
-        _ => eprintln!(
-            "lab-sim: {destination} is no destination that lab-sim knows (SQS, SNS, S3, Lambda)"
-        ),
+        _ => eprintln!("lab-sim: {destination} is no destination that lab-sim knows (SQS, SNS, S3, Lambda)"),
     }
 }
 
@@ -169,14 +116,7 @@ mod tests {
     #[test]
     fn without_a_configuration_lambda_repeats_twice() {
         let settings = parse_settings(&Value::Null);
-        assert_eq!(
-            settings,
-            EventSettings {
-                retries: 2,
-                on_success: None,
-                on_failure: None
-            }
-        );
+        assert_eq!(settings, EventSettings { retries: 2, on_success: None, on_failure: None });
     }
 
     #[test]
@@ -184,9 +124,6 @@ mod tests {
         let config = json!({ "MaximumRetryAttempts": 0,
             "DestinationConfig": { "OnFailure": { "Destination": "arn:aws:sqs:us-east-1:1:q" } } });
         let settings = parse_settings(&config);
-        assert_eq!(
-            (settings.retries, settings.on_failure.as_deref()),
-            (0, Some("arn:aws:sqs:us-east-1:1:q"))
-        );
+        assert_eq!((settings.retries, settings.on_failure.as_deref()), (0, Some("arn:aws:sqs:us-east-1:1:q")));
     }
 }

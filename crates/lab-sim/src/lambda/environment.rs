@@ -79,14 +79,8 @@ impl Environment {
     /// Starts the function's process and waits until it asks for its first event.
     pub(crate) async fn start(place: Place<'_>) -> Result<Self, InitFailure> {
         let start = Instant::now();
-        let fail = |failure: Failure, lines: Vec<String>| InitFailure {
-            failure,
-            lines,
-            duration: start.elapsed(),
-        };
-        let mut environment = spawn(place)
-            .await
-            .map_err(|error| fail(Failure::Platform(error), Vec::new()))?;
+        let fail = |failure: Failure, lines: Vec<String>| InitFailure { failure, lines, duration: start.elapsed() };
+        let mut environment = spawn(place).await.map_err(|error| fail(Failure::Platform(error), Vec::new()))?;
         let failure = tokio::select! {
             // A runtime that reports its failure exits right after it: the report is the better reason.
             biased;
@@ -119,12 +113,7 @@ impl Environment {
     }
 
     /// Gives the function one event and waits for its reply, its end or its timeout.
-    pub(crate) async fn run(
-        &mut self,
-        request_id: &str,
-        payload: Bytes,
-        config: &FunctionConfig,
-    ) -> RunResult {
+    pub(crate) async fn run(&mut self, request_id: &str, payload: Bytes, config: &FunctionConfig) -> RunResult {
         let start = Instant::now();
         let (reply, mut replied) = oneshot::channel();
         let invocation = Invocation {
@@ -143,22 +132,15 @@ impl Environment {
             () = tokio::time::sleep(config.timeout) => Ended::TimedOut,
         };
         let duration = start.elapsed();
-        max_memory_mb = max_memory_mb
-            .max(read_peak_memory(self.group))
-            .min(self.memory_mb);
+        max_memory_mb = max_memory_mb.max(read_peak_memory(self.group)).min(self.memory_mb);
         let (outcome, reusable) = match ended {
             Ended::Replied(Reply::Response(body)) => (Ok(body), true),
             Ended::Replied(Reply::Error(report)) => (Err(Failure::Reported(report)), true),
-            Ended::Replied(Reply::TooLarge(size)) => {
-                (Err(Failure::Platform(too_large(size))), true)
-            }
+            Ended::Replied(Reply::TooLarge(size)) => (Err(Failure::Platform(too_large(size))), true),
             Ended::Exited(error) => (Err(Failure::Platform(error)), false),
             Ended::OverMemory => {
                 max_memory_mb = self.memory_mb;
-                let error = FunctionError::new(
-                    "Runtime.ExitError",
-                    "Runtime exited with error: signal: killed",
-                );
+                let error = FunctionError::new("Runtime.ExitError", "Runtime exited with error: signal: killed");
                 (Err(Failure::Platform(error)), false)
             }
             Ended::TimedOut => (Err(Failure::Platform(timed_out(config.timeout))), false),
@@ -166,12 +148,7 @@ impl Environment {
         if !reusable {
             let _ = kill_process_group(self.group, Signal::KILL);
         }
-        RunResult {
-            outcome,
-            duration,
-            max_memory_mb,
-            reusable,
-        }
+        RunResult { outcome, duration, max_memory_mb, reusable }
     }
 }
 
@@ -191,11 +168,7 @@ enum Ended {
 }
 
 /// Hands the event over and waits for the reply; never returns when the process goes without one.
-async fn converse(
-    runtime: &RuntimeApi,
-    invocation: Invocation,
-    replied: &mut oneshot::Receiver<Reply>,
-) -> Ended {
+async fn converse(runtime: &RuntimeApi, invocation: Invocation, replied: &mut oneshot::Receiver<Reply>) -> Ended {
     // Either fails only when the process is about to end, and that is noticed elsewhere.
     let _ = runtime.invocations.send(invocation).await;
     match replied.await {
@@ -205,18 +178,13 @@ async fn converse(
 }
 
 fn timed_out(timeout: Duration) -> FunctionError {
-    FunctionError::new(
-        "Sandbox.Timedout",
-        format!("Task timed out after {:.2} seconds", timeout.as_secs_f64()),
-    )
+    FunctionError::new("Sandbox.Timedout", format!("Task timed out after {:.2} seconds", timeout.as_secs_f64()))
 }
 
 fn too_large(size: usize) -> FunctionError {
     FunctionError::new(
         "Function.ResponseSizeTooLarge",
-        format!(
-            "Response payload size ({size} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."
-        ),
+        format!("Response payload size ({size} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE} bytes)."),
     )
 }
 
@@ -234,22 +202,15 @@ fn exit_error(status: Option<std::process::ExitStatus>) -> FunctionError {
 async fn spawn(place: Place<'_>) -> Result<Environment, FunctionError> {
     let task_root = place.code.unpack().await?;
     let bootstrap = check_entrypoint(task_root, place.config)?;
-    let system =
-        |error: std::io::Error| FunctionError::new("Runtime.InvalidEntrypoint", error.to_string());
+    let system = |error: std::io::Error| FunctionError::new("Runtime.InvalidEntrypoint", error.to_string());
     let runtime = RuntimeApi::listen().await.map_err(system)?;
     fs::create_dir_all(&place.folder).map_err(system)?;
     let output = Output::create(&place.folder).map_err(system)?;
 
     let mut command = guarded_command(bootstrap.as_os_str()).map_err(system)?;
-    command
-        .env_clear()
-        .envs(environment_variables(&place, task_root, &runtime));
-    command
-        .current_dir(task_root)
-        .stdin(std::process::Stdio::null());
-    command
-        .stdout(output.writer().map_err(system)?)
-        .stderr(output.writer().map_err(system)?);
+    command.env_clear().envs(environment_variables(&place, task_root, &runtime));
+    command.current_dir(task_root).stdin(std::process::Stdio::null());
+    command.stdout(output.writer().map_err(system)?).stderr(output.writer().map_err(system)?);
     let child = command.spawn().map_err(system)?;
     let group = child
         .id()
@@ -280,43 +241,27 @@ fn environment_variables(
         ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin".to_owned()),
         ("LANG", "en_US.UTF-8".to_owned()),
         ("TZ", ":UTC".to_owned()),
-        (
-            "LD_LIBRARY_PATH",
-            format!("{task_root}:{task_root}/lib:/opt/lib"),
-        ),
+        ("LD_LIBRARY_PATH", format!("{task_root}:{task_root}/lib:/opt/lib")),
         ("LAMBDA_TASK_ROOT", task_root),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
         ("_HANDLER", config.handler.clone()),
         ("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", place.key.name.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-        (
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-            config.memory_mb.to_string(),
-        ),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", config.memory_mb.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", config.log_group.clone()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", place.log_stream.clone()),
         ("AWS_REGION", place.key.region.clone()),
         ("AWS_DEFAULT_REGION", place.key.region.clone()),
         ("AWS_ACCESS_KEY_ID", FUNCTION_ACCESS_KEY.to_owned()),
-        (
-            "AWS_SECRET_ACCESS_KEY",
-            "not-a-secret-lab-sim-checks-no-signature".to_owned(),
-        ),
+        ("AWS_SECRET_ACCESS_KEY", "not-a-secret-lab-sim-checks-no-signature".to_owned()),
         ("AWS_SESSION_TOKEN", "lab-sim-function-session".to_owned()),
         ("AWS_ENDPOINT_URL", place.endpoint.to_owned()),
         ("TMPDIR", temporary),
     ];
-    let own = config
-        .variables
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
-    defined
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .chain(own)
-        .collect()
+    let own = config.variables.iter().map(|(name, value)| (name.clone(), value.clone()));
+    defined.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(own).collect()
 }
 
 /// Ends when the process uses more than `limit_mb`; `peak` keeps the most that was seen.
@@ -337,8 +282,7 @@ fn read_peak_memory(process: Pid) -> u64 {
 
 /// A memory figure of a process in MB, rounded up; 0 when it has ended.
 fn read_memory(process: Pid, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero()))
-        .unwrap_or_default();
+    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap_or_default();
     parse_memory(&status, field)
 }
 
@@ -363,17 +307,8 @@ struct Output {
 impl Output {
     fn create(folder: &std::path::Path) -> std::io::Result<Self> {
         let path = folder.join("output");
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .read(true)
-            .open(path)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            file,
-            read: 0,
-            partial: Vec::new(),
-        })
+        let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+        Ok(Self { folder: folder.to_owned(), file, read: 0, partial: Vec::new() })
     }
 
     fn writer(&self) -> std::io::Result<File> {
@@ -388,21 +323,10 @@ impl Output {
         let _ = self.file.read_to_end(&mut fresh);
         self.read += fresh.len() as u64;
         self.partial.extend(fresh);
-        let mut lines: Vec<Vec<u8>> = self
-            .partial
-            .split(|byte| *byte == b'\n')
-            .map(<[u8]>::to_vec)
-            .collect();
-        self.partial = if last {
-            Vec::new()
-        } else {
-            lines.pop().unwrap_or_default()
-        };
+        let mut lines: Vec<Vec<u8>> = self.partial.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        self.partial = if last { Vec::new() } else { lines.pop().unwrap_or_default() };
         lines.retain(|line| !line.is_empty());
-        lines
-            .iter()
-            .map(|line| String::from_utf8_lossy(line).into_owned())
-            .collect()
+        lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 }
 

@@ -32,10 +32,7 @@ impl FunctionKey {
             [_, "function", name, ..] | [name, ..] => (region, *name),
             [] => (region, ""),
         };
-        Self {
-            region: region.to_owned(),
-            name: name.to_owned(),
-        }
+        Self { region: region.to_owned(), name: name.to_owned() }
     }
 }
 
@@ -64,23 +61,13 @@ impl FunctionConfig {
             .collect();
         Self {
             // An answer about a version carries its number behind the name.
-            arn: text("FunctionArn")
-                .split(':')
-                .take(7)
-                .collect::<Vec<_>>()
-                .join(":"),
+            arn: text("FunctionArn").split(':').take(7).collect::<Vec<_>>().join(":"),
             runtime: text("Runtime"),
             handler: text("Handler"),
-            architecture: answer["Architectures"][0]
-                .as_str()
-                .unwrap_or("x86_64")
-                .to_owned(),
+            architecture: answer["Architectures"][0].as_str().unwrap_or("x86_64").to_owned(),
             timeout: Duration::from_secs(answer["Timeout"].as_u64().unwrap_or(3)),
             memory_mb: answer["MemorySize"].as_u64().unwrap_or(128),
-            log_group: log_group.map_or_else(
-                || format!("/aws/lambda/{}", text("FunctionName")),
-                str::to_owned,
-            ),
+            log_group: log_group.map_or_else(|| format!("/aws/lambda/{}", text("FunctionName")), str::to_owned),
             variables,
         }
     }
@@ -95,10 +82,7 @@ pub(crate) struct FunctionError {
 
 impl FunctionError {
     pub(crate) fn new(kind: &str, message: impl Into<String>) -> Self {
-        Self {
-            kind: kind.to_owned(),
-            message: message.into(),
-        }
+        Self { kind: kind.to_owned(), message: message.into() }
     }
 
     /// The payload that the caller gets.
@@ -119,25 +103,15 @@ pub(crate) struct Code {
 impl Code {
     /// The package `zip`, to be unpacked at `folder`.
     pub(crate) fn new(zip: Bytes, folder: PathBuf) -> Self {
-        Self {
-            zip,
-            folder,
-            unpacked: tokio::sync::OnceCell::new(),
-        }
+        Self { zip, folder, unpacked: tokio::sync::OnceCell::new() }
     }
 
     /// The folder with the package's files, `/var/task` on AWS.
     pub(crate) async fn unpack(&self) -> Result<&Path, FunctionError> {
-        let unpacked = self
-            .unpacked
-            .get_or_init(async || unpack_zip(&self.zip, &self.folder))
-            .await;
+        let unpacked = self.unpacked.get_or_init(async || unpack_zip(&self.zip, &self.folder)).await;
         match unpacked {
             Ok(()) => Ok(&self.folder),
-            Err(reason) => Err(FunctionError::new(
-                "Runtime.InvalidEntrypoint",
-                reason.clone(),
-            )),
+            Err(reason) => Err(FunctionError::new("Runtime.InvalidEntrypoint", reason.clone())),
         }
     }
 }
@@ -164,40 +138,26 @@ fn elf_machine(architecture: &str) -> u16 {
 
 /// Lambda's name for the machine that this runs on.
 fn host_architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "x86_64"
-    }
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 
 /// The package's `bootstrap`, made sure to be one that Lambda, and this machine, can run.
-pub(crate) fn check_entrypoint(
-    folder: &Path,
-    config: &FunctionConfig,
-) -> Result<PathBuf, FunctionError> {
+pub(crate) fn check_entrypoint(folder: &Path, config: &FunctionConfig) -> Result<PathBuf, FunctionError> {
     let invalid = |message: String| FunctionError::new("Runtime.InvalidEntrypoint", message);
     let bootstrap = folder.join("bootstrap");
     if !config.runtime.starts_with("provided") {
-        return Err(invalid(format!(
-            "lab-sim runs provided.al2023 functions only, not {}",
-            config.runtime
-        )));
+        return Err(invalid(format!("lab-sim runs provided.al2023 functions only, not {}", config.runtime)));
     }
     let Ok(metadata) = fs::metadata(&bootstrap) else {
-        return Err(invalid(
-            "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned(),
-        ));
+        return Err(invalid("Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned()));
     };
     if metadata.permissions().mode() & 0o111 == 0 {
-        return Err(invalid(
-            "fork/exec /var/task/bootstrap: permission denied".to_owned(),
-        ));
+        return Err(invalid("fork/exec /var/task/bootstrap: permission denied".to_owned()));
     }
     match read_elf_machine(&bootstrap) {
-        Some(machine) if machine != elf_machine(&config.architecture) => Err(invalid(
-            "fork/exec /var/task/bootstrap: exec format error".to_owned(),
-        )),
+        Some(machine) if machine != elf_machine(&config.architecture) => {
+            Err(invalid("fork/exec /var/task/bootstrap: exec format error".to_owned()))
+        }
         Some(_) if config.architecture != host_architecture() => Err(invalid(format!(
             "the function is built for {}, and this machine is {}: build it for {1} to run it locally",
             config.architecture,
@@ -211,9 +171,7 @@ pub(crate) fn check_entrypoint(
 fn read_elf_machine(program: &Path) -> Option<u16> {
     let mut header = [0u8; 20];
     fs::File::open(program).ok()?.read_exact(&mut header).ok()?;
-    header
-        .starts_with(b"\x7fELF")
-        .then(|| u16::from_le_bytes([header[18], header[19]]))
+    header.starts_with(b"\x7fELF").then(|| u16::from_le_bytes([header[18], header[19]]))
 }
 
 /// One state of a function between two updates, with the environments that run it.
@@ -227,12 +185,7 @@ pub(crate) struct Version {
 
 impl Version {
     pub(crate) fn new(config: FunctionConfig, code: Arc<Code>) -> Self {
-        Self {
-            config,
-            code,
-            idle: Mutex::new(Vec::new()),
-            retired: AtomicBool::new(false),
-        }
+        Self { config, code, idle: Mutex::new(Vec::new()), retired: AtomicBool::new(false) }
     }
 
     /// A warm environment whose process is still there.
@@ -334,33 +287,20 @@ mod tests {
 
     #[test]
     fn functions_are_named_in_every_way_the_api_takes() {
-        for reference in [
-            "f",
-            "f:$LATEST",
-            "123456789012:function:f",
-            "arn:aws:lambda:us-east-1:123456789012:function:f:live",
-        ] {
+        for reference in
+            ["f", "f:$LATEST", "123456789012:function:f", "arn:aws:lambda:us-east-1:123456789012:function:f:live"]
+        {
             let key = FunctionKey::parse(reference, "us-east-1");
-            assert_eq!(
-                (key.region.as_str(), key.name.as_str()),
-                ("us-east-1", "f"),
-                "{reference}"
-            );
+            assert_eq!((key.region.as_str(), key.name.as_str()), ("us-east-1", "f"), "{reference}");
         }
-        assert_eq!(
-            FunctionKey::parse("arn:aws:lambda:eu-west-1:1:function:g", "us-east-1").region,
-            "eu-west-1"
-        );
+        assert_eq!(FunctionKey::parse("arn:aws:lambda:eu-west-1:1:function:g", "us-east-1").region, "eu-west-1");
     }
 
     #[test]
     fn defaults_are_lambdas_own() {
         let config = config("provided.al2023", "arm64");
         assert_eq!(config.arn, "arn:aws:lambda:us-east-1:1:function:f");
-        assert_eq!(
-            (config.timeout, config.memory_mb),
-            (Duration::from_secs(3), 128)
-        );
+        assert_eq!((config.timeout, config.memory_mb), (Duration::from_secs(3), 128));
         assert_eq!(config.log_group, "/aws/lambda/f");
         assert_eq!(config.variables["A"], "b");
     }
@@ -368,14 +308,8 @@ mod tests {
     #[test]
     fn an_entrypoint_that_cannot_run_is_refused_before_it_starts() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = |config: &FunctionConfig| {
-            check_entrypoint(folder.path(), config)
-                .expect_err("refused")
-                .message
-        };
-        assert!(
-            error(&config("provided.al2023", "x86_64")).contains("Couldn't find valid bootstrap")
-        );
+        let error = |config: &FunctionConfig| check_entrypoint(folder.path(), config).expect_err("refused").message;
+        assert!(error(&config("provided.al2023", "x86_64")).contains("Couldn't find valid bootstrap"));
 
         let bootstrap = folder.path().join("bootstrap");
         fs::write(&bootstrap, "#!/bin/sh\n").expect("a file");

@@ -40,14 +40,8 @@ pub(crate) struct Invoked {
 pub(crate) async fn answer_invoke(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
     let key = key_of(call);
     let function = sim.lambda.find(&key).ok_or_else(|| not_found(&key))?;
-    let kind = call
-        .header("x-amz-invocation-type")
-        .unwrap_or("RequestResponse");
-    let limit = if kind == "Event" {
-        MAX_ASYNC_PAYLOAD
-    } else {
-        MAX_SYNC_PAYLOAD
-    };
+    let kind = call.header("x-amz-invocation-type").unwrap_or("RequestResponse");
+    let limit = if kind == "Event" { MAX_ASYNC_PAYLOAD } else { MAX_SYNC_PAYLOAD };
     check_payload(&call.body, limit)?;
     match kind {
         "DryRun" => Ok(answer(204, "application/json", Bytes::new())),
@@ -57,10 +51,7 @@ pub(crate) async fn answer_invoke(sim: &Arc<Sim>, call: &Call) -> Result<Answer,
         }
         _ => {
             let tail = call.header("x-amz-log-type") == Some("Tail");
-            Ok(answer_invoked(
-                invoke_now(sim, &function, call.body.clone()).await?,
-                tail,
-            ))
+            Ok(answer_invoked(invoke_now(sim, &function, call.body.clone()).await?, tail))
         }
     }
 }
@@ -76,17 +67,12 @@ pub(crate) fn answer_invoke_async(sim: &Arc<Sim>, call: &Call) -> Result<Answer,
 
 fn check_payload(body: &Bytes, limit: usize) -> Result<(), ServiceError> {
     if body.len() > limit {
-        let message =
-            format!("Request must be smaller than {limit} bytes for the InvokeFunction operation");
+        let message = format!("Request must be smaller than {limit} bytes for the InvokeFunction operation");
         return Err(ServiceError::new(413, "RequestTooLargeException", message));
     }
     if !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
         let message = "Could not parse request body into json";
-        return Err(ServiceError::new(
-            400,
-            "InvalidRequestContentException",
-            message,
-        ));
+        return Err(ServiceError::new(400, "InvalidRequestContentException", message));
     }
     Ok(())
 }
@@ -94,26 +80,15 @@ fn check_payload(body: &Bytes, limit: usize) -> Result<(), ServiceError> {
 fn answer_invoked(invoked: Invoked, tail: bool) -> Answer {
     let mut answer = answer(200, "application/json", invoked.payload);
     let headers = answer.headers_mut();
-    headers.insert(
-        "x-amz-executed-version",
-        HeaderValue::from_static("$LATEST"),
-    );
+    headers.insert("x-amz-executed-version", HeaderValue::from_static("$LATEST"));
     if invoked.failed {
-        headers.insert(
-            "x-amz-function-error",
-            HeaderValue::from_static("Unhandled"),
-        );
+        headers.insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));
     }
     if let Ok(id) = HeaderValue::from_str(&new_request_id()) {
         headers.insert("x-amzn-requestid", id);
     }
     if tail {
-        let log = invoked
-            .lines
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>()
-            .into_bytes();
+        let log = invoked.lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes();
         let log = &log[log.len().saturating_sub(LOG_TAIL)..];
         if let Ok(value) = HeaderValue::from_str(&STANDARD.encode(log)) {
             headers.insert("x-amz-log-result", value);
@@ -123,13 +98,10 @@ fn answer_invoked(invoked: Invoked, tail: bool) -> Answer {
 }
 
 /// Invokes and waits. Refused while the function settles and when all slots are taken.
-async fn invoke_now(
-    sim: &Arc<Sim>,
-    function: &Arc<Function>,
-    payload: Bytes,
-) -> Result<Invoked, ServiceError> {
+async fn invoke_now(sim: &Arc<Sim>, function: &Arc<Function>, payload: Bytes) -> Result<Invoked, ServiceError> {
     if !function.until_ready(sim.times.function_ready()).is_zero() && function.is_new() {
-        let message = "The operation cannot be performed at this time. The function is currently in the following state: Pending";
+        let message =
+            "The operation cannot be performed at this time. The function is currently in the following state: Pending";
         return Err(ServiceError::new(409, "ResourceConflictException", message));
     }
     let slot = Arc::clone(&sim.lambda.slots).try_acquire_owned().ok();
@@ -162,16 +134,7 @@ async fn deliver(sim: &Arc<Sim>, key: &FunctionKey, payload: Bytes) {
         attempt += 1;
         let settings = read_settings(sim, key, invoked.failed).await;
         if !invoked.failed || attempt > settings.retries {
-            finish(
-                sim,
-                &function,
-                &settings,
-                &request_id,
-                attempt,
-                &payload,
-                &invoked,
-            )
-            .await;
+            finish(sim, &function, &settings, &request_id, attempt, &payload, &invoked).await;
             return;
         }
         tokio::time::sleep(sim.times.retry_delay(attempt)).await;
@@ -187,22 +150,9 @@ async fn finish(
     payload: &Bytes,
     invoked: &Invoked,
 ) {
-    let destination = if invoked.failed {
-        &settings.on_failure
-    } else {
-        &settings.on_success
-    };
+    let destination = if invoked.failed { &settings.on_failure } else { &settings.on_success };
     if let Some(destination) = destination {
-        send_record(
-            sim,
-            function,
-            destination,
-            request_id,
-            attempts,
-            payload,
-            invoked,
-        )
-        .await;
+        send_record(sim, function, destination, request_id, attempts, payload, invoked).await;
     }
 }
 
@@ -218,14 +168,8 @@ impl Running {
         let slot = slot?;
         let reserved = lock(&function.reserved_concurrency).unwrap_or(u32::MAX);
         let add = |running: u32| (running < reserved).then_some(running + 1);
-        function
-            .running
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
-            .ok()?;
-        Some(Self {
-            function: Arc::clone(function),
-            _slot: slot,
-        })
+        function.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
+        Some(Self { function: Arc::clone(function), _slot: slot })
     }
 }
 
@@ -250,17 +194,8 @@ async fn wait_for_slot(sim: &Arc<Sim>, function: &Arc<Function>) -> Option<Runni
 }
 
 /// One attempt, in a warm environment or a new one, with its log lines written before it counts as done.
-async fn run_once(
-    sim: &Arc<Sim>,
-    function: &Arc<Function>,
-    payload: Bytes,
-    request_id: &str,
-) -> Invoked {
-    let payload = if payload.is_empty() {
-        Bytes::from_static(b"{}")
-    } else {
-        payload
-    };
+async fn run_once(sim: &Arc<Sim>, function: &Arc<Function>, payload: Bytes, request_id: &str) -> Invoked {
+    let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
     let version = function.current();
     let (environment, stream, started) = match version.take_idle() {
         Some(environment) => {
@@ -294,14 +229,8 @@ async fn start_environment(
         endpoint: &sim.endpoint,
         log_stream: stream.clone(),
     };
-    let ((), started) = tokio::join!(
-        logs::open_stream(sim, function, &stream),
-        Environment::start(place)
-    );
-    let first_line = format!(
-        "INIT_START Runtime Version: {} lab-sim",
-        version.config.runtime
-    );
+    let ((), started) = tokio::join!(logs::open_stream(sim, function, &stream), Environment::start(place));
+    let first_line = format!("INIT_START Runtime Version: {} lab-sim", version.config.runtime);
     (started, stream, vec![first_line])
 }
 
@@ -318,26 +247,14 @@ async fn run_in(
     lines.extend(environment.new_lines(!result.reusable));
     lines.extend(failure_line(&result, request_id));
     lines.push(format!("END RequestId: {request_id}"));
-    lines.push(report_line(
-        &result,
-        environment.init_duration.take(),
-        version,
-        request_id,
-    ));
+    lines.push(report_line(&result, environment.init_duration.take(), version, request_id));
     let reusable = result.reusable;
     let (payload, failed) = match result.outcome {
         Ok(payload) => (payload, false),
         Err(Failure::Reported(payload)) => (payload, true),
         Err(Failure::Platform(error)) => (error.to_payload(request_id), true),
     };
-    (
-        Invoked {
-            payload,
-            failed,
-            lines,
-        },
-        reusable.then_some(environment),
-    )
+    (Invoked { payload, failed, lines }, reusable.then_some(environment))
 }
 
 fn failure_line(result: &RunResult, request_id: &str) -> Option<String> {
@@ -346,25 +263,17 @@ fn failure_line(result: &RunResult, request_id: &str) -> Option<String> {
             let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
             Some(format!("{time} {request_id} {}", error.message))
         }
-        Err(Failure::Platform(error)) => Some(format!(
-            "RequestId: {request_id} Error: {}\n{}",
-            error.message, error.kind
-        )),
+        Err(Failure::Platform(error)) => {
+            Some(format!("RequestId: {request_id} Error: {}\n{}", error.message, error.kind))
+        }
         _ => None,
     }
 }
 
-fn report_line(
-    result: &RunResult,
-    init: Option<Duration>,
-    version: &Version,
-    request_id: &str,
-) -> String {
+fn report_line(result: &RunResult, init: Option<Duration>, version: &Version, request_id: &str) -> String {
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     let billed = ms(result.duration + init.unwrap_or_default()).ceil();
-    let init = init
-        .map(|init| format!("Init Duration: {:.2} ms\t", ms(init)))
-        .unwrap_or_default();
+    let init = init.map(|init| format!("Init Duration: {:.2} ms\t", ms(init))).unwrap_or_default();
     format!(
         "REPORT RequestId: {request_id}\tDuration: {:.2} ms\tBilled Duration: {billed} ms\tMemory Size: {} MB\tMax Memory Used: {} \
          MB\t{init}",
@@ -375,24 +284,14 @@ fn report_line(
 }
 
 /// An environment that did not start: its caller gets an error, and the log says why.
-fn fail_init(
-    failure: InitFailure,
-    version: &Version,
-    request_id: &str,
-    mut lines: Vec<String>,
-) -> Invoked {
+fn fail_init(failure: InitFailure, version: &Version, request_id: &str, mut lines: Vec<String>) -> Invoked {
     let (kind, payload) = match failure.failure {
-        Failure::Platform(error) => (
-            format!("{}: {}", error.kind, error.message),
-            error.to_payload(request_id),
-        ),
+        Failure::Platform(error) => (format!("{}: {}", error.kind, error.message), error.to_payload(request_id)),
         Failure::Reported(report) => (String::from_utf8_lossy(&report).into_owned(), report),
     };
     lines.extend(failure.lines);
     let ms = failure.duration.as_secs_f64() * 1000.0;
-    lines.push(format!(
-        "INIT_REPORT Init Duration: {ms:.2} ms\tPhase: init\tStatus: error\tError: {kind}"
-    ));
+    lines.push(format!("INIT_REPORT Init Duration: {ms:.2} ms\tPhase: init\tStatus: error\tError: {kind}"));
     lines.push(format!("START RequestId: {request_id} Version: $LATEST"));
     lines.push(format!("END RequestId: {request_id}"));
     lines.push(format!(
@@ -400,11 +299,7 @@ fn fail_init(
         ms.ceil(),
         version.config.memory_mb
     ));
-    Invoked {
-        payload,
-        failed: true,
-        lines,
-    }
+    Invoked { payload, failed: true, lines }
 }
 
 impl Invoked {
@@ -431,27 +326,14 @@ mod tests {
             reusable: false,
         };
         let line = failure_line(&result, "id-1").expect("a line");
-        assert!(
-            line.ends_with(" id-1 Task timed out after 3.00 seconds"),
-            "{line}"
-        );
+        assert!(line.ends_with(" id-1 Task timed out after 3.00 seconds"), "{line}");
     }
 
     #[test]
     fn payloads_are_json_of_a_bounded_size() {
         assert!(check_payload(&Bytes::new(), 10).is_ok());
         assert!(check_payload(&Bytes::from_static(b"[1]"), 10).is_ok());
-        assert_eq!(
-            check_payload(&Bytes::from_static(b"[1"), 10)
-                .expect_err("no JSON")
-                .status,
-            400
-        );
-        assert_eq!(
-            check_payload(&Bytes::from_static(b"[1,2,3,4,5]"), 10)
-                .expect_err("too large")
-                .status,
-            413
-        );
+        assert_eq!(check_payload(&Bytes::from_static(b"[1"), 10).expect_err("no JSON").status, 400);
+        assert_eq!(check_payload(&Bytes::from_static(b"[1,2,3,4,5]"), 10).expect_err("too large").status, 413);
     }
 }

@@ -16,25 +16,13 @@ pub(crate) async fn open_stream(sim: &Sim, function: &Function, stream: &str) {
     let group = &function.current().config.log_group;
     let region = &function.key.region;
     let names = json!({ "logGroupName": group, "logStreamName": stream });
-    let made = sim
-        .moto
-        .json("logs", region, "Logs_20140328.CreateLogStream", &names)
-        .await;
+    let made = sim.moto.json("logs", region, "Logs_20140328.CreateLogStream", &names).await;
     if made.status().is_success() || function.is_deleted() {
         return;
     }
     // What exists already answers an error, which is as good.
-    sim.moto
-        .json(
-            "logs",
-            region,
-            "Logs_20140328.CreateLogGroup",
-            &json!({ "logGroupName": group }),
-        )
-        .await;
-    sim.moto
-        .json("logs", region, "Logs_20140328.CreateLogStream", &names)
-        .await;
+    sim.moto.json("logs", region, "Logs_20140328.CreateLogGroup", &json!({ "logGroupName": group })).await;
+    sim.moto.json("logs", region, "Logs_20140328.CreateLogStream", &names).await;
 }
 
 /// Writes lines to a stream. A group that has been deleted meanwhile stays deleted.
@@ -43,18 +31,9 @@ pub(crate) async fn write_lines(sim: &Sim, function: &Function, stream: &str, li
         return;
     }
     let now = jiff::Timestamp::now().as_millisecond();
-    let events: Vec<Value> = lines
-        .iter()
-        .map(|line| json!({ "timestamp": now, "message": format!("{line}\n") }))
-        .collect();
+    let events: Vec<Value> =
+        lines.iter().map(|line| json!({ "timestamp": now, "message": format!("{line}\n") })).collect();
     let group = &function.current().config.log_group;
     let body = json!({ "logGroupName": group, "logStreamName": stream, "logEvents": events });
-    sim.moto
-        .json(
-            "logs",
-            &function.key.region,
-            "Logs_20140328.PutLogEvents",
-            &body,
-        )
-        .await;
+    sim.moto.json("logs", &function.key.region, "Logs_20140328.PutLogEvents", &body).await;
 }

@@ -91,12 +91,7 @@ impl RuntimeApi {
             init_events: events,
         });
         let server = tokio::spawn(serve(listener, shared));
-        Ok(Self {
-            address,
-            invocations,
-            init_events,
-            server,
-        })
+        Ok(Self { address, invocations, init_events, server })
     }
 }
 
@@ -114,9 +109,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
                 async move { Ok::<_, Infallible>(answer_runtime(&shared, request).await) }
             });
             // The connection ends with the process that holds it.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
@@ -127,28 +120,15 @@ async fn answer_runtime(shared: &Shared, request: Request<Incoming>) -> Response
         return refuse(400, "InvalidRequest", "the body broke off");
     };
     let body = body.to_bytes();
-    let path: Vec<&str> = parts
-        .uri
-        .path()
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect();
+    let path: Vec<&str> = parts.uri.path().split('/').filter(|part| !part.is_empty()).collect();
     match (&parts.method, path.as_slice()) {
         (&Method::GET, [VERSION, "runtime", "invocation", "next"]) => next_invocation(shared).await,
         (&Method::POST, [VERSION, "runtime", "invocation", id, "response"]) => {
             if body.len() > MAX_RESPONSE {
                 finish(shared, id, Reply::TooLarge(body.len()));
-                return refuse(
-                    413,
-                    "RequestEntityTooLarge",
-                    "Exceeded maximum allowed payload size (6291556 bytes).",
-                );
+                return refuse(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).");
             }
-            let body = if is_broken_off(&parts.headers) {
-                Reply::Error(body)
-            } else {
-                Reply::Response(body)
-            };
+            let body = if is_broken_off(&parts.headers) { Reply::Error(body) } else { Reply::Response(body) };
             accept(finish(shared, id, body))
         }
         (&Method::POST, [VERSION, "runtime", "invocation", id, "error"]) => {
@@ -172,19 +152,12 @@ async fn next_invocation(shared: &Shared) -> Response<Full<Bytes>> {
     let Some(invocation) = shared.queue.lock().await.recv().await else {
         return refuse(410, "Gone", "the environment ends");
     };
-    let deadline = invocation
-        .deadline
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
+    let deadline = invocation.deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let response = Response::builder()
         .header("content-type", "application/json")
         .header("lambda-runtime-aws-request-id", &invocation.request_id)
         .header("lambda-runtime-deadline-ms", deadline.to_string())
-        .header(
-            "lambda-runtime-invoked-function-arn",
-            &invocation.function_arn,
-        )
+        .header("lambda-runtime-invoked-function-arn", &invocation.function_arn)
         .header("lambda-runtime-trace-id", new_trace_id())
         .body(Full::new(invocation.payload));
     lock(&shared.in_flight).insert(invocation.request_id, invocation.reply);
@@ -193,22 +166,14 @@ async fn next_invocation(shared: &Shared) -> Response<Full<Bytes>> {
 
 /// An X-Ray header that says that nothing is sampled.
 fn new_trace_id() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let random = fastrand::u128(..) >> 32;
-    format!(
-        "Root=1-{seconds:08x}-{random:024x};Parent={:016x};Sampled=0",
-        fastrand::u64(..)
-    )
+    format!("Root=1-{seconds:08x}-{random:024x};Parent={:016x};Sampled=0", fastrand::u64(..))
 }
 
 /// Hands the reply to whoever waits for it; `false` when nobody does.
 fn finish(shared: &Shared, id: &str, reply: Reply) -> bool {
-    lock(&shared.in_flight)
-        .remove(id)
-        .is_some_and(|waiting| waiting.send(reply).is_ok())
+    lock(&shared.in_flight).remove(id).is_some_and(|waiting| waiting.send(reply).is_ok())
 }
 
 fn accept(known: bool) -> Response<Full<Bytes>> {
@@ -223,7 +188,6 @@ fn accept(known: bool) -> Response<Full<Bytes>> {
 fn refuse(status: u16, kind: &str, message: &str) -> Response<Full<Bytes>> {
     let body = json!({ "errorType": kind, "errorMessage": message }).to_string();
     let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() =
-        http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_REQUEST);
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_REQUEST);
     response
 }

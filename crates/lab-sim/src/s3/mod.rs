@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Method, header};
+use http::Method;
 
 use crate::call::{Answer, Call, new_request_id};
 use crate::classify::{Protocol, split_s3_path};
@@ -17,7 +17,7 @@ use crate::faults::answers::ServiceError;
 use crate::lambda::{FunctionKey, invoke_async, read_policy};
 use crate::moto::ACCOUNT;
 use crate::sim::{Sim, lock};
-use crate::xml::Element;
+use crate::xml::{Element, with_document};
 use event::{ObjectEvent, RecordContext, make_event};
 use notification::{FunctionTargets, has_overlap, permits_s3};
 
@@ -35,11 +35,7 @@ impl S3Overlay {
     pub(crate) fn new(foreign: Vec<String>) -> Self {
         // Sequencers grow over restarts too: they begin with the time.
         let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
-        Self {
-            foreign: foreign.into_iter().collect(),
-            targets: Mutex::default(),
-            sequence: AtomicU64::new(now),
-        }
+        Self { foreign: foreign.into_iter().collect(), targets: Mutex::default(), sequence: AtomicU64::new(now) }
     }
 
     /// Forgets all configurations; foreign names stay foreign.
@@ -71,12 +67,7 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
             }
             answer
         }
-        "PutObject"
-        | "CopyObject"
-        | "CompleteMultipartUpload"
-        | "PostObject"
-        | "DeleteObject"
-        | "DeleteObjects" => {
+        "PutObject" | "CopyObject" | "CompleteMultipartUpload" | "PostObject" | "DeleteObject" | "DeleteObjects" => {
             let answer = sim.moto.forward(call).await;
             if answer.status().is_success() && sim.s3.targets_of(&bucket).is_some() {
                 for event in object_events(sim, call, &answer, &bucket, &key).await {
@@ -98,13 +89,13 @@ fn refuse_foreign(action: &str) -> ServiceError {
     ServiceError::new(403, "AccessDenied", "Access Denied")
 }
 
-async fn put_notification(
-    sim: &Arc<Sim>,
-    call: &Call,
-    bucket: &str,
-) -> Result<Answer, ServiceError> {
+async fn put_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Result<Answer, ServiceError> {
     let mut root = Element::parse(&call.body).ok_or_else(|| {
-        ServiceError::new(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+        ServiceError::new(
+            400,
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
     })?;
     if has_overlap(&root) {
         return Err(invalid_destination());
@@ -124,29 +115,17 @@ async fn put_notification(
 }
 
 fn invalid_destination() -> ServiceError {
-    ServiceError::new(
-        400,
-        "InvalidArgument",
-        "Unable to validate the following destination configurations",
-    )
+    ServiceError::new(400, "InvalidArgument", "Unable to validate the following destination configurations")
 }
 
 /// The function must exist and must permit S3 to invoke it for this bucket.
-async fn check_destination(
-    sim: &Arc<Sim>,
-    function_arn: &str,
-    bucket: &str,
-) -> Result<(), ServiceError> {
+async fn check_destination(sim: &Arc<Sim>, function_arn: &str, bucket: &str) -> Result<(), ServiceError> {
     let key = FunctionKey::parse(function_arn, "us-east-1");
     if sim.lambda.find(&key).is_none() {
         return Err(invalid_destination());
     }
     let statements = read_policy(sim, &key).await;
-    if permits_s3(&statements, bucket, ACCOUNT) {
-        Ok(())
-    } else {
-        Err(invalid_destination())
-    }
+    if permits_s3(&statements, bucket, ACCOUNT) { Ok(()) } else { Err(invalid_destination()) }
 }
 
 async fn get_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Answer {
@@ -157,29 +136,14 @@ async fn get_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Answer {
     if !answer.status().is_success() {
         return answer;
     }
-    let mut root =
-        Element::parse(answer.body()).unwrap_or_else(|| Element::new("NotificationConfiguration"));
+    let mut root = Element::parse(answer.body()).unwrap_or_else(|| Element::new("NotificationConfiguration"));
     targets.add_to(&mut root);
-    let mut answer = answer.map(|_| Bytes::from(root.to_document()));
-    answer.headers_mut().remove(header::CONTENT_LENGTH);
-    answer
+    with_document(answer, &root)
 }
 
 /// What a successful call did to objects.
-async fn object_events(
-    sim: &Arc<Sim>,
-    call: &Call,
-    answer: &Answer,
-    bucket: &str,
-    key: &str,
-) -> Vec<ObjectEvent> {
-    let text = |name: &str| {
-        answer
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
+async fn object_events(sim: &Arc<Sim>, call: &Call, answer: &Answer, bucket: &str, key: &str) -> Vec<ObjectEvent> {
+    let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let event = |name: &'static str, key: &str| ObjectEvent {
         name,
         bucket: bucket.to_owned(),
@@ -191,22 +155,11 @@ async fn object_events(
     match call.class.action.as_str() {
         "PutObject" => {
             let etag = text("etag").map(|etag| etag.trim_matches('"').to_owned());
-            vec![ObjectEvent {
-                size: Some(object_size(call)),
-                etag,
-                ..event("ObjectCreated:Put", key)
-            }]
+            vec![ObjectEvent { size: Some(object_size(call)), etag, ..event("ObjectCreated:Put", key) }]
         }
         "CopyObject" => vec![complete_from_head(sim, call, event("ObjectCreated:Copy", key)).await],
         "CompleteMultipartUpload" => {
-            vec![
-                complete_from_head(
-                    sim,
-                    call,
-                    event("ObjectCreated:CompleteMultipartUpload", key),
-                )
-                .await,
-            ]
+            vec![complete_from_head(sim, call, event("ObjectCreated:CompleteMultipartUpload", key)).await]
         }
         "PostObject" => match post_form::read_key(call) {
             Some(key) => {
@@ -216,14 +169,7 @@ async fn object_events(
         },
         "DeleteObject" => {
             let marker = text("x-amz-delete-marker").as_deref() == Some("true");
-            vec![event(
-                if marker {
-                    "ObjectRemoved:DeleteMarkerCreated"
-                } else {
-                    "ObjectRemoved:Delete"
-                },
-                key,
-            )]
+            vec![event(if marker { "ObjectRemoved:DeleteMarkerCreated" } else { "ObjectRemoved:Delete" }, key)]
         }
         "DeleteObjects" => {
             let root = Element::parse(answer.body()).unwrap_or_default();
@@ -231,11 +177,7 @@ async fn object_events(
                 .filter(|element| element.name == "Deleted")
                 .map(|deleted| {
                     let marker = deleted.child_text("DeleteMarker").as_deref() == Some("true");
-                    let name = if marker {
-                        "ObjectRemoved:DeleteMarkerCreated"
-                    } else {
-                        "ObjectRemoved:Delete"
-                    };
+                    let name = if marker { "ObjectRemoved:DeleteMarkerCreated" } else { "ObjectRemoved:Delete" };
                     ObjectEvent {
                         version: deleted.child_text("VersionId"),
                         ..event(name, &deleted.child_text("Key").unwrap_or_default())
@@ -249,24 +191,15 @@ async fn object_events(
 
 /// The size of an uploaded object: what was in the chunks, where the body came in aws-chunks.
 fn object_size(call: &Call) -> u64 {
-    call.header("x-amz-decoded-content-length")
-        .and_then(|length| length.parse().ok())
-        .unwrap_or(call.body.len() as u64)
+    call.header("x-amz-decoded-content-length").and_then(|length| length.parse().ok()).unwrap_or(call.body.len() as u64)
 }
 
 /// Asks for size and `ETag` where the answer to the call does not have them.
 async fn complete_from_head(sim: &Arc<Sim>, call: &Call, mut event: ObjectEvent) -> ObjectEvent {
     let key = percent_encoding::utf8_percent_encode(&event.key, percent_encoding::NON_ALPHANUMERIC);
     let path = format!("/{}/{key}", event.bucket);
-    let head = sim
-        .moto
-        .rest("s3", &call.class.region, Method::HEAD, &path, Bytes::new())
-        .await;
-    let text = |name: &str| {
-        head.headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let head = sim.moto.rest("s3", &call.class.region, Method::HEAD, &path, Bytes::new()).await;
+    let text = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok());
     event.size = text("content-length").and_then(|length| length.parse().ok());
     event.etag = text("etag").map(|etag| etag.trim_matches('"').to_owned());
     event
@@ -281,18 +214,12 @@ fn emit(sim: &Arc<Sim>, call: &Call, event: &ObjectEvent) {
         let context = RecordContext {
             region: &call.class.region,
             configuration_id: &target.id,
-            time: jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
-                .to_string(),
+            time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             request_id: new_request_id(),
             source_ip: call.peer.ip().to_string(),
             sequencer: sim.s3.sequence.fetch_add(1, Ordering::Relaxed),
         };
         let payload = Bytes::from(make_event(event, &context).to_string());
-        invoke_async(
-            sim,
-            &FunctionKey::parse(&target.function_arn, &call.class.region),
-            payload,
-        );
+        invoke_async(sim, &FunctionKey::parse(&target.function_arn, &call.class.region), payload);
     }
 }

@@ -20,11 +20,7 @@ struct EventRule {
 }
 
 /// The elements whose content is a configuration with events and a filter.
-const CONFIGURATIONS: &[&str] = &[
-    "CloudFunctionConfiguration",
-    "QueueConfiguration",
-    "TopicConfiguration",
-];
+const CONFIGURATIONS: &[&str] = &["CloudFunctionConfiguration", "QueueConfiguration", "TopicConfiguration"];
 
 /// The element that configures a function.
 const FUNCTION_CONFIGURATION: &str = "CloudFunctionConfiguration";
@@ -39,11 +35,8 @@ pub(crate) struct FunctionTargets {
 impl FunctionTargets {
     /// Takes the functions' configurations out of `root`, which keeps all others. One without an id gets one.
     pub(crate) fn take_from(root: &mut Element) -> Self {
-        let mut elements: Vec<Element> = root
-            .elements()
-            .filter(|element| element.name == FUNCTION_CONFIGURATION)
-            .cloned()
-            .collect();
+        let mut elements: Vec<Element> =
+            root.elements().filter(|element| element.name == FUNCTION_CONFIGURATION).cloned().collect();
         root.retain(|element| element.name != FUNCTION_CONFIGURATION);
         for element in &mut elements {
             complete(element);
@@ -61,29 +54,20 @@ impl FunctionTargets {
 
     /// The functions that want to know about `event` (`ObjectCreated:Put`) of the object `key`.
     pub(crate) fn matching(&self, event: &str, key: &str) -> impl Iterator<Item = &FunctionTarget> {
-        self.targets
-            .iter()
-            .filter(move |target| target.rule.matches(event, key))
+        self.targets.iter().filter(move |target| target.rule.matches(event, key))
     }
 }
 
 /// What S3 adds and how it spells it: an id, and `Prefix` and `Suffix` with a capital.
 fn complete(configuration: &mut Element) {
-    if configuration
-        .child_text("Id")
-        .is_none_or(|id| id.is_empty())
-    {
+    if configuration.child_text("Id").is_none_or(|id| id.is_empty()) {
         configuration.set_child_text("Id", &uuid::Uuid::new_v4().to_string());
     }
     configuration.visit_mut(&mut |element| {
         if element.name == "FilterRule"
             && let Some(name) = element.child_mut("Name")
         {
-            let spelled = if name.text().eq_ignore_ascii_case("prefix") {
-                "Prefix"
-            } else {
-                "Suffix"
-            };
+            let spelled = if name.text().eq_ignore_ascii_case("prefix") { "Prefix" } else { "Suffix" };
             name.set_text(spelled);
         }
     });
@@ -92,56 +76,37 @@ fn complete(configuration: &mut Element) {
 fn read_target(configuration: &Element) -> FunctionTarget {
     FunctionTarget {
         id: configuration.child_text("Id").unwrap_or_default(),
-        function_arn: configuration
-            .child_text("CloudFunction")
-            .unwrap_or_default(),
+        function_arn: configuration.child_text("CloudFunction").unwrap_or_default(),
         rule: read_rule(configuration),
     }
 }
 
 fn read_rule(configuration: &Element) -> EventRule {
-    let events = configuration
-        .elements()
-        .filter(|e| e.name == "Event")
-        .map(Element::text)
-        .collect();
+    let events = configuration.elements().filter(|e| e.name == "Event").map(Element::text).collect();
     let filter = |wanted: &str| {
         configuration
             .descend(&["Filter", "S3Key"])
             .into_iter()
             .flat_map(Element::elements)
-            .find(|rule| {
-                rule.child_text("Name")
-                    .is_some_and(|name| name.eq_ignore_ascii_case(wanted))
-            })
+            .find(|rule| rule.child_text("Name").is_some_and(|name| name.eq_ignore_ascii_case(wanted)))
             .and_then(|rule| rule.child_text("Value"))
             .unwrap_or_default()
     };
-    EventRule {
-        events,
-        prefix: filter("prefix"),
-        suffix: filter("suffix"),
-    }
+    EventRule { events, prefix: filter("prefix"), suffix: filter("suffix") }
 }
 
 impl EventRule {
     fn matches(&self, event: &str, key: &str) -> bool {
         let wanted = self.events.iter().any(|pattern| {
-            pattern
-                .strip_prefix("s3:")
-                .is_some_and(|pattern| crate::faults::rules::matches_glob(pattern, event))
+            pattern.strip_prefix("s3:").is_some_and(|pattern| crate::faults::rules::matches_glob(pattern, event))
         });
         wanted && key.starts_with(&self.prefix) && key.ends_with(&self.suffix)
     }
 
     /// Whether one event of one key could match both rules.
     fn overlaps(&self, other: &Self) -> bool {
-        let events = self
-            .events
-            .iter()
-            .any(|one| other.events.iter().any(|two| events_overlap(one, two)));
-        let prefixes =
-            self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
+        let events = self.events.iter().any(|one| other.events.iter().any(|two| events_overlap(one, two)));
+        let prefixes = self.prefix.starts_with(&other.prefix) || other.prefix.starts_with(&self.prefix);
         let suffixes = self.suffix.ends_with(&other.suffix) || other.suffix.ends_with(&self.suffix);
         events && prefixes && suffixes
     }
@@ -159,15 +124,9 @@ fn events_overlap(one: &str, two: &str) -> bool {
 
 /// Whether two configurations of any kind in `root` could be about the same event.
 pub(crate) fn has_overlap(root: &Element) -> bool {
-    let rules: Vec<EventRule> = root
-        .elements()
-        .filter(|element| CONFIGURATIONS.contains(&element.name.as_str()))
-        .map(read_rule)
-        .collect();
-    rules
-        .iter()
-        .enumerate()
-        .any(|(index, one)| rules[index + 1..].iter().any(|two| one.overlaps(two)))
+    let rules: Vec<EventRule> =
+        root.elements().filter(|element| CONFIGURATIONS.contains(&element.name.as_str())).map(read_rule).collect();
+    rules.iter().enumerate().any(|(index, one)| rules[index + 1..].iter().any(|two| one.overlaps(two)))
 }
 
 /// Whether a function's policy lets S3 invoke it for this bucket. `account` is the bucket owner's.
@@ -175,8 +134,7 @@ pub(crate) fn permits_s3(statements: &[serde_json::Value], bucket: &str, account
     let bucket_arn = format!("arn:aws:s3:::{bucket}");
     statements.iter().any(|statement| {
         let is_s3 = ["s3.amazonaws.com", "*"].into_iter().any(|name| {
-            holds_text(&statement["Principal"], name)
-                || holds_text(&statement["Principal"]["Service"], name)
+            holds_text(&statement["Principal"], name) || holds_text(&statement["Principal"]["Service"], name)
         });
         let invokes = ["lambda:InvokeFunction", "lambda:*", "*"]
             .into_iter()
@@ -190,31 +148,23 @@ pub(crate) fn permits_s3(statements: &[serde_json::Value], bucket: &str, account
 
 /// A policy writes one text as it is and several as a list.
 fn holds_text(value: &serde_json::Value, wanted: &str) -> bool {
-    value.as_str() == Some(wanted)
-        || value
-            .as_array()
-            .is_some_and(|list| list.iter().any(|item| item == wanted))
+    value.as_str() == Some(wanted) || value.as_array().is_some_and(|list| list.iter().any(|item| item == wanted))
 }
 
 fn conditions_hold(condition: &serde_json::Value, bucket_arn: &str, account: &str) -> bool {
     let operators = condition.as_object().into_iter().flatten();
-    operators
-        .flat_map(|(_, keys)| keys.as_object().into_iter().flatten())
-        .all(|(key, pattern)| {
-            let actual = match key.to_ascii_lowercase().as_str() {
-                "aws:sourcearn" => bucket_arn,
-                "aws:sourceaccount" => account,
-                _ => return false,
-            };
-            let patterns = pattern
-                .as_array()
-                .cloned()
-                .unwrap_or_else(|| vec![pattern.clone()]);
-            patterns
-                .iter()
-                .filter_map(serde_json::Value::as_str)
-                .any(|glob| crate::faults::rules::matches_glob(glob, actual))
-        })
+    operators.flat_map(|(_, keys)| keys.as_object().into_iter().flatten()).all(|(key, pattern)| {
+        let actual = match key.to_ascii_lowercase().as_str() {
+            "aws:sourcearn" => bucket_arn,
+            "aws:sourceaccount" => account,
+            _ => return false,
+        };
+        let patterns = pattern.as_array().cloned().unwrap_or_else(|| vec![pattern.clone()]);
+        patterns
+            .iter()
+            .filter_map(serde_json::Value::as_str)
+            .any(|glob| crate::faults::rules::matches_glob(glob, actual))
+    })
 }
 
 #[cfg(test)]
@@ -243,36 +193,11 @@ mod tests {
         let mut root = configuration(&[("s3:ObjectCreated:*", "in box/", ".png")]);
         let targets = FunctionTargets::take_from(&mut root);
         assert_eq!(root.elements().count(), 1, "the queue stays");
-        assert_eq!(
-            targets
-                .matching("ObjectCreated:Put", "in box/a+b.png")
-                .count(),
-            1
-        );
-        assert_eq!(
-            targets
-                .matching("ObjectCreated:CompleteMultipartUpload", "in box/.png")
-                .count(),
-            1
-        );
-        assert_eq!(
-            targets
-                .matching("ObjectRemoved:Delete", "in box/a.png")
-                .count(),
-            0
-        );
-        assert_eq!(
-            targets
-                .matching("ObjectCreated:Put", "in+box/a.png")
-                .count(),
-            0
-        );
-        assert_eq!(
-            targets
-                .matching("ObjectCreated:Put", "in box/a.PNG")
-                .count(),
-            0
-        );
+        assert_eq!(targets.matching("ObjectCreated:Put", "in box/a+b.png").count(), 1);
+        assert_eq!(targets.matching("ObjectCreated:CompleteMultipartUpload", "in box/.png").count(), 1);
+        assert_eq!(targets.matching("ObjectRemoved:Delete", "in box/a.png").count(), 0);
+        assert_eq!(targets.matching("ObjectCreated:Put", "in+box/a.png").count(), 0);
+        assert_eq!(targets.matching("ObjectCreated:Put", "in box/a.PNG").count(), 0);
     }
 
     #[test]
@@ -281,36 +206,18 @@ mod tests {
         let targets = FunctionTargets::take_from(&mut root);
         targets.add_to(&mut root);
         let document = root.to_document();
-        assert!(
-            document.contains("<Name>Prefix</Name>") && document.contains("<Name>Suffix</Name>"),
-            "{document}"
-        );
+        assert!(document.contains("<Name>Prefix</Name>") && document.contains("<Name>Suffix</Name>"), "{document}");
         assert!(!targets.targets[0].id.is_empty());
     }
 
     #[test]
     fn overlaps_need_a_common_event_prefix_and_suffix() {
         let overlap = |entries: &[(&str, &str, &str)]| has_overlap(&configuration(entries));
-        assert!(overlap(&[
-            ("s3:ObjectCreated:*", "", ""),
-            ("s3:ObjectCreated:Put", "a/", "")
-        ]));
-        assert!(overlap(&[
-            ("s3:ObjectCreated:*", "a", ""),
-            ("s3:ObjectCreated:*", "", ".png")
-        ]));
-        assert!(!overlap(&[
-            ("s3:ObjectCreated:*", "a/", ""),
-            ("s3:ObjectCreated:*", "b/", "")
-        ]));
-        assert!(!overlap(&[
-            ("s3:ObjectCreated:Put", "", ""),
-            ("s3:ObjectCreated:Copy", "", "")
-        ]));
-        assert!(
-            overlap(&[("s3:ObjectRemoved:Delete", "", "")]),
-            "with the queue"
-        );
+        assert!(overlap(&[("s3:ObjectCreated:*", "", ""), ("s3:ObjectCreated:Put", "a/", "")]));
+        assert!(overlap(&[("s3:ObjectCreated:*", "a", ""), ("s3:ObjectCreated:*", "", ".png")]));
+        assert!(!overlap(&[("s3:ObjectCreated:*", "a/", ""), ("s3:ObjectCreated:*", "b/", "")]));
+        assert!(!overlap(&[("s3:ObjectCreated:Put", "", ""), ("s3:ObjectCreated:Copy", "", "")]));
+        assert!(overlap(&[("s3:ObjectRemoved:Delete", "", "")]), "with the queue");
     }
 
     #[test]
