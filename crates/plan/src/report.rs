@@ -106,11 +106,14 @@ pub(crate) struct PlanDocument<'a, O> {
     changes: &'a [Step<O>],
     unchanged: usize,
     usd_per_hour: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 impl<'a, O> PlanDocument<'a, O> {
-    pub(crate) fn new(heading: &'a Heading, plan: &'a Plan<O>) -> Self {
-        Self { heading, changes: &plan.steps, unchanged: plan.unchanged, usd_per_hour: round_usd(plan.usd_per_hour) }
+    pub(crate) fn new(heading: &'a Heading, plan: &'a Plan<O>, next: Option<&'a str>) -> Self {
+        let usd_per_hour = round_usd(plan.usd_per_hour);
+        Self { heading, changes: &plan.steps, unchanged: plan.unchanged, usd_per_hour, next }
     }
 }
 
@@ -122,11 +125,18 @@ pub(crate) struct StatusDocument<'a> {
     changed: Option<&'a [Changed]>,
     resources: &'a [Resource],
     usd_per_hour: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 impl<'a> StatusDocument<'a> {
-    pub(crate) fn new(heading: &'a Heading, resources: &'a [Resource], changed: Option<&'a [Changed]>) -> Self {
-        Self { heading, changed, resources, usd_per_hour: sum_usd(resources) }
+    pub(crate) fn new(
+        heading: &'a Heading,
+        resources: &'a [Resource],
+        changed: Option<&'a [Changed]>,
+        next: Option<&'a str>,
+    ) -> Self {
+        Self { heading, changed, resources, usd_per_hour: sum_usd(resources), next }
     }
 }
 
@@ -248,7 +258,7 @@ mod tests {
     fn the_plan_document_has_the_contracts_fields_and_no_others() {
         let step = Step::new(Action::Create, "vpc", "vpc", "lab-vpc", ()).needs(["x"]).costs(0.1);
         let plan = Plan { steps: vec![step], unchanged: 2, usd_per_hour: 0.1 + 0.2 };
-        let json = serde_json::to_value(PlanDocument::new(&heading(), &plan)).unwrap();
+        let json = serde_json::to_value(PlanDocument::new(&heading(), &plan, None)).unwrap();
         let expected = serde_json::json!({
             "lab": "lab", "owner": "ada", "region": "us-east-1",
             "changes": [{"action": "create", "kind": "vpc", "name": "lab-vpc", "needs": ["x"], "usd_per_hour": 0.1}],
@@ -261,7 +271,7 @@ mod tests {
     fn the_status_document_flattens_what_else_is_known() {
         let resources =
             [Resource::new("instance", "lab-public-ec2", "i-1").state("running").costs(0.01).with("zone", "a")];
-        let json = serde_json::to_value(StatusDocument::new(&heading(), &resources, None)).unwrap();
+        let json = serde_json::to_value(StatusDocument::new(&heading(), &resources, None, None)).unwrap();
         let expected = serde_json::json!({
             "lab": "lab", "owner": "ada", "region": "us-east-1", "usd_per_hour": 0.01,
             "resources": [{"kind": "instance", "name": "lab-public-ec2", "id": "i-1", "state": "running",
