@@ -160,7 +160,8 @@ fn round_usd(usd: f64) -> f64 {
 
 /// `$0.0104 an hour`
 pub(crate) fn show_usd(usd: f64) -> String {
-    format!("${:.4} an hour", round_usd(usd))
+    let usd = round_usd(usd);
+    if usd == 0.0 { "nothing by the hour".to_owned() } else { format!("${usd:.4} an hour") }
 }
 
 /// A plan as a reader likes it: one line a change, with its sign.
