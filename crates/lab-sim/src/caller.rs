@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) fn kill_caller(peer: SocketAddr, endpoint: &str) -> io::Result<()> {
     let port = endpoint.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or_default()));
-    let caller = find_inode(peer, server)?.and_then(find_owner).ok_or_else(|| {
+    let caller = find_inode(peer, server)?.and_then(|inode| find_owner(&inode)).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, format!("no process holds the connection from {peer}"))
     })?;
     kill_process(caller, Signal::KILL).map_err(io::Error::from)
@@ -44,7 +44,7 @@ fn table_address(address: SocketAddr) -> Option<String> {
     Some(format!("{number:08X}:{:04X}", address.port()))
 }
 
-fn find_owner(inode: String) -> Option<Pid> {
+fn find_owner(inode: &str) -> Option<Pid> {
     let wanted = format!("socket:[{inode}]");
     let processes = fs::read_dir("/proc").ok()?;
     processes.filter_map(Result::ok).find_map(|entry| {
@@ -71,7 +71,7 @@ mod tests {
         let inode = find_inode(client.local_addr().expect("an address"), client.peer_addr().expect("an address"))
             .expect("the table")
             .expect("in the table");
-        let owner = find_owner(inode).expect("an owner");
+        let owner = find_owner(&inode).expect("an owner");
         assert_eq!(owner.as_raw_nonzero().get().unsigned_abs(), std::process::id());
     }
 }

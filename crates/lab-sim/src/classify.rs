@@ -1,6 +1,6 @@
 //! Which service and which action a request is: pure, from what SDKs and the CLI send.
 //!
-//! The service and the Region come from the SigV4 credential scope (header or presigned query). The action comes from
+//! The service and the Region come from the `SigV4` credential scope (header or presigned query). The action comes from
 //! where the service's protocol puts it: `Action=` (query), `X-Amz-Target` (JSON), method and path (S3, Lambda).
 
 use http::{HeaderMap, Method, Uri};

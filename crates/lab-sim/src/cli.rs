@@ -1,5 +1,8 @@
 //! The command line.
 
+// The doc comments are the help text, which is not Markdown.
+#![allow(clippy::doc_markdown)]
+
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;

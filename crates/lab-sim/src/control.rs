@@ -2,6 +2,7 @@
 //! this name, so no AWS path is hidden by it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
@@ -29,6 +30,7 @@ pub(crate) async fn answer_control(sim: &Arc<Sim>, call: &Call, path: &str) -> A
             sim.faults().clear();
             json_answer(200, &sim.faults().to_json())
         }
+        (&Method::POST, "advance") => advance(sim, call),
         (&Method::POST, "reset") => {
             sim.reset().await;
             json_answer(200, &json!({ "status": "reset" }))
@@ -37,7 +39,7 @@ pub(crate) async fn answer_control(sim: &Arc<Sim>, call: &Call, path: &str) -> A
         _ => json_answer(
             404,
             &json!({ "error": format!("there is no {} {PREFIX}{path}", call.method), "paths": [
-                "GET health", "GET calls?since=N", "DELETE calls", "GET faults", "POST faults", "DELETE faults", "POST reset",
+                "GET health", "GET calls?since=N", "DELETE calls", "GET faults", "POST faults", "DELETE faults", "POST reset", "POST advance?seconds=N",
                 "GET functions/REGION/NAME/code.zip",
             ]}),
         ),
@@ -55,7 +57,17 @@ fn list_calls(sim: &Sim, call: &Call) -> Answer {
     json_answer(200, &json!(sim.calls.since(since)))
 }
 
-/// A function's deployment package, where GetFunction's answer says that it is.
+/// Puts the clock of the state times forward.
+fn advance(sim: &Sim, call: &Call) -> Answer {
+    let seconds = call.query().get("seconds").and_then(|seconds| seconds.parse::<u32>().ok());
+    let Some(seconds) = seconds else {
+        return json_answer(400, &json!({ "error": "`seconds` is a number of seconds: POST advance?seconds=20" }));
+    };
+    sim.times.advance(Duration::from_secs(u64::from(seconds)));
+    json_answer(200, &json!({ "advanced": seconds }))
+}
+
+/// A function's deployment package, where `GetFunction`'s answer says that it is.
 fn send_package(sim: &Sim, path: &str) -> Answer {
     let parts: Vec<&str> = path.split('/').collect();
     let zip = match parts.as_slice() {

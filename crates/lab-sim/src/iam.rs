@@ -17,7 +17,7 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, late_visibility_ms:
             _ => None,
         };
         if let Some(created) = created {
-            sim.late.hide(&created, ms);
+            sim.late.hide(&created, ms, sim.times.now());
         }
     }
     answer

@@ -13,20 +13,19 @@ pub(crate) struct LateBook {
 }
 
 impl LateBook {
-    /// Hides `name` for `ms` milliseconds.
-    pub(crate) fn hide(&self, name: &str, ms: u64) {
-        lock(&self.hidden).insert(name.to_owned(), Instant::now() + Duration::from_millis(ms));
+    /// Hides `name` for `ms` milliseconds from `now` on.
+    pub(crate) fn hide(&self, name: &str, ms: u64, now: Instant) {
+        lock(&self.hidden).insert(name.to_owned(), now + Duration::from_millis(ms));
     }
 
     /// Whether `name` is still hidden.
-    pub(crate) fn is_hidden(&self, name: &str) -> bool {
-        lock(&self.hidden).get(name).is_some_and(|until| Instant::now() < *until)
+    pub(crate) fn is_hidden(&self, name: &str, now: Instant) -> bool {
+        lock(&self.hidden).get(name).is_some_and(|until| now < *until)
     }
 
     /// Whether anything is hidden; what has become visible is forgotten.
-    pub(crate) fn hides_anything(&self) -> bool {
+    pub(crate) fn hides_anything(&self, now: Instant) -> bool {
         let mut hidden = lock(&self.hidden);
-        let now = Instant::now();
         hidden.retain(|_, until| now < *until);
         !hidden.is_empty()
     }

@@ -22,6 +22,7 @@ mod form;
 mod front;
 mod guard;
 mod iam;
+mod images;
 mod lambda;
 mod late;
 mod moto;

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     if let Some(code) = run::become_guard_if_asked(std::env::args_os()) {
         return ExitCode::from(code);
     }
-    match run::run(Cli::parse()) {
+    match run::run(&Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("lab-sim: {error}");

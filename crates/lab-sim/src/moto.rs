@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::call::{Answer, Call, answer};
 use crate::form::Form;
 use crate::guard::guarded_command;
+use crate::images::moto_catalogue;
 use crate::xml::Element;
 
 /// The account that moto plays.
@@ -59,15 +60,16 @@ pub(crate) enum MotoError {
     Silent { path: String, log: String },
 }
 
-/// Finds moto_server: `named`, else in `.venv/bin` of `starts` and of the folders above them, else on `path`.
+/// Finds `moto_server`: `named`, else in `.venv/bin` of `starts` and of the folders above them, else on `path`.
 ///
 /// # Errors
 /// When there is none, or when `named` is not a program.
 pub(crate) fn find_moto(named: Option<&Path>, starts: &[PathBuf], path: &OsStr) -> Result<PathBuf, MotoError> {
     if let Some(named) = named {
-        return match named.is_file() {
-            true => Ok(named.to_owned()),
-            false => Err(MotoError::NotAProgram { path: named.display().to_string() }),
+        return if named.is_file() {
+            Ok(named.to_owned())
+        } else {
+            Err(MotoError::NotAProgram { path: named.display().to_string() })
         };
     }
     let in_venvs = starts.iter().flat_map(|start| start.ancestors()).map(|folder| folder.join(".venv/bin"));
@@ -78,7 +80,7 @@ pub(crate) fn find_moto(named: Option<&Path>, starts: &[PathBuf], path: &OsStr) 
         .ok_or(MotoError::NotFound)
 }
 
-/// A running moto_server; dropping it kills it.
+/// A running `moto_server`; dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct MotoProcess {
     child: Child,
@@ -89,11 +91,13 @@ impl MotoProcess {
     /// Starts `program` on a free loopback port, its output in `folder`, and waits until it answers.
     pub(crate) async fn start(program: &Path, folder: &Path) -> Result<Self, MotoError> {
         let path = program.display().to_string();
-        let log_file = folder.join("moto.log");
+        let (log_file, image_file) = (folder.join("moto.log"), folder.join("images.json"));
+        std::fs::write(&image_file, moto_catalogue().to_string())
+            .map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
         // A port that was free a moment ago can be taken by somebody else: then another one is tried.
         for _ in 0..5 {
             let port = free_port().map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
-            let mut child = spawn_moto(program, port, &log_file)
+            let mut child = spawn_moto(program, port, &log_file, &image_file)
                 .map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
             let client = MotoClient::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
             match wait_until_ready(&mut child, &client).await {
@@ -125,7 +129,7 @@ fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn spawn_moto(program: &Path, port: u16, log_file: &Path) -> std::io::Result<Child> {
+fn spawn_moto(program: &Path, port: u16, log_file: &Path, image_file: &Path) -> std::io::Result<Child> {
     let log = std::fs::File::create(log_file)?;
     let mut command = guarded_command(program.as_os_str())?;
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -135,7 +139,7 @@ fn spawn_moto(program: &Path, port: u16, log_file: &Path) -> std::io::Result<Chi
             command.env_remove(name);
         }
     }
-    command.envs(VALIDATION.iter().copied()).env("PYTHONUNBUFFERED", "1");
+    command.envs(VALIDATION.iter().copied()).env("MOTO_AMIS_PATH", image_file).env("PYTHONUNBUFFERED", "1");
     command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn()
 }

@@ -1,7 +1,7 @@
 //! Starting and stopping: moto, the front, the command, and what happens on a signal.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -61,19 +61,19 @@ pub fn become_guard_if_asked(arguments: impl IntoIterator<Item = OsString>) -> O
 ///
 /// # Errors
 /// When the local AWS or the command could not be started.
-pub fn run(cli: Cli) -> Result<u8, RunError> {
+pub fn run(cli: &Cli) -> Result<u8, RunError> {
     if cli.print_env {
         if cli.port == 0 {
             return Err(Cause::NoPort.into());
         }
-        print_exports(&cli, cli.port);
+        print_exports(cli, &format!("http://127.0.0.1:{}", cli.port));
         return Ok(0);
     }
     // Two threads: one can carry on while the other rewrites a long answer. They live as long as the process, which
     // the guard relies on.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Cause::System)?;
-    Ok(runtime.block_on(run_all(&cli))?)
+    Ok(runtime.block_on(run_all(cli))?)
 }
 
 async fn run_all(cli: &Cli) -> Result<u8, Cause> {
@@ -98,21 +98,14 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
     let front = tokio::spawn(serve(Arc::clone(&sim), listener));
     tokio::spawn(moto.client.clone().warm_up(region()));
 
-    let code = match cli.command.split_first() {
-        Some((program, arguments)) => {
-            let child = start_command(cli, &sim, program, arguments, address.port());
-            match child {
-                Ok((child, command)) => Ok(wait_for_command(child, command, &mut interrupts, &mut terminations).await?),
-                Err(source) => Err(Cause::Command { command: program.to_string_lossy().into_owned(), source }),
-            }
-        }
-        None => {
-            print_exports(cli, address.port());
-            tokio::select! {
-                _ = interrupts.recv() => Ok(130),
-                _ = terminations.recv() => Ok(143),
-            }
-        }
+    let code = if let Some((program, arguments)) = cli.command.split_first() {
+        run_command(cli, &sim, program, arguments, &mut interrupts, &mut terminations).await
+    } else {
+        print_exports(cli, &sim.endpoint);
+        Ok(tokio::select! {
+            _ = interrupts.recv() => 130,
+            _ = terminations.recv() => 143,
+        })
     };
     front.abort();
     sim.lambda.reset().await;
@@ -174,11 +167,11 @@ fn region() -> String {
 }
 
 /// The environment that points every SDK and the CLI at lab-sim.
-fn environment(cli: &Cli, port: u16) -> Vec<(&'static str, String)> {
+fn environment(cli: &Cli, endpoint: &str) -> Vec<(&'static str, String)> {
     let no_proxy = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
     let no_proxy = if no_proxy.is_empty() { "127.0.0.1".to_owned() } else { format!("{no_proxy},127.0.0.1") };
     vec![
-        ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
         ("AWS_ACCESS_KEY_ID", "AKIALABSIMEXAMPLE000".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "not-a-secret-lab-sim-checks-no-signature".to_owned()),
         ("AWS_REGION", region()),
@@ -201,11 +194,28 @@ fn unwanted_variables() -> Vec<String> {
     fixed.into_iter().map(str::to_owned).chain(endpoints).collect()
 }
 
-fn print_exports(cli: &Cli, port: u16) {
+fn print_exports(cli: &Cli, endpoint: &str) {
     let mut lines: Vec<String> =
-        environment(cli, port).into_iter().map(|(name, value)| format!("export {name}={value}")).collect();
+        environment(cli, endpoint).into_iter().map(|(name, value)| format!("export {name}={value}")).collect();
     lines.push(format!("unset {}", unwanted_variables().join(" ")));
-    println!("{}", lines.join("\n"));
+    lines.push(String::new());
+    // A reader that has seen enough may have gone: lab-sim serves all the same.
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(lines.join("\n").as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Runs the command to its end and returns its exit code.
+async fn run_command(
+    cli: &Cli,
+    sim: &Sim,
+    program: &OsString,
+    arguments: &[OsString],
+    interrupts: &mut tokio::signal::unix::Signal,
+    terminations: &mut tokio::signal::unix::Signal,
+) -> Result<u8, Cause> {
+    let (child, id) = start_command(cli, sim, program, arguments)
+        .map_err(|source| Cause::Command { command: program.to_string_lossy().into_owned(), source })?;
+    Ok(wait_for_command(child, id, interrupts, terminations).await?)
 }
 
 fn start_command(
@@ -213,10 +223,9 @@ fn start_command(
     sim: &Sim,
     program: &OsString,
     arguments: &[OsString],
-    port: u16,
 ) -> std::io::Result<(Child, CommandId)> {
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments).envs(environment(cli, port));
+    command.args(arguments).envs(environment(cli, &sim.endpoint));
     for name in unwanted_variables() {
         command.env_remove(name);
     }

@@ -1,7 +1,7 @@
 //! What all parts of a running lab-sim share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::calls::CallLog;
 use crate::ec2::Ec2Overlay;
@@ -19,7 +19,7 @@ pub(crate) struct Sim {
     pub(crate) endpoint: String,
     pub(crate) times: StateTimes,
     pub(crate) disabled_regions: Vec<String>,
-    /// Whom GetCallerIdentity names instead of moto's user.
+    /// Whom `GetCallerIdentity` names instead of moto's user.
     pub(crate) caller_arn: Option<String>,
     pub(crate) calls: CallLog,
     pub(crate) faults: Mutex<FaultBook>,
@@ -72,64 +72,80 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long AWS takes, times a scale.
-#[derive(Debug, Clone, Copy)]
+/// How long AWS takes, times a scale, and a clock for it that a test can put forward.
+#[derive(Debug)]
 pub(crate) struct StateTimes {
     scale: f64,
+    ahead: Mutex<Duration>,
 }
 
 impl StateTimes {
     /// `scale` is from 0 to 1.
     pub(crate) fn new(scale: f64) -> Self {
-        Self { scale }
+        Self { scale, ahead: Mutex::default() }
     }
 
-    fn scaled(self, seconds: f64) -> Duration {
+    /// The time by which states change.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now() + *lock(&self.ahead)
+    }
+
+    /// How long ago `then` was.
+    pub(crate) fn since(&self, then: Instant) -> Duration {
+        self.now().saturating_duration_since(then)
+    }
+
+    /// Puts the clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        *lock(&self.ahead) += by;
+    }
+
+    fn scaled(&self, seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds * self.scale)
     }
 
     /// `pending` → `running`.
-    pub(crate) fn instance_start(self) -> Duration {
+    pub(crate) fn instance_start(&self) -> Duration {
         self.scaled(20.0)
     }
 
     /// From the launch until both status checks have passed.
-    pub(crate) fn status_checks(self) -> Duration {
+    pub(crate) fn status_checks(&self) -> Duration {
         self.scaled(120.0)
     }
 
     /// From the launch until the console shows the end of cloud-init.
-    pub(crate) fn cloud_init(self) -> Duration {
+    pub(crate) fn cloud_init(&self) -> Duration {
         self.scaled(180.0)
     }
 
-    /// From the launch until GetConsoleOutput shows the console without `Latest`.
-    pub(crate) fn console_snapshot(self) -> Duration {
+    /// From the launch until `GetConsoleOutput` shows the console without `Latest`.
+    pub(crate) fn console_snapshot(&self) -> Duration {
         self.scaled(3600.0)
     }
 
     /// `shutting-down` → `terminated`, and `stopping` → `stopped`.
-    pub(crate) fn instance_end(self) -> Duration {
+    pub(crate) fn instance_end(&self) -> Duration {
         self.scaled(40.0)
     }
 
     /// A NAT gateway's `pending` → `available`.
-    pub(crate) fn nat_start(self) -> Duration {
+    pub(crate) fn nat_start(&self) -> Duration {
         self.scaled(90.0)
     }
 
     /// A NAT gateway's `deleting` → `deleted`.
-    pub(crate) fn nat_end(self) -> Duration {
+    pub(crate) fn nat_end(&self) -> Duration {
         self.scaled(60.0)
     }
 
     /// A new or changed function's `Pending` or `InProgress`.
-    pub(crate) fn function_ready(self) -> Duration {
+    pub(crate) fn function_ready(&self) -> Duration {
         self.scaled(2.0)
     }
 
     /// Before the `retry`-th repetition of an asynchronous invocation, counted from 1.
-    pub(crate) fn retry_delay(self, retry: u32) -> Duration {
+    pub(crate) fn retry_delay(&self, retry: u32) -> Duration {
         self.scaled(60.0 * f64::from(retry))
     }
 }

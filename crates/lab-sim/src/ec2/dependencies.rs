@@ -56,7 +56,7 @@ impl Question<'_> {
     fn is_there(&self, instance: &Element) -> bool {
         let moto = instance.descend(&["instanceState", "name"]).map(Element::text).unwrap_or_default();
         let id = instance.child_text("instanceId").unwrap_or_default();
-        let passing = lock(&self.sim.ec2.instances).get(&id).and_then(|record| record.shown_state(self.sim.times));
+        let passing = lock(&self.sim.ec2.instances).get(&id).and_then(|record| record.shown_state(&self.sim.times));
         moto != "terminated" || passing.is_some()
     }
 
@@ -159,7 +159,8 @@ impl Question<'_> {
         let name = crate::iam::last_part(profile);
         let parameters = [("InstanceProfileName", name)];
         let known = self.sim.moto.query("iam", self.region, "2010-05-08", "GetInstanceProfile", &parameters).await;
-        let visible = known.status().is_success() && !self.sim.late.is_hidden(&crate::iam::profile_name(profile));
+        let visible = known.status().is_success()
+            && !self.sim.late.is_hidden(&crate::iam::profile_name(profile), self.sim.times.now());
         (!visible).then(|| {
             let what = if field == "name" { "Name" } else { "ARN" };
             ServiceError::new(

@@ -45,7 +45,7 @@ impl InstanceRecord {
     }
 
     /// The state to show `since` the last change, where moto is at its end already.
-    fn passing_state(&self, since: Duration, times: StateTimes) -> Option<&'static str> {
+    fn passing_state(&self, since: Duration, times: &StateTimes) -> Option<&'static str> {
         let (state, lasts) = match self.change {
             Change::Start => ("pending", times.instance_start()),
             Change::Stop => ("stopping", times.instance_end()),
@@ -55,8 +55,8 @@ impl InstanceRecord {
     }
 
     /// The state to show now, or none when moto's is right.
-    pub(crate) fn shown_state(&self, times: StateTimes) -> Option<&'static str> {
-        self.passing_state(self.changed.elapsed(), times)
+    pub(crate) fn shown_state(&self, times: &StateTimes) -> Option<&'static str> {
+        self.passing_state(times.since(self.changed), times)
     }
 }
 
@@ -74,7 +74,7 @@ fn state_code(state: &str) -> &'static str {
 
 /// Takes note of what a successful call did to instances.
 pub(crate) fn record_change(sim: &Sim, call: &Call, root: &Element) {
-    let now = Instant::now();
+    let now = sim.times.now();
     let mut book = lock(&sim.ec2.instances);
     match call.class.action.as_str() {
         "RunInstances" => {
@@ -104,7 +104,7 @@ fn change_all(book: &mut InstanceBook, call: &Call, change: Change, now: Instant
     }
 }
 
-/// Gives the instances of a DescribeInstances or RunInstances answer their states, and a terminated one no network.
+/// Gives the instances of a `DescribeInstances` or `RunInstances` answer their states, and a terminated one no network.
 pub(crate) fn show_states(sim: &Sim, root: &mut Element) {
     let book = lock(&sim.ec2.instances);
     root.visit_mut(&mut |element| {
@@ -112,7 +112,7 @@ pub(crate) fn show_states(sim: &Sim, root: &mut Element) {
         if element.child("instanceState").is_none() || element.child("imageId").is_none() {
             return;
         }
-        if let Some(state) = book.get(&id).and_then(|record| record.shown_state(sim.times)) {
+        if let Some(state) = book.get(&id).and_then(|record| record.shown_state(&sim.times)) {
             set_state(element, "instanceState", state);
         }
         fill_groups(element);
@@ -171,7 +171,7 @@ pub(crate) fn keep_states(root: &mut Element, wanted: &[String]) {
     }
 }
 
-/// Gives DescribeInstanceStatus its states, and checks that are `initializing` for a while. Without
+/// Gives `DescribeInstanceStatus` its states, and checks that are `initializing` for a while. Without
 /// `IncludeAllInstances` only running instances are shown.
 pub(crate) fn show_statuses(sim: &Sim, call: &Call, root: &mut Element) {
     let all = call.param("IncludeAllInstances") == Some("true");
@@ -180,13 +180,13 @@ pub(crate) fn show_statuses(sim: &Sim, call: &Call, root: &mut Element) {
     for status in statuses.elements_mut() {
         let record = status.child_text("instanceId").and_then(|id| book.get(&id));
         let Some(record) = record else { continue };
-        if let Some(state) = record.shown_state(sim.times) {
+        if let Some(state) = record.shown_state(&sim.times) {
             set_state(status, "instanceState", state);
         }
         let running = shown_state_name(status, "instanceState").as_deref() == Some("running");
         let checks = if !running {
             Some(("not-applicable", "not-applicable"))
-        } else if record.changed.elapsed() < sim.times.status_checks() {
+        } else if sim.times.since(record.changed) < sim.times.status_checks() {
             Some(("initializing", "initializing"))
         } else {
             None
@@ -240,12 +240,12 @@ pub(crate) async fn remove_interfaces(sim: &Arc<Sim>, region: &str, interfaces: 
     }
 }
 
-/// GetConsoleOutput of an instance that lab-sim launched; `None` for others.
+/// `GetConsoleOutput` of an instance that lab-sim launched; `None` for others.
 pub(crate) fn answer_console(sim: &Sim, call: &Call) -> Option<Answer> {
     let id = call.param("InstanceId")?;
     let record = lock(&sim.ec2.instances).get(id).cloned()?;
     let latest = call.param("Latest") == Some("true");
-    let text = console_text(&record.user_data, record.launched.elapsed(), latest, sim.times);
+    let text = console_text(&record.user_data, sim.times.since(record.launched), latest, &sim.times);
     let mut root = Element::parse(b"<GetConsoleOutputResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"/>")?;
     root.push(Element::with_text("requestId", &new_request_id()));
     root.push(Element::with_text("instanceId", id));
@@ -257,7 +257,7 @@ pub(crate) fn answer_console(sim: &Sim, call: &Call) -> Option<Answer> {
 }
 
 /// What the console shows at an age. Without `latest` AWS shows a snapshot that comes long after the start.
-fn console_text(user_data: &str, age: Duration, latest: bool, times: StateTimes) -> String {
+fn console_text(user_data: &str, age: Duration, latest: bool, times: &StateTimes) -> String {
     if age < times.instance_start() || (!latest && age < times.console_snapshot()) {
         return String::new();
     }
@@ -272,7 +272,7 @@ fn console_text(user_data: &str, age: Duration, latest: bool, times: StateTimes)
         lines
             .push("[   61.000000] cloud-init[1702]: Cloud-init v. 24.4 finished. Datasource DataSourceEc2.".to_owned());
     }
-    lines.iter().map(|line| format!("{line}\r\n")).collect()
+    lines.join("\r\n") + "\r\n"
 }
 
 #[cfg(test)]
@@ -288,20 +288,20 @@ mod tests {
 
     #[test]
     fn each_change_passes_through_its_state() {
-        let times = StateTimes::new(REAL);
+        let times = &StateTimes::new(REAL);
         for (change, state) in
             [(Change::Start, "pending"), (Change::Stop, "stopping"), (Change::Terminate, "shutting-down")]
         {
             let record = record(change);
             assert_eq!(record.passing_state(Duration::ZERO, times), Some(state));
-            assert_eq!(record.passing_state(Duration::from_secs(60), times), None);
-            assert_eq!(record.passing_state(Duration::ZERO, StateTimes::new(0.0)), None);
+            assert_eq!(record.passing_state(Duration::from_mins(1), times), None);
+            assert_eq!(record.passing_state(Duration::ZERO, &StateTimes::new(0.0)), None);
         }
     }
 
     #[test]
     fn the_marker_comes_with_the_end_of_cloud_init_and_only_with_latest() {
-        let times = StateTimes::new(REAL);
+        let times = &StateTimes::new(REAL);
         let user_data = "#!/bin/sh\necho 'hybrid-lab: ready' >/dev/console\n";
         let text = |seconds: u64, latest: bool| console_text(user_data, Duration::from_secs(seconds), latest, times);
         assert_eq!(text(1, true), "");

@@ -1,5 +1,7 @@
 //! Late visibility of EC2 resources: lists leave a new one out, and calls that name it answer that it does not exist.
 
+use std::time::Instant;
+
 use crate::call::Call;
 use crate::faults::answers::ServiceError;
 use crate::late::LateBook;
@@ -45,22 +47,22 @@ pub(crate) fn created_ids(action: &str, root: &Element) -> Vec<String> {
 }
 
 /// The error for a call that names something which is not visible yet. Filters find nothing, but are no error.
-pub(crate) fn refuse_hidden(late: &LateBook, call: &Call) -> Option<ServiceError> {
+pub(crate) fn refuse_hidden(late: &LateBook, call: &Call, now: Instant) -> Option<ServiceError> {
     let hidden = call
         .form
         .0
         .iter()
         .filter(|(name, _)| !name.starts_with("Filter."))
-        .find(|(_, value)| late.is_hidden(value))
+        .find(|(_, value)| late.is_hidden(value, now))
         .map(|(_, value)| value)?;
     let (_, code, words) = NOT_FOUND.iter().find(|(prefix, _, _)| hidden.starts_with(prefix))?;
     Some(ServiceError::new(400, code, format!("{words} '{hidden}' does not exist")))
 }
 
 /// Takes hidden items, and what belongs to them, out of the lists of an answer.
-pub(crate) fn remove_hidden(late: &LateBook, root: &mut Element) {
+pub(crate) fn remove_hidden(late: &LateBook, root: &mut Element, now: Instant) {
     root.visit_mut(&mut |list| {
-        list.retain(|item| item.name != "item" || !names_hidden(late, item));
+        list.retain(|item| item.name != "item" || !names_hidden(late, item, now));
     });
     // An instance stands inside a reservation: one without instances is not shown either.
     if let Some(reservations) = root.child_mut("reservationSet") {
@@ -68,12 +70,14 @@ pub(crate) fn remove_hidden(late: &LateBook, root: &mut Element) {
     }
 }
 
-fn names_hidden(late: &LateBook, item: &Element) -> bool {
-    item.elements().any(|element| element.name.ends_with("Id") && late.is_hidden(&element.text()))
+fn names_hidden(late: &LateBook, item: &Element, now: Instant) -> bool {
+    item.elements().any(|element| element.name.ends_with("Id") && late.is_hidden(&element.text(), now))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -85,15 +89,16 @@ mod tests {
     #[test]
     fn hidden_items_and_what_is_in_them_are_left_out() {
         let late = LateBook::default();
-        late.hide("vpc-1", 60_000);
+        let now = Instant::now();
+        late.hide("vpc-1", 60_000, now);
         let source =
             b"<R><set><item><vpcId>vpc-1</vpcId></item><item><groupId>sg-1</groupId><vpcId>vpc-1</vpcId></item>\
                        <item><vpcId>vpc-2</vpcId></item></set></R>";
         let mut root = Element::parse(source).expect("XML");
-        remove_hidden(&late, &mut root);
+        remove_hidden(&late, &mut root, now);
         let shown: Vec<_> = root.items("set").iter().filter_map(|item| item.child_text("vpcId")).collect();
         assert_eq!(shown, ["vpc-2"]);
-        late.reset();
-        assert!(!late.hides_anything());
+        assert!(late.hides_anything(now));
+        assert!(!late.hides_anything(now + Duration::from_mins(2)), "not for ever");
     }
 }

@@ -3,7 +3,6 @@
 mod addresses;
 mod dependencies;
 mod filters;
-mod images;
 mod instances;
 mod late;
 mod nat;
@@ -18,8 +17,6 @@ use crate::sim::{Sim, lock};
 use crate::xml::{Element, with_document};
 use addresses::AddressMap;
 use filters::take_filter;
-use images::ImageBook;
-pub(crate) use images::find_ubuntu_image;
 use instances::InstanceBook;
 use nat::NatBook;
 use tokens::TokenBook;
@@ -31,7 +28,6 @@ pub(crate) struct Ec2Overlay {
     addresses: Mutex<AddressMap>,
     instances: Mutex<InstanceBook>,
     nats: Mutex<NatBook>,
-    images: Mutex<ImageBook>,
     tokens: TokenBook,
 }
 
@@ -43,7 +39,6 @@ impl Ec2Overlay {
             addresses: Mutex::new(AddressMap::new(my_ip)),
             instances: Mutex::default(),
             nats: Mutex::default(),
-            images: Mutex::default(),
             tokens: TokenBook::default(),
         }
     }
@@ -53,7 +48,6 @@ impl Ec2Overlay {
         *lock(&self.addresses) = AddressMap::new(self.my_ip);
         lock(&self.instances).clear();
         lock(&self.nats).clear();
-        lock(&self.images).clear();
         self.tokens.reset().await;
     }
 
@@ -76,7 +70,7 @@ async fn try_answer(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Err(ServiceError::new(412, "DryRunOperation", message));
     }
-    if let Some(error) = late::refuse_hidden(&sim.late, call) {
+    if let Some(error) = late::refuse_hidden(&sim.late, call, sim.times.now()) {
         return Err(error);
     }
     let restored = lock(&sim.ec2.addresses).restore(call);
@@ -99,7 +93,7 @@ async fn try_answer(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>
     nat::record_change(sim, call, &root).await;
     if let Some(ms) = late_visibility_ms {
         for id in late::created_ids(&call.class.action, &root) {
-            sim.late.hide(&id, ms);
+            sim.late.hide(&id, ms, sim.times.now());
         }
     }
     edit(sim, call, &mut root, wanted_states.as_deref());
@@ -133,7 +127,7 @@ fn without_state_filter(call: &Call) -> (Call, Option<Vec<String>>) {
     if values.is_some() { (call.with_form(form), values) } else { (call.clone(), None) }
 }
 
-/// Answers that are edited or taken note of. Others, images above all, are long and pass unread.
+/// Answers that are edited or taken note of; others pass unread.
 fn needs_reading(sim: &Sim, action: &str) -> bool {
     const READ: &[&str] = &[
         "RunInstances",
@@ -151,8 +145,7 @@ fn needs_reading(sim: &Sim, action: &str) -> bool {
         "DescribeNatGateways",
     ];
     let creates = action.starts_with("Create") || action.starts_with("Import");
-    let images = action == "DescribeImages" && !lock(&sim.ec2.images).is_empty();
-    READ.contains(&action) || creates || images || sim.late.hides_anything()
+    READ.contains(&action) || creates || sim.late.hides_anything(sim.times.now())
 }
 
 fn edit(sim: &Sim, call: &Call, root: &mut Element, wanted_states: Option<&[String]>) {
@@ -160,7 +153,6 @@ fn edit(sim: &Sim, call: &Call, root: &mut Element, wanted_states: Option<&[Stri
         "DescribeInstances" | "RunInstances" => instances::show_states(sim, root),
         "DescribeInstanceStatus" => instances::show_statuses(sim, call, root),
         "DescribeNatGateways" | "CreateNatGateway" => nat::show_states(sim, root),
-        "DescribeImages" => images::show_names(sim, root),
         _ => {}
     }
     if let Some(wanted) = wanted_states {
@@ -169,8 +161,8 @@ fn edit(sim: &Sim, call: &Call, root: &mut Element, wanted_states: Option<&[Stri
             _ => instances::keep_states(root, wanted),
         }
     }
-    if call.class.action.starts_with("Describe") && sim.late.hides_anything() {
-        late::remove_hidden(&sim.late, root);
+    if call.class.action.starts_with("Describe") && sim.late.hides_anything(sim.times.now()) {
+        late::remove_hidden(&sim.late, root, sim.times.now());
     }
     lock(&sim.ec2.addresses).rewrite(root, &call.class.region);
 }

@@ -20,10 +20,10 @@ pub(crate) type NatBook = HashMap<String, NatRecord>;
 
 impl NatRecord {
     /// The state to show now, or none when moto's is right.
-    fn shown_state(self, times: StateTimes) -> Option<&'static str> {
+    fn shown_state(self, times: &StateTimes) -> Option<&'static str> {
         match self.deleted {
-            Some(deleted) => (deleted.elapsed() < times.nat_end()).then_some("deleting"),
-            None => (self.created.elapsed() < times.nat_start()).then_some("pending"),
+            Some(deleted) => (times.since(deleted) < times.nat_end()).then_some("deleting"),
+            None => (times.since(self.created) < times.nat_start()).then_some("pending"),
         }
     }
 }
@@ -33,13 +33,13 @@ pub(crate) async fn record_change(sim: &Arc<Sim>, call: &Call, root: &Element) {
     match call.class.action.as_str() {
         "CreateNatGateway" => {
             for id in super::late::created_ids("CreateNatGateway", root) {
-                lock(&sim.ec2.nats).entry(id).or_insert(NatRecord { created: Instant::now(), deleted: None });
+                lock(&sim.ec2.nats).entry(id).or_insert(NatRecord { created: sim.times.now(), deleted: None });
             }
         }
         "DeleteNatGateway" => {
             let Some(id) = call.param("NatGatewayId") else { return };
             if let Some(record) = lock(&sim.ec2.nats).get_mut(id) {
-                record.deleted.get_or_insert_with(Instant::now);
+                record.deleted.get_or_insert_with(|| sim.times.now());
             }
             release_parts(sim, call, id).await;
         }
@@ -70,7 +70,7 @@ pub(crate) fn show_states(sim: &Sim, root: &mut Element) {
         let state = element
             .child_text("natGatewayId")
             .and_then(|id| book.get(&id).copied())
-            .and_then(|record| record.shown_state(sim.times));
+            .and_then(|record| record.shown_state(&sim.times));
         if let (Some(state), Some(shown)) = (state, element.child_mut("state")) {
             shown.set_text(state);
         }

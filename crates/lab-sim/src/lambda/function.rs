@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::environment::Environment;
-use crate::sim::lock;
+use crate::sim::{StateTimes, lock};
 
 /// Where a function lives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -228,11 +228,11 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    pub(crate) fn new(key: FunctionKey, version: Version) -> Self {
+    pub(crate) fn new(key: FunctionKey, version: Version, now: Instant) -> Self {
         Self {
             key,
             current: Mutex::new(Arc::new(version)),
-            changed: Mutex::new(Instant::now()),
+            changed: Mutex::new(now),
             updated: AtomicBool::new(false),
             reserved_concurrency: Mutex::new(None),
             running: AtomicU32::new(0),
@@ -245,9 +245,9 @@ impl Function {
     }
 
     /// Replaces configuration and code; the environments of before end.
-    pub(crate) fn update(&self, version: Version) {
+    pub(crate) fn update(&self, version: Version, now: Instant) {
         let old = std::mem::replace(&mut *lock(&self.current), Arc::new(version));
-        *lock(&self.changed) = Instant::now();
+        *lock(&self.changed) = now;
         self.updated.store(true, Ordering::SeqCst);
         old.retire();
     }
@@ -268,8 +268,8 @@ impl Function {
     }
 
     /// How long until the last create or update has settled; zero when it has.
-    pub(crate) fn until_ready(&self, settling: Duration) -> Duration {
-        settling.saturating_sub(lock(&self.changed).elapsed())
+    pub(crate) fn until_ready(&self, times: &StateTimes) -> Duration {
+        times.function_ready().saturating_sub(times.since(*lock(&self.changed)))
     }
 }
 

@@ -88,7 +88,7 @@ fn answer_invoked(invoked: Invoked, tail: bool) -> Answer {
         headers.insert("x-amzn-requestid", id);
     }
     if tail {
-        let log = invoked.lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes();
+        let log = (invoked.lines.join("\n") + "\n").into_bytes();
         let log = &log[log.len().saturating_sub(LOG_TAIL)..];
         if let Ok(value) = HeaderValue::from_str(&STANDARD.encode(log)) {
             headers.insert("x-amz-log-result", value);
@@ -99,7 +99,7 @@ fn answer_invoked(invoked: Invoked, tail: bool) -> Answer {
 
 /// Invokes and waits. Refused while the function settles and when all slots are taken.
 async fn invoke_now(sim: &Arc<Sim>, function: &Arc<Function>, payload: Bytes) -> Result<Invoked, ServiceError> {
-    if !function.until_ready(sim.times.function_ready()).is_zero() && function.is_new() {
+    if !function.until_ready(&sim.times).is_zero() && function.is_new() {
         let message =
             "The operation cannot be performed at this time. The function is currently in the following state: Pending";
         return Err(ServiceError::new(409, "ResourceConflictException", message));
@@ -124,7 +124,7 @@ async fn deliver(sim: &Arc<Sim>, key: &FunctionKey, payload: Bytes) {
         let Some(function) = sim.lambda.find(key) else {
             return;
         };
-        tokio::time::sleep(function.until_ready(sim.times.function_ready())).await;
+        tokio::time::sleep(function.until_ready(&sim.times)).await;
         let running = wait_for_slot(sim, &function).await;
         if function.is_deleted() {
             return;

@@ -1,4 +1,4 @@
-//! A function's log lines, written to moto's CloudWatch Logs as Lambda writes them.
+//! A function's log lines, written to moto's `CloudWatch` Logs as Lambda writes them.
 
 use serde_json::{Value, json};
 

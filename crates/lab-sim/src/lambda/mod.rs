@@ -70,7 +70,7 @@ impl LambdaHost {
     }
 }
 
-/// The deployment package of a function, for the download link in GetFunction's answer.
+/// The deployment package of a function, for the download link in `GetFunction`'s answer.
 pub(crate) fn find_zip(sim: &Sim, region: &str, name: &str) -> Option<Bytes> {
     let key = FunctionKey { region: region.to_owned(), name: decode_percent(name) };
     sim.lambda.find(&key).map(|function| function.current().code.zip.clone())
@@ -139,7 +139,7 @@ async fn create_function(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceE
     let zip = read_package(sim, &call.class.region, &request["Code"]).await?;
     let key = FunctionKey::parse(request["FunctionName"].as_str().unwrap_or_default(), &call.class.region);
     let code = Arc::new(Code::new(zip, sim.lambda.new_folder("code")));
-    let function = Arc::new(Function::new(key.clone(), Version::new(config, code)));
+    let function = Arc::new(Function::new(key.clone(), Version::new(config, code), sim.times.now()));
     lock(&sim.lambda.functions).insert(key.clone(), function);
     Ok(edit_json(answer, |config| show_state_of(sim, &key, config)))
 }
@@ -155,9 +155,10 @@ async fn read_package(sim: &Sim, region: &str, code: &Value) -> Result<Bytes, Se
     };
     let path = format!("/{bucket}/{}", encode_form(key).replace('+', "%20").replace("%2F", "/"));
     let object = sim.moto.rest("s3", region, Method::GET, &path, Bytes::new()).await;
-    match object.status().is_success() {
-        true => Ok(object.into_body()),
-        false => Err(invalid("Error occurred while GetObject. S3 Error Code: NoSuchKey.")),
+    if object.status().is_success() {
+        Ok(object.into_body())
+    } else {
+        Err(invalid("Error occurred while GetObject. S3 Error Code: NoSuchKey."))
     }
 }
 
@@ -188,7 +189,7 @@ fn check_environment(request: &Value) -> Result<(), ServiceError> {
 /// A role that Lambda does not know yet, where a fault rule hides it.
 fn check_role(sim: &Sim, request: &Value) -> Result<(), ServiceError> {
     let role = request["Role"].as_str().unwrap_or_default();
-    if sim.late.is_hidden(&crate::iam::role_name(role)) {
+    if sim.late.is_hidden(&crate::iam::role_name(role), sim.times.now()) {
         let message = "The role defined for the function cannot be assumed by Lambda.";
         return Err(ServiceError::new(400, "InvalidParameterValueException", message));
     }
@@ -223,7 +224,7 @@ fn refuse_while_changing(sim: &Sim, key: &FunctionKey) -> Result<(), ServiceErro
     let Some(function) = sim.lambda.find(key) else {
         return Ok(());
     };
-    if function.until_ready(sim.times.function_ready()).is_zero() {
+    if function.until_ready(&sim.times).is_zero() {
         return Ok(());
     }
     let message = format!(
@@ -245,7 +246,8 @@ async fn update_code(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError
         let zip = read_package(sim, &call.class.region, &request).await?;
         let old = function.current();
         let config = FunctionConfig::from_answer(&body_json(&answer), Some(&old.config.log_group));
-        function.update(Version::new(config, Arc::new(Code::new(zip, sim.lambda.new_folder("code")))));
+        let code = Arc::new(Code::new(zip, sim.lambda.new_folder("code")));
+        function.update(Version::new(config, code), sim.times.now());
     }
     Ok(edit_json(answer, |config| show_state_of(sim, &key, config)))
 }
@@ -262,7 +264,7 @@ async fn update_configuration(sim: &Arc<Sim>, call: &Call) -> Result<Answer, Ser
         let old = function.current();
         let log_group = request["LoggingConfig"]["LogGroup"].as_str().unwrap_or(&old.config.log_group);
         let config = FunctionConfig::from_answer(&body_json(&answer), Some(log_group));
-        function.update(Version::new(config, Arc::clone(&old.code)));
+        function.update(Version::new(config, Arc::clone(&old.code)), sim.times.now());
     }
     Ok(edit_json(answer, |config| show_state_of(sim, &key, config)))
 }
@@ -287,7 +289,7 @@ fn show_state_of(sim: &Sim, key: &FunctionKey, config: &mut Value) {
     let Some(function) = sim.lambda.find(key) else {
         return;
     };
-    if function.until_ready(sim.times.function_ready()).is_zero() {
+    if function.until_ready(&sim.times).is_zero() {
         return;
     }
     if function.is_new() {

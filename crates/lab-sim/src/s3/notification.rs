@@ -169,6 +169,8 @@ fn conditions_hold(condition: &serde_json::Value, bucket_arn: &str, account: &st
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -177,12 +179,13 @@ mod tests {
     fn configuration(entries: &[(&str, &str, &str)]) -> Element {
         let mut xml = String::from("<NotificationConfiguration>");
         for (event, prefix, suffix) in entries {
-            xml.push_str(&format!(
+            let _ = write!(
+                xml,
                 "<CloudFunctionConfiguration><CloudFunction>arn:f</CloudFunction><Event>{event}</Event><Filter><S3Key>\
                  <FilterRule><Name>prefix</Name><Value>{prefix}</Value></FilterRule>\
                  <FilterRule><Name>SUFFIX</Name><Value>{suffix}</Value></FilterRule></S3Key></Filter>\
                  </CloudFunctionConfiguration>"
-            ));
+            );
         }
         xml.push_str("<QueueConfiguration><Queue>q</Queue><Event>s3:ObjectRemoved:*</Event></QueueConfiguration></NotificationConfiguration>");
         Element::parse(xml.as_bytes()).expect("well-formed")
