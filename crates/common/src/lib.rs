@@ -1,1 +1,36 @@
-//! lab-common.
+//! What every binary of the lab shares: `lab.toml` as one validated [`Lab`], names, tags, prices, the command-line
+//! options and the SDK configuration.
+//!
+//! A value of type [`Lab`] has been checked once and completely; nothing behind it sees TOML or clap. This crate
+//! depends on no AWS service crate, so it costs little to compile.
+
+mod academy;
+mod caller;
+mod cli;
+mod explain;
+mod file;
+mod home;
+mod lab;
+mod my_ip;
+mod names;
+pub mod prices;
+mod read;
+mod sdk;
+mod session;
+mod table;
+mod tags;
+
+pub use academy::find_breaches;
+pub use caller::Caller;
+pub use cli::LabArgs;
+pub use explain::{explain, has_code, is_lost_answer};
+pub use home::{Home, Secret};
+pub use lab::{
+    Account, Allow, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
+    Transport, Vpn,
+};
+pub use my_ip::find_my_ip;
+pub use names::Names;
+pub use read::{HOL02, Overrides, read_lab};
+pub use session::Session;
+pub use tags::Tags;

@@ -1,1 +1,34 @@
-//! lab-plan.
+//! The one flow of the lab: observe, plan, show, apply, observe.
+//!
+//! A concern (network, hosts, pipeline, VPN) says what it wants, what is there, and how one step is carried out.
+//! Everything between is here and is written once: which steps are ready, how many run at a time, how long a wait may
+//! take, what is retried, what the user sees while it happens, and what a failure leaves behind.
+//!
+//! This crate knows no AWS. The cloud is the only state: nothing here is written to disk, so running a command again
+//! is how anything is resumed.
+
+mod flow;
+mod ids;
+mod limit;
+mod problem;
+mod program;
+mod progress;
+mod report;
+mod run;
+mod schedule;
+mod step;
+mod stop;
+mod wait;
+
+pub use flow::{Concern, Goal, Request, Settling, Verb, run_verb};
+pub use ids::Ids;
+pub use limit::Limiter;
+pub use problem::{Exit, Problem};
+pub use program::run_program;
+pub use progress::Progress;
+pub use report::{Changed, Heading, Resource};
+pub use run::{Context, Outcome, run_steps};
+pub use schedule::{Schedule, State};
+pub use step::{Action, Plan, Step};
+pub use stop::Stop;
+pub use wait::{Pace, retry_while, wait_for};

@@ -1,0 +1,53 @@
+//! The options every binary of the lab has.
+
+use std::path::PathBuf;
+
+use lab_plan::Problem;
+
+use crate::{HOL02, Lab, Overrides, read_lab};
+
+/// Which lab, whose, where, and how to answer. Flatten it into a binary's own arguments.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Which lab")]
+pub struct LabArgs {
+    /// Lab file, or the built-in lab `hol02` [default: ./lab.toml]
+    #[arg(long, value_name = "FILE", env = "LAB_FILE", global = true)]
+    pub lab: Option<PathBuf>,
+    /// Last part of every name that AWS wants unique
+    #[arg(long, value_name = "NAME", env = "LAB_OWNER", global = true)]
+    pub owner: Option<String>,
+    /// AWS Region [default: lab.toml's, then the SDK's]
+    #[arg(long, value_name = "REGION", global = true)]
+    pub region: Option<String>,
+    /// Profile of ~/.aws/config
+    #[arg(long, value_name = "NAME", global = true, help_heading = "AWS")]
+    pub profile: Option<String>,
+    /// Where AWS's API is answered, such as <http://127.0.0.1:4566>
+    #[arg(long, value_name = "URL", global = true, help_heading = "AWS")]
+    pub endpoint_url: Option<String>,
+    /// One JSON document on stdout instead of text
+    #[arg(long, global = true, help_heading = "Answers")]
+    pub json: bool,
+    /// Answer every question with yes
+    #[arg(long, global = true, help_heading = "Answers")]
+    pub yes: bool,
+}
+
+impl LabArgs {
+    /// Reads and checks the lab these options name. Nothing is called.
+    ///
+    /// # Errors
+    /// When there is no such file, or something is wrong in it.
+    pub fn read_lab(&self) -> Result<Lab, Problem> {
+        let overrides = Overrides { owner: self.owner.clone(), region: self.region.clone() };
+        let path = self.lab.clone().unwrap_or_else(|| PathBuf::from("lab.toml"));
+        let name = path.display().to_string();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => read_lab(&name, &text, &overrides),
+            Err(_) if name == "hol02" => read_lab("hol02", HOL02, &overrides),
+            Err(error) => Err(Problem::usage(format!("cannot read the lab file {name}"))
+                .because(error.to_string())
+                .fix("name one with --lab FILE or LAB_FILE, or take the built-in lab with --lab hol02 --owner NAME")),
+        }
+    }
+}

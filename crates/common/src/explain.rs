@@ -1,0 +1,112 @@
+//! The SDK's errors as a user reads them, and as a program asks them.
+
+use std::error::Error;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use lab_plan::Problem;
+
+/// What an API answers when the credentials have expired; it differs by protocol.
+const EXPIRED: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+/// What it answers when it does not know the credentials, which is also its answer in a Region that is not enabled.
+const UNKNOWN: [&str; 5] = [
+    "AuthFailure",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+];
+const DENIED: [&str; 4] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"];
+
+/// Whether `error` is AWS's answer with this code.
+pub fn has_code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some(code)
+}
+
+/// Whether nobody knows if AWS has acted: the answer never came, or says only that something broke inside.
+///
+/// A call whose request provably never left (no connection, no credentials) is not lost, and neither is one that AWS
+/// refused.
+pub fn is_lost_answer<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    match error {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::DispatchFailure(failure) => {
+            !failure.is_user() && !failure.as_connector_error().is_some_and(|error| is_refused(error))
+        }
+        SdkError::ServiceError(answer) => answer.raw().status().is_server_error(),
+        // No answer in time, or one that cannot be read.
+        _ => true,
+    }
+}
+
+/// What went wrong in `call` (`CreateVpc`), why, and how to go on.
+pub fn explain<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Problem
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            let code = answer.err().code().unwrap_or("an error without a code");
+            let message = answer.err().message().unwrap_or_default();
+            explain_code(call, code, message)
+        }
+        SdkError::TimeoutError(_) => Problem::failed(format!("{call}: no answer in time"))
+            .because(DisplayErrorContext(error).to_string())
+            .fix("check the network, then run the same command again"),
+        _ => explain_unsent(call, error),
+    }
+}
+
+fn explain_code(call: &str, code: &str, message: &str) -> Problem {
+    let problem = |what: String| Problem::failed(what).because(format!("{call}: {code}: {message}"));
+    if EXPIRED.contains(&code) {
+        return problem("the AWS credentials have expired".into())
+            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again: it goes on where this one stopped");
+    }
+    if UNKNOWN.contains(&code) {
+        return problem("AWS does not accept these credentials here".into())
+            .fix("check the key (aws sts get-caller-identity), and that the Region is enabled for your account (--region us-east-1 always is)");
+    }
+    if code == "OptInRequired" {
+        return problem("this Region or service is not enabled for the account".into())
+            .fix("use another --region, or enable it in the account's settings");
+    }
+    if DENIED.contains(&code) {
+        return problem(format!("you may not call {call}")).fix(
+            "ask for the policy in docs/permissions/ of this command; in an Academy lab, set account = \"academy\"",
+        );
+    }
+    Problem::failed(format!("{call}: {code}: {message}"))
+}
+
+fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpResponse>) -> Problem {
+    let text = DisplayErrorContext(error).to_string();
+    if chain(error).any(|cause| cause.to_string().contains("credentials")) || text.contains("CredentialsNotLoaded") {
+        return Problem::failed("there are no AWS credentials that could be used").because(text).fix(
+            "on AWS: aws configure, aws sso login, or paste Academy's \"AWS Details\" into ~/.aws/credentials;\n\
+             on local AWS: lab-sim -- COMMAND",
+        );
+    }
+    if is_refused(error) {
+        return Problem::failed(format!("{call}: the endpoint refuses connections"))
+            .because(text)
+            .fix("check AWS_ENDPOINT_URL and --endpoint-url; local AWS is started by lab-sim");
+    }
+    Problem::failed(format!("{call}: no usable answer"))
+        .because(text)
+        .fix("check the network and the Region's name, then run the same command again")
+}
+
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}

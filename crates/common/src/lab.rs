@@ -1,0 +1,243 @@
+//! A lab, validated: plain data that every concern starts from.
+
+use ipnet::Ipv4Net;
+
+/// What `lab.toml` says, checked once and completely by [`crate::read_lab`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lab {
+    /// The first part of every name.
+    pub name: String,
+    /// The last part of every name that AWS wants unique.
+    pub owner: String,
+    /// The AWS Region, where the command line or the file names one.
+    pub region: Option<String>,
+    /// Whose rules the account has.
+    pub account: Account,
+    /// The VPC and its subnets.
+    pub network: Network,
+    /// The hosts, in the file's order.
+    pub hosts: Vec<Host>,
+    /// The image pipeline, where the lab has one.
+    pub images: Option<Images>,
+    /// The Client VPN, where the lab has one.
+    pub vpn: Option<Vpn>,
+    /// How much it may cost.
+    pub budget: Budget,
+}
+
+impl Lab {
+    /// The host of that role.
+    pub fn host(&self, role: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.role == role)
+    }
+
+    /// The subnet of that role. Every reference in a validated lab resolves.
+    pub fn subnet(&self, role: &str) -> Option<&Subnet> {
+        self.network.subnets.iter().find(|subnet| subnet.role == role)
+    }
+}
+
+/// Whose rules the account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// Look at who the caller is.
+    Auto,
+    /// An AWS Academy Learner Lab.
+    Academy,
+    /// An account of one's own.
+    Own,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// The VPC's IPv4 block, /16 to /28.
+    pub cidr: Ipv4Net,
+    /// Its subnets, in the file's order; inside the VPC and apart from each other.
+    pub subnets: Vec<Subnet>,
+}
+
+/// One subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    /// Its key in the file (`public`).
+    pub role: String,
+    /// Its IPv4 block, /16 to /28.
+    pub cidr: Ipv4Net,
+    /// How it reaches the internet.
+    pub internet: Internet,
+    /// The letter of its Availability Zone; AWS chooses where none is given.
+    pub zone: Option<char>,
+}
+
+/// How a subnet reaches the internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Internet {
+    /// Through the internet gateway; its hosts get public addresses.
+    Gateway,
+    /// Not at all, but for the time of a NAT window.
+    None,
+}
+
+/// `[hosts.ROLE]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its key in the file (`public`).
+    pub role: String,
+    /// The role of its subnet.
+    pub subnet: String,
+    /// What it boots.
+    pub image: Image,
+    /// Its instance type (`t3.micro`).
+    pub size: String,
+    /// What its user-data installs; nothing when absent.
+    pub runs: Option<Runs>,
+    /// Who may reach it.
+    pub allow: Vec<Allow>,
+    /// An existing key pair to use instead of one of our own.
+    pub key: Option<String>,
+    /// Its root volume in GB, 8 to 16,384.
+    pub disk_gb: i32,
+}
+
+/// What a host boots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// The current Amazon Linux 2023.
+    AmazonLinux2023,
+    /// The current Ubuntu 24.04 LTS.
+    Ubuntu2404,
+    /// This image.
+    Ami(String),
+}
+
+/// What a host's user-data installs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// A Jupyter server on port 8888, with boto3 and Pillow.
+    Jupyter,
+    /// A `FileGator` file server in Docker on port 8080.
+    Filegator,
+}
+
+/// One `allow` entry: a port and who may reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow {
+    /// The port, 1 to 65,535.
+    pub port: u16,
+    /// TCP unless said otherwise.
+    pub protocol: Protocol,
+    /// Who may reach it.
+    pub from: Source,
+}
+
+/// A transport protocol of a security group's rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// EC2's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Who may reach a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// This machine's public address.
+    Me,
+    /// Whoever is connected to the VPN.
+    Vpn,
+    /// The host of this role.
+    Host(String),
+    /// These addresses.
+    Cidr(Ipv4Net),
+    /// Everybody; asked about before it is applied.
+    Anywhere,
+}
+
+/// `[images]`: the S3 → Lambda → S3 pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// The bucket that is watched, `{owner}` substituted.
+    pub input: String,
+    /// The bucket the function writes to; never the input bucket.
+    pub output: String,
+    /// The function's name, `{owner}` substituted.
+    pub function: String,
+    /// What the function does.
+    pub mode: Mode,
+    /// Only keys that begin with this trigger the function; may be empty.
+    pub prefix: String,
+    /// Only keys that end with this trigger the function; may be empty.
+    pub suffix: String,
+    /// The function's memory in MB, 128 to 10,240.
+    pub memory_mb: i32,
+    /// The function's time limit in seconds, 1 to 900.
+    pub timeout_s: i32,
+}
+
+/// What the function does with an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Writes it as PNG, upright and without metadata.
+    Png,
+    /// Copies its bytes unchanged.
+    Copy,
+}
+
+impl Mode {
+    /// The word of lab.toml and of the function's environment.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// `[vpn]`: the Client VPN endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vpn {
+    /// Where clients get their addresses, /12 to /22, apart from the VPC.
+    pub client_cidr: Ipv4Net,
+    /// The roles of the associated subnets, one per zone.
+    pub subnets: Vec<String>,
+    /// The names of the client certificates.
+    pub clients: Vec<String>,
+    /// Only the VPC's traffic takes the tunnel.
+    pub split_tunnel: bool,
+    /// When a session ends: 8, 10, 12 or 24 hours.
+    pub session_hours: i32,
+    /// How long connections are logged, in days; 0 for no log.
+    pub log_days: i32,
+    /// 443 or 1194.
+    pub port: i32,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// Routes beyond the VPC's own.
+    pub routes: Vec<Ipv4Net>,
+    /// The networks clients may reach.
+    pub allow_networks: Vec<Ipv4Net>,
+}
+
+/// What carries the tunnel.
+pub type Transport = Protocol;
+
+/// `[budget]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// What the whole lab may cost, in US dollars.
+    pub usd: f64,
+    /// Steps that add more than this to the burn rate ask first, in US dollars an hour.
+    pub ask_above: f64,
+}

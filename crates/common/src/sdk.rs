@@ -1,0 +1,156 @@
+//! The one SDK configuration: Region, endpoint, trust store, retries, and the shared rate limit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use lab_plan::{Limiter, Problem};
+
+use crate::LabArgs;
+
+/// Attempts of a call that is safe to repeat. With the pauses below they span about ten seconds of trouble.
+const ATTEMPTS: u32 = 7;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// AWS answers its slowest calls within seconds; a silent connection is given up after this.
+const SILENCE: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Loads the SDK's configuration as `args` and the environment say. No call is made but those of the credential chain.
+pub(crate) async fn load_sdk(args: &LabArgs, region: Option<&str>) -> Result<SdkConfig, Problem> {
+    let limiter = Arc::new(Limiter::new());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Paced { inner: make_client()?, limiter })
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(ATTEMPTS)
+                .with_initial_backoff(FIRST_PAUSE)
+                .with_max_backoff(LONGEST_PAUSE),
+        )
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(SILENCE).build());
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    if let Some(profile) = &args.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = &args.endpoint_url {
+        check_endpoint(url)?;
+        loader = loader.endpoint_url(url);
+    }
+    Ok(loader.load().await)
+}
+
+fn check_endpoint(url: &str) -> Result<(), Problem> {
+    let uri = url.parse::<http::Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    if uri.is_some_and(|uri| uri.host().is_some()) {
+        return Ok(());
+    }
+    Err(Problem::usage(format!("--endpoint-url {url} is not a URL")).fix("write one like http://127.0.0.1:4566"))
+}
+
+/// The certificates that are trusted: the system's, or those of `AWS_CA_BUNDLE`, which the Rust SDK does not read.
+fn find_trust() -> Result<TrustStore, Problem> {
+    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
+        return Ok(TrustStore::default());
+    };
+    let show = std::path::Path::new(&path).display();
+    let fix = "point AWS_CA_BUNDLE at a PEM file of certificates, or unset it";
+    let pem = std::fs::read(&path).map_err(|error| {
+        Problem::usage(format!("cannot read AWS_CA_BUNDLE {show}")).because(error.to_string()).fix(fix)
+    })?;
+    if !pem.windows(27).any(|line| line == b"-----BEGIN CERTIFICATE-----") {
+        return Err(Problem::usage(format!("AWS_CA_BUNDLE {show} holds no certificate")).fix(fix));
+    }
+    Ok(TrustStore::empty().with_pem_certificate(pem))
+}
+
+fn make_context() -> Result<TlsContext, Problem> {
+    TlsContext::builder()
+        .with_trust_store(find_trust()?)
+        .build()
+        .map_err(|error| Problem::usage("the trusted certificates cannot be used").because(error.to_string()))
+}
+
+fn make_client() -> Result<SharedHttpClient, Problem> {
+    let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
+    Ok(aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(make_context()?).build_https())
+}
+
+/// One connection for a call that is not AWS's API.
+pub(crate) fn make_connector() -> Result<impl HttpConnector, Problem> {
+    let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(CONNECT).build();
+    Ok(aws_smithy_http_client::Connector::builder()
+        .tls_provider(provider)
+        .tls_context(make_context()?)
+        .connector_settings(settings)
+        .build())
+}
+
+/// An HTTP client all of whose requests, the SDK's retries included, pass one rate limiter.
+struct Paced {
+    inner: SharedHttpClient,
+    limiter: Arc<Limiter>,
+}
+
+impl fmt::Debug for Paced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Paced")
+    }
+}
+
+impl HttpClient for Paced {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(PacedConnector {
+            inner: self.inner.http_connector(settings, components),
+            limiter: Arc::clone(&self.limiter),
+        })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.inner.connector_metadata()
+    }
+}
+
+struct PacedConnector {
+    inner: SharedHttpConnector,
+    limiter: Arc<Limiter>,
+}
+
+impl fmt::Debug for PacedConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PacedConnector")
+    }
+}
+
+impl HttpConnector for PacedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (inner, limiter) = (self.inner.clone(), Arc::clone(&self.limiter));
+        HttpConnectorFuture::new(async move {
+            limiter.permit().await;
+            let answer = inner.call(request).await;
+            if let Ok(answer) = &answer {
+                if is_throttled(answer) { limiter.throttled() } else { limiter.succeeded() }
+            }
+            answer
+        })
+    }
+}
+
+/// Whether AWS asks for patience: 429 and 503 do by their status, the JSON protocols by their error type.
+fn is_throttled(answer: &HttpResponse) -> bool {
+    let kind = answer.headers().get("x-amzn-errortype").unwrap_or_default();
+    matches!(answer.status().as_u16(), 429 | 503) || kind.contains("Throttl") || kind.contains("TooManyRequests")
+}

@@ -1,0 +1,92 @@
+//! The one validated value that a binary starts from.
+
+use aws_config::SdkConfig;
+use lab_plan::{Heading, Problem, Request};
+
+use crate::read::check_region;
+use crate::sdk::load_sdk;
+use crate::{Lab, LabArgs, Names, Tags};
+
+/// A lab, the Region it is in, and the way to AWS.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The lab, validated.
+    pub lab: Lab,
+    /// The names of everything in it.
+    pub names: Names,
+    /// The tags of everything in it.
+    pub tags: Tags,
+    /// The Region: the command line's, then lab.toml's, then the SDK's.
+    pub region: String,
+    /// For the clients of AWS's services.
+    pub sdk: SdkConfig,
+}
+
+impl Session {
+    /// Reads the lab and prepares the way to AWS. No AWS API is called.
+    ///
+    /// # Errors
+    /// When the lab file is wrong, or when no Region is named anywhere.
+    pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
+        let lab = args.read_lab()?;
+        let sdk = load_sdk(args, lab.region.as_deref()).await?;
+        let Some(region) = sdk.region().map(ToString::to_string) else {
+            return Err(Problem::usage("no AWS Region is named")
+                .fix("pass --region us-east-1, or write `region = \"us-east-1\"` in lab.toml"));
+        };
+        check_region(&region)?;
+        note_other_region(&region);
+        Ok(Self { names: Names::new(&lab), tags: Tags::new(&lab), lab, region, sdk })
+    }
+
+    /// How a verb of `program` is to be carried out. `arguments` are the command line's, without the program.
+    pub fn request(&self, args: &LabArgs, program: &str) -> Request {
+        let heading = self.heading();
+        let options = repeat_options(args, &heading.owner);
+        Request {
+            json: args.json,
+            yes: args.yes,
+            ask_above: self.lab.budget.ask_above,
+            again: format!("{program} up{options}"),
+            down: format!("{program} down{options}"),
+            heading,
+        }
+    }
+
+    /// Which lab a document speaks of.
+    pub fn heading(&self) -> Heading {
+        Heading { lab: self.lab.name.clone(), owner: self.lab.owner.clone(), region: self.region.clone() }
+    }
+}
+
+/// The options that name the same lab again.
+fn repeat_options(args: &LabArgs, owner: &str) -> String {
+    let named = [
+        ("--lab", args.lab.as_ref().map(|path| path.display().to_string())),
+        ("--owner", args.owner.as_ref().map(|_| owner.to_owned())),
+        ("--region", args.region.clone()),
+        ("--profile", args.profile.clone()),
+        ("--endpoint-url", args.endpoint_url.clone()),
+    ];
+    let given = named.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quote(&value?))));
+    given.collect()
+}
+
+/// As a POSIX shell takes it.
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn note_other_region(region: &str) {
+    if let Ok(other) = std::env::var("AWS_REGION")
+        && !other.is_empty()
+        && other != region
+    {
+        eprintln!("note: working in {region}, as lab.toml or --region says; AWS_REGION={other} is not used");
+    }
+}

@@ -1,0 +1,303 @@
+//! Up, plan, status and down, written once for every concern.
+
+use std::io::{IsTerminal, Write as _};
+
+use serde::Serialize;
+
+use crate::report::{
+    FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
+};
+use crate::{
+    Changed, Context, Exit, Heading, Ids, Outcome, Pace, Plan, Problem, Progress, Resource, Step, Stop, run_steps,
+    wait_for,
+};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Make it true.
+    Up,
+    /// Say what `up` would do.
+    Plan {
+        /// End with [`Exit::Changes`] when there is something to do.
+        check: bool,
+    },
+    /// Say what is there.
+    Status,
+    /// Take it away.
+    Down,
+}
+
+/// What a run works towards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Everything that lab.toml wants is there.
+    Up,
+    /// Nothing of ours is left.
+    Down,
+}
+
+/// Things on their way to the goal that no call of ours can hasten, each in a few words (`lab-public-ec2 is pending`).
+pub type Settling = Vec<String>;
+
+/// How a verb is to be carried out.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Which lab.
+    pub heading: Heading,
+    /// One JSON document on stdout instead of text.
+    pub json: bool,
+    /// All questions are answered with yes.
+    pub yes: bool,
+    /// Ask before adding more than this to the burn rate, in US dollars an hour.
+    pub ask_above: f64,
+    /// The command that continues this run.
+    pub again: String,
+    /// The command that takes down what this run made.
+    pub down: String,
+}
+
+/// One concern of a lab: what it wants, what is there, and how a step is carried out.
+///
+/// `plan`, `teardown`, `settling`, `ids` and `resources` are pure; `observe` only reads.
+#[allow(async_fn_in_trait, reason = "all programs run on one thread; no future is sent anywhere")]
+pub trait Concern {
+    /// What was observed.
+    type Live;
+    /// What one step does.
+    type Op: Serialize;
+
+    /// Reads what exists, in as few rounds of calls as possible.
+    async fn observe(&self) -> Result<Self::Live, Problem>;
+
+    /// The steps from what is there to what is wanted; or everything that forbids it.
+    fn plan(&self, live: &Self::Live) -> Result<Plan<Self::Op>, Vec<Problem>>;
+
+    /// The steps that remove all of ours; or everything of others that stands in the way.
+    fn teardown(&self, live: &Self::Live) -> Result<Plan<Self::Op>, Vec<Problem>>;
+
+    /// What is on its way to `goal`.
+    ///
+    /// # Errors
+    /// When something has gone a way from which it will not come back.
+    fn settling(&self, live: &Self::Live, goal: Goal) -> Result<Settling, Problem> {
+        let _ = (live, goal);
+        Ok(Settling::new())
+    }
+
+    /// How long `settling` may take.
+    fn pace(&self) -> Pace {
+        Pace { deadline: std::time::Duration::from_mins(1), ..Pace::MOMENT }
+    }
+
+    /// The ids of what was observed, by role.
+    fn ids(&self, live: &Self::Live) -> Ids;
+
+    /// Carries out one step; answers with the id of what it made or changed.
+    async fn apply(&self, step: &Step<Self::Op>, context: Context<'_>) -> Result<Option<String>, Problem>;
+
+    /// What exists, for people and programs.
+    fn resources(&self, live: &Self::Live) -> Vec<Resource>;
+}
+
+/// Carries out `verb` and prints its answer on stdout.
+///
+/// # Errors
+/// What stopped it, ready to be shown; what was done before is named in it.
+pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, stop: &Stop) -> Result<Exit, Problem> {
+    let run = Run { concern, request, stop, progress: Progress::stderr() };
+    match verb {
+        Verb::Up => run.change(Goal::Up).await,
+        Verb::Down => run.change(Goal::Down).await,
+        Verb::Plan { check } => run.plan(check).await,
+        Verb::Status => run.status().await,
+    }
+}
+
+struct Run<'a, C> {
+    concern: &'a C,
+    request: &'a Request,
+    stop: &'a Stop,
+    progress: Progress,
+}
+
+impl<C: Concern> Run<'_, C> {
+    async fn plan(&self, check: bool) -> Result<Exit, Problem> {
+        let live = self.observe().await?;
+        let plan = self.make_plan(&live, Goal::Up)?;
+        let heading = &self.request.heading;
+        self.print(&PlanDocument::new(heading, &plan), || show_plan(heading, &plan))?;
+        Ok(if check && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+    }
+
+    async fn status(&self) -> Result<Exit, Problem> {
+        let live = self.observe().await?;
+        self.print_status(&live, None)?;
+        Ok(Exit::Done)
+    }
+
+    async fn change(&self, goal: Goal) -> Result<Exit, Problem> {
+        if goal == Goal::Down {
+            self.require_someone_to_ask("taking the lab down deletes things")?;
+        }
+        let live = self.observe().await?;
+        let plan = self.make_plan(&live, goal)?;
+        if plan.is_empty() && self.concern.settling(&live, goal)?.is_empty() {
+            self.progress.say(&self.nothing_to_do(goal, plan.unchanged));
+            self.print_status(&live, Some(&[]))?;
+            return Ok(Exit::Done);
+        }
+        let mut changed = Vec::new();
+        if !plan.is_empty() {
+            self.progress.say(show_plan(&self.request.heading, &plan).trim_end());
+            self.confirm(&plan, goal).await?;
+            let outcome = self.apply(&plan, &live).await;
+            changed = list_changed(&plan.steps, &outcome);
+            if !outcome.is_complete() {
+                return Err(self.failure(&plan, &outcome, &changed));
+            }
+        }
+        let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, &changed))?;
+        self.print_status(&live, Some(&changed))?;
+        Ok(Exit::Done)
+    }
+
+    async fn observe(&self) -> Result<C::Live, Problem> {
+        tokio::select! {
+            biased;
+            exit = self.stop.wait() => Err(Stop::problem(exit).fix("nothing was changed")),
+            live = self.concern.observe() => live,
+        }
+    }
+
+    fn make_plan(&self, live: &C::Live, goal: Goal) -> Result<Plan<C::Op>, Problem> {
+        let plan = match goal {
+            Goal::Up => self.concern.plan(live),
+            Goal::Down => self.concern.teardown(live),
+        };
+        plan.map_err(|problems| {
+            Problem::all(&problems).unwrap_or_else(|| Problem::failed("the plan was refused without a reason"))
+        })
+    }
+
+    fn nothing_to_do(&self, goal: Goal, unchanged: usize) -> String {
+        let Heading { lab, owner, region } = &self.request.heading;
+        match goal {
+            Goal::Up => format!("{lab} of {owner} in {region}: already as wanted ({unchanged} resources)"),
+            Goal::Down => format!("{lab} of {owner} in {region}: nothing of this part is left"),
+        }
+    }
+
+    async fn apply(&self, plan: &Plan<C::Op>, live: &C::Live) -> Outcome {
+        let ids = self.concern.ids(live);
+        let context = Context { ids: &ids, stop: self.stop };
+        run_steps(&plan.steps, context, &self.progress, async |step| self.concern.apply(step, context).await).await
+    }
+
+    /// Observes until the goal is reached. A plan that is not empty yet is late visibility, not failure.
+    async fn settle(&self, goal: Goal) -> Result<C::Live, Problem> {
+        let wait = self.progress.begin("check", "");
+        let settled = wait_for(self.concern.pace(), self.stop, "the lab to be as wanted", async || {
+            let live = self.concern.observe().await?;
+            let mut missing = self.concern.settling(&live, goal)?;
+            let plan = self.make_plan(&live, goal)?;
+            missing.extend(plan.steps.iter().map(|step| format!("not seen yet: {}", step.title())));
+            if missing.is_empty() {
+                return Ok(Some(live));
+            }
+            wait.waits_for(&missing.join(", "));
+            Ok(None)
+        })
+        .await;
+        wait.clear();
+        settled
+    }
+
+    fn failure(&self, plan: &Plan<C::Op>, outcome: &Outcome, changed: &[Changed]) -> Problem {
+        let Request { again, down, .. } = self.request;
+        let report = show_failure(&plan.steps, outcome, again, down);
+        let problem = match outcome.stopped {
+            Some(exit) => Problem::failed(format!("{}\n{report}", Stop::problem(exit).what())).exit_with(exit),
+            None => Problem::failed(format!("not everything could be done\n{report}")),
+        };
+        self.print_failure(changed, &problem);
+        problem
+    }
+
+    fn unsettled(&self, problem: &Problem, changed: &[Changed]) -> Problem {
+        let Request { again, down, .. } = self.request;
+        let text = format!("{problem}\nall steps were done; go on: {again}\nor take it down: {down}");
+        let problem = Problem::failed(text).exit_with(problem.exit());
+        self.print_failure(changed, &problem);
+        problem
+    }
+
+    /// Asks what the plan or the budget wants asked.
+    async fn confirm(&self, plan: &Plan<C::Op>, goal: Goal) -> Result<(), Problem> {
+        let mut questions: Vec<String> = plan.steps.iter().filter_map(|step| step.ask.clone()).collect();
+        let added = plan.added_usd_per_hour();
+        if goal == Goal::Down {
+            questions.push("everything marked with - above is deleted".into());
+        } else if added > self.request.ask_above {
+            let limit = show_usd(self.request.ask_above);
+            questions.push(format!("this adds {} ([budget] ask_above is {limit})", show_usd(added)));
+        }
+        if questions.is_empty() || self.request.yes {
+            return Ok(());
+        }
+        let question = questions.join("\n");
+        self.require_someone_to_ask(&question)?;
+        eprint!("{question}\ngo on? [y/N] ");
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map(|_| line)
+        });
+        let answer = tokio::select! {
+            biased;
+            exit = self.stop.wait() => return Err(Stop::problem(exit).fix("nothing was changed")),
+            answer = answer => answer.ok().and_then(Result::ok).unwrap_or_default(),
+        };
+        if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            return Ok(());
+        }
+        Err(Problem::usage("not confirmed: nothing was changed"))
+    }
+
+    fn require_someone_to_ask(&self, question: &str) -> Result<(), Problem> {
+        if self.request.yes || std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        Err(Problem::usage(format!("{question}: this needs a yes, and there is no terminal to ask on"))
+            .fix("pass --yes to go on without being asked; nothing was changed"))
+    }
+
+    fn print_status(&self, live: &C::Live, changed: Option<&[Changed]>) -> Result<(), Problem> {
+        let resources = self.concern.resources(live);
+        let heading = &self.request.heading;
+        self.print(&StatusDocument::new(heading, &resources, changed), || show_status(heading, &resources))
+    }
+
+    fn print_failure(&self, changed: &[Changed], problem: &Problem) {
+        if self.request.json {
+            let document = FailureDocument { heading: &self.request.heading, changed, error: problem.to_string() };
+            // The failure itself is what the user must see: it goes to stderr whatever becomes of this.
+            let _ = self.print(&document, String::new);
+        }
+    }
+
+    fn print(&self, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Problem> {
+        let text = if self.request.json {
+            let json = serde_json::to_string_pretty(document);
+            json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))? + "\n"
+        } else {
+            text()
+        };
+        match std::io::stdout().write_all(text.as_bytes()) {
+            // A reader that has seen enough (`| head`) is no failure.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Problem::failed("cannot write to stdout").because(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+}

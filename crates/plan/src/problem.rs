@@ -1,0 +1,149 @@
+//! What went wrong, why, and how to go on: the one error a user ever sees.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// How a program of the lab ends. The numbers are part of the command-line contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything asked for is done.
+    Done,
+    /// Something failed; what was done stays done.
+    Failed,
+    /// The command line or lab.toml is wrong; nothing was changed.
+    Usage,
+    /// `plan --check` found something to change.
+    Changes,
+    /// Ctrl-C (SIGINT).
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Changes => 3,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// An error as the user reads it: what is wrong, why, and how to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    what: String,
+    why: Option<String>,
+    fix: Option<String>,
+    exit: Exit,
+}
+
+impl Problem {
+    /// Something failed while working. Ends with [`Exit::Failed`].
+    pub fn failed(what: impl Into<String>) -> Self {
+        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed }
+    }
+
+    /// The command line or a file is wrong; nothing was changed. Ends with [`Exit::Usage`].
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, ..Self::failed(what) }
+    }
+
+    /// The reason behind it, often in the words of AWS.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// Ends the program with `exit` instead.
+    #[must_use]
+    pub fn exit_with(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// What is wrong, in one sentence.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The reason, where one is known.
+    pub fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
+    /// The remedy, where one is known.
+    pub fn remedy(&self) -> Option<&str> {
+        self.fix.as_deref()
+    }
+
+    /// How a program that stops here ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Folds several problems into one, each in its own paragraph. `None` when there are none.
+    /// The first problem decides how the program ends.
+    pub fn all(problems: &[Self]) -> Option<Self> {
+        let exit = problems.first()?.exit;
+        if let [one] = problems {
+            return Some(one.clone());
+        }
+        let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        Some(Self::failed(text).exit_with(exit))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(why) = &self.why {
+            write!(f, "\n  why: {}", why.replace('\n', "\n       "))?;
+        }
+        if let Some(fix) = &self.fix {
+            write!(f, "\n  fix: {}", fix.replace('\n', "\n       "))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_what_why_fix_in_that_order() {
+        let problem = Problem::usage("no lab").because("no file").fix("make one\nor name one");
+        assert_eq!(problem.to_string(), "no lab\n  why: no file\n  fix: make one\n       or name one");
+        assert_eq!(problem.exit().code(), 2);
+    }
+
+    #[test]
+    fn several_problems_become_one_and_none_become_nothing() {
+        assert_eq!(Problem::all(&[]), None);
+        let both = Problem::all(&[Problem::usage("a"), Problem::failed("b")]).unwrap();
+        assert_eq!(both.to_string(), "a\nb");
+        assert_eq!(both.exit(), Exit::Usage);
+    }
+}

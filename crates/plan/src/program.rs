@@ -1,0 +1,32 @@
+//! The frame of every binary: a runtime, the signals, the error on stderr, the exit code.
+
+use std::process::ExitCode;
+
+use crate::{Exit, Problem, Stop};
+
+/// Runs a program on one thread: Ctrl-C and SIGTERM ask its [`Stop`], its problem goes to stderr as `NAME: …`, and
+/// its exit code is the contract's.
+pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, Problem>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(name, Err(Problem::failed("cannot start").because(error.to_string()))),
+    };
+    let answer = runtime.block_on(async {
+        let stop = Stop::on_signals()
+            .map_err(|error| Problem::failed("cannot listen for Ctrl-C").because(error.to_string()))?;
+        program(stop).await
+    });
+    // A question that nobody answered still reads stdin: do not wait for it.
+    runtime.shutdown_background();
+    end(name, answer)
+}
+
+fn end(name: &str, answer: Result<Exit, Problem>) -> ExitCode {
+    match answer {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            eprintln!("{name}: {problem}");
+            problem.exit().into()
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Ctrl-C and SIGTERM: the current calls finish, nothing new starts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::{Exit, Problem};
+
+/// Whether the user has asked us to stop, and how.
+///
+/// Cheap to clone; all clones see the same answer.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    asked: watch::Receiver<Option<Exit>>,
+    ask: Arc<watch::Sender<Option<Exit>>>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stop {
+    /// Stops only when [`Stop::ask`] is called.
+    pub fn new() -> Self {
+        let (ask, asked) = watch::channel(None);
+        Self { asked, ask: Arc::new(ask) }
+    }
+
+    /// Stops at the first SIGINT or SIGTERM. A second one ends the process at once.
+    ///
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the signal handlers cannot be installed.
+    pub fn on_signals() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let stop = Self::new();
+        let asker = stop.clone();
+        tokio::spawn(async move {
+            loop {
+                let exit = tokio::select! {
+                    _ = interrupt.recv() => Exit::Interrupted,
+                    _ = terminate.recv() => Exit::Terminated,
+                };
+                if asker.asked().is_some() {
+                    std::process::exit(i32::from(exit.code()));
+                }
+                asker.ask(exit);
+                eprintln!("stopping: the calls under way finish, nothing new starts (again to stop at once)");
+            }
+        });
+        Ok(stop)
+    }
+
+    /// Asks everybody who holds a clone to stop.
+    pub fn ask(&self, exit: Exit) {
+        self.ask.send_replace(Some(exit));
+    }
+
+    /// How we are to end, once someone has asked.
+    pub fn asked(&self) -> Option<Exit> {
+        *self.asked.borrow()
+    }
+
+    /// Resolves when someone asks.
+    pub async fn wait(&self) -> Exit {
+        let mut asked = self.asked.clone();
+        loop {
+            if let Some(exit) = *asked.borrow_and_update() {
+                return exit;
+            }
+            // The sender lives in `self`: it cannot go away while we wait.
+            let _ = asked.changed().await;
+        }
+    }
+
+    /// Sleeps for `time`, or until someone asks.
+    ///
+    /// # Errors
+    /// [`Stop::problem`] when someone has asked.
+    pub async fn sleep(&self, time: Duration) -> Result<(), Problem> {
+        tokio::select! {
+            biased;
+            exit = self.wait() => Err(Self::problem(exit)),
+            () = tokio::time::sleep(time) => Ok(()),
+        }
+    }
+
+    /// The problem of having been stopped.
+    pub fn problem(exit: Exit) -> Problem {
+        let what = if exit == Exit::Terminated { "stopped by SIGTERM" } else { "stopped by Ctrl-C" };
+        Problem::failed(what).exit_with(exit)
+    }
+}

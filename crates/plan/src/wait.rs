@@ -1,0 +1,171 @@
+//! Bounded waits that poll adaptively, and the retry of passing errors.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{Problem, Stop};
+
+/// How often to look, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// The first pause.
+    pub first: Duration,
+    /// The longest pause; pauses grow by half until they reach it.
+    pub longest: Duration,
+    /// When to give up, counted from the first look.
+    pub deadline: Duration,
+}
+
+impl Pace {
+    /// For what takes a moment: a new id that is not visible yet, an answer that was lost.
+    pub const MOMENT: Self =
+        Self { first: Duration::from_millis(50), longest: Duration::from_secs(1), deadline: Duration::from_secs(20) };
+    /// For a role, a policy or a permission that has to spread. IAM's guide says up to a minute; twice that is allowed.
+    pub const SPREAD: Self =
+        Self { first: Duration::from_millis(250), longest: Duration::from_secs(4), deadline: Duration::from_mins(2) };
+    /// For machines and gateways that start or stop: minutes.
+    pub const MINUTES: Self =
+        Self { first: Duration::from_millis(100), longest: Duration::from_secs(5), deadline: Duration::from_mins(15) };
+
+    /// The pauses, one after another, each with up to a fifth of jitter so that many runs do not knock together.
+    pub fn pauses(self) -> impl Iterator<Item = Duration> {
+        let mut next = self.first;
+        std::iter::repeat_with(move || {
+            let pause = next.mul_f64(1.0 - 0.2 * fastrand::f64());
+            next = next.mul_f64(1.5).min(self.longest);
+            pause
+        })
+    }
+}
+
+/// Looks until `look` finds something, `pace.deadline` passes, or the user stops us.
+///
+/// # Errors
+/// What `look` answers with an error, at once: an error is not "not yet". At the deadline, a problem that names
+/// `what` was awaited and for how long.
+pub async fn wait_for<T>(
+    pace: Pace,
+    stop: &Stop,
+    what: impl Display,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, Problem>,
+) -> Result<T, Problem> {
+    let start = Instant::now();
+    for pause in pace.pauses() {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        if start.elapsed() + pause > pace.deadline {
+            break;
+        }
+        stop.sleep(pause).await?;
+    }
+    let waited = start.elapsed().as_secs();
+    Err(Problem::failed(format!("gave up waiting for {what} after {waited} s"))
+        .fix("run the same command again: it goes on where this one stopped"))
+}
+
+/// Calls until it succeeds, answers with an error that is not passing, or `pace.deadline` has passed.
+///
+/// `passing` names the errors that time heals; everything else is answered at once.
+///
+/// # Errors
+/// The last error of `call`.
+pub async fn retry_while<T, E>(
+    pace: Pace,
+    stop: &Stop,
+    passing: impl Fn(&E) -> bool,
+    mut call: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let start = Instant::now();
+    let mut pauses = pace.pauses();
+    loop {
+        let error = match call().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let pause = pauses.next().unwrap_or(pace.longest);
+        if !passing(&error) || start.elapsed() + pause > pace.deadline || stop.sleep(pause).await.is_err() {
+            return Err(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Exit;
+    use proptest::prelude::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_with_what_was_found_and_names_what_was_not() {
+        let stop = Stop::new();
+        let mut looks = 0;
+        let found = wait_for(Pace::MINUTES, &stop, "a thing", async || {
+            looks += 1;
+            Ok((looks == 4).then_some("found"))
+        })
+        .await;
+        assert_eq!((found.unwrap(), looks), ("found", 4));
+
+        let start = Instant::now();
+        let never = wait_for::<()>(Pace::MOMENT, &stop, "the VPC", async || Ok(None)).await.unwrap_err();
+        assert!(never.what().starts_with("gave up waiting for the VPC after "), "{never}");
+        assert!(start.elapsed() <= Pace::MOMENT.deadline);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_passes_errors_on_and_ends_when_the_user_stops_it() {
+        let stop = Stop::new();
+        let broken = wait_for::<()>(Pace::MINUTES, &stop, "x", async || Err(Problem::failed("broken"))).await;
+        assert_eq!(broken.unwrap_err().what(), "broken");
+        stop.ask(Exit::Interrupted);
+        let stopped = wait_for::<()>(Pace::MINUTES, &stop, "x", async || Ok(None)).await;
+        assert_eq!(stopped.unwrap_err().exit(), Exit::Interrupted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_passing_errors_are_retried() {
+        let stop = Stop::new();
+        let mut calls = 0;
+        let done = retry_while(
+            Pace::SPREAD,
+            &stop,
+            |e| *e == "not yet",
+            async || {
+                calls += 1;
+                if calls < 3 { Err("not yet") } else { Ok(calls) }
+            },
+        );
+        assert_eq!(done.await, Ok(3));
+        let mut calls = 0;
+        let failed: Result<(), _> = retry_while(
+            Pace::SPREAD,
+            &stop,
+            |e| *e == "not yet",
+            async || {
+                calls += 1;
+                Err("denied")
+            },
+        )
+        .await;
+        assert_eq!((failed, calls), (Err("denied"), 1));
+    }
+
+    proptest! {
+        #[test]
+        fn pauses_grow_and_stay_within_bounds(first in 1u64..1000, longest in 1u64..10_000) {
+            let (first, longest) = (first.min(longest), longest);
+            let pace = Pace {
+                first: Duration::from_millis(first),
+                longest: Duration::from_millis(longest),
+                deadline: Duration::from_mins(1),
+            };
+            for pause in pace.pauses().take(40) {
+                prop_assert!(pause <= pace.longest);
+                prop_assert!(pause >= pace.first.mul_f64(0.79));
+            }
+        }
+    }
+}
