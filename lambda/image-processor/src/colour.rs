@@ -15,11 +15,7 @@ pub(crate) fn convert_to_srgb(image: &mut DynamicImage, profile: &[u8]) {
     if profile.color_space != DataColorSpace::Rgb || is_srgb(&profile) {
         return;
     }
-    let layout = if image.color().has_alpha() {
-        Layout::Rgba
-    } else {
-        Layout::Rgb
-    };
+    let layout = if image.color().has_alpha() { Layout::Rgba } else { Layout::Rgb };
     let row = image.width() as usize * usize::from(image.color().channel_count());
     let (srgb, options) = (ColorProfile::new_srgb(), TransformOptions::default());
     let to_srgb_8 = || profile.create_transform_8bit(layout, &srgb, layout, options);
@@ -41,20 +37,11 @@ fn is_srgb(profile: &ColorProfile) -> bool {
     const STEPS: [u8; 5] = [0, 64, 128, 192, 255];
     let probe: Vec<u8> = STEPS
         .iter()
-        .flat_map(|&red| {
-            STEPS
-                .iter()
-                .flat_map(move |&green| STEPS.iter().flat_map(move |&blue| [red, green, blue]))
-        })
+        .flat_map(|&red| STEPS.iter().flat_map(move |&green| STEPS.iter().flat_map(move |&blue| [red, green, blue])))
         .collect();
     let mut seen = vec![0; probe.len()];
     profile
-        .create_transform_8bit(
-            Layout::Rgb,
-            &ColorProfile::new_srgb(),
-            Layout::Rgb,
-            TransformOptions::default(),
-        )
+        .create_transform_8bit(Layout::Rgb, &ColorProfile::new_srgb(), Layout::Rgb, TransformOptions::default())
         .and_then(|transform| transform.transform(&probe, &mut seen))
         .is_ok_and(|()| probe.iter().zip(&seen).all(|(&a, &b)| a.abs_diff(b) <= 1))
 }

@@ -126,36 +126,19 @@ fn read_record(record: RawRecord) -> Item {
     // Events say `ObjectCreated:Put`; the notification's configuration says `s3:ObjectCreated:Put`.
     let name = record.event_name.trim_start_matches("s3:");
     if !name.starts_with("ObjectCreated:") {
-        return Item::Ignore {
-            bucket,
-            key: object.key,
-            why: "not an ObjectCreated event",
-        };
+        return Item::Ignore { bucket, key: object.key, why: "not an ObjectCreated event" };
     }
-    if let Some(missing) = [("bucket", &bucket), ("key", &object.key)]
-        .iter()
-        .find_map(|(what, text)| text.is_empty().then_some(*what))
+    if let Some(missing) =
+        [("bucket", &bucket), ("key", &object.key)].iter().find_map(|(what, text)| text.is_empty().then_some(*what))
     {
-        return Item::Refuse {
-            bucket,
-            key: object.key,
-            reason: Reason::Incomplete(missing),
-        };
+        return Item::Refuse { bucket, key: object.key, reason: Reason::Incomplete(missing) };
     }
     if object.key.ends_with('/') && object.size.unwrap_or(0) == 0 {
-        return Item::Ignore {
-            bucket,
-            key: object.key,
-            why: "a folder's marker, not an image",
-        };
+        return Item::Ignore { bucket, key: object.key, why: "a folder's marker, not an image" };
     }
     match make_job(&bucket, &object) {
         Ok(job) => Item::Process(job),
-        Err(reason) => Item::Refuse {
-            bucket,
-            key: object.key,
-            reason,
-        },
+        Err(reason) => Item::Refuse { bucket, key: object.key, reason },
     }
 }
 
@@ -215,13 +198,7 @@ mod tests {
                 output_key: "a b+c-processed.png".into(),
             })
         );
-        assert!(matches!(
-            &items[3],
-            Item::Refuse {
-                reason: Reason::KeyNotUtf8,
-                ..
-            }
-        ));
+        assert!(matches!(&items[3], Item::Refuse { reason: Reason::KeyNotUtf8, .. }));
         assert!(matches!(&items[4], Item::Ignore { why, .. } if why.contains("folder")));
     }
 
@@ -246,10 +223,7 @@ mod tests {
     fn other_payloads_are_named_for_what_they_are() {
         for (payload, says) in [
             (json!({}), "empty object"),
-            (
-                json!({"detail-type": "x", "source": "aws.s3"}),
-                "detail-type",
-            ),
+            (json!({"detail-type": "x", "source": "aws.s3"}), "detail-type"),
             (json!([1]), "no JSON object"),
             (json!({"Records": [{"s3": 5}]}), "cannot be read"),
         ] {
@@ -261,12 +235,6 @@ mod tests {
     #[test]
     fn records_without_a_bucket_or_a_key_are_refused() {
         let event = json!({"Records": [{"eventName": "ObjectCreated:Put"}]});
-        assert!(matches!(
-            read_event(&event).unwrap()[0],
-            Item::Refuse {
-                reason: Reason::Incomplete("bucket"),
-                ..
-            }
-        ));
+        assert!(matches!(read_event(&event).unwrap()[0], Item::Refuse { reason: Reason::Incomplete("bucket"), .. }));
     }
 }

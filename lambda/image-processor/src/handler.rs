@@ -128,39 +128,19 @@ impl Processor {
         let mut failures = Vec::new();
         for item in items {
             let (bucket, key, output_key, outcome, stages) = match item {
-                Item::Ignore { bucket, key, why } => {
-                    (bucket, key, None, Outcome::Skipped(why), Stages::default())
+                Item::Ignore { bucket, key, why } => (bucket, key, None, Outcome::Skipped(why), Stages::default()),
+                Item::Refuse { bucket, key, reason } => {
+                    (bucket, key, None, Outcome::Refused(reason), Stages::default())
                 }
-                Item::Refuse {
-                    bucket,
-                    key,
-                    reason,
-                } => (
-                    bucket,
-                    key,
-                    None,
-                    Outcome::Refused(reason),
-                    Stages::default(),
-                ),
                 Item::Process(job) => {
                     let mut stages = Stages::default();
                     let outcome = self.process(&job, &mut stages).await;
                     (job.bucket, job.key, Some(job.output_key), outcome, stages)
                 }
             };
-            log_outcome(
-                request_id,
-                &bucket,
-                &key,
-                output_key.as_deref(),
-                &outcome,
-                &stages,
-            );
+            log_outcome(request_id, &bucket, &key, output_key.as_deref(), &outcome, &stages);
             match outcome {
-                Outcome::Written {
-                    bytes_in,
-                    bytes_out,
-                } => summary.processed.push(Processed {
+                Outcome::Written { bytes_in, bytes_out } => summary.processed.push(Processed {
                     bucket,
                     key,
                     output_bucket: self.settings.output_bucket.clone(),
@@ -168,17 +148,10 @@ impl Processor {
                     bytes_in,
                     bytes_out,
                 }),
-                Outcome::Skipped(reason) => summary.skipped.push(Skipped {
-                    bucket,
-                    key,
-                    reason,
-                }),
-                Outcome::Refused(reason) => summary.failed.push(Failed {
-                    bucket,
-                    key,
-                    reason: reason.code(),
-                    detail: reason.to_string(),
-                }),
+                Outcome::Skipped(reason) => summary.skipped.push(Skipped { bucket, key, reason }),
+                Outcome::Refused(reason) => {
+                    summary.failed.push(Failed { bucket, key, reason: reason.code(), detail: reason.to_string() })
+                }
                 Outcome::Failed(error) => failures.push(error.to_string()),
             }
         }
@@ -205,28 +178,16 @@ impl Processor {
     }
 
     /// Finds out whether the result is to be written, and under which condition. `Err` is an outcome already.
-    async fn decide(
-        &self,
-        job: &Job,
-        mark: &Mark,
-        stages: &mut Stages,
-    ) -> Result<Condition, Outcome> {
+    async fn decide(&self, job: &Job, mark: &Mark, stages: &mut Stages) -> Result<Condition, Outcome> {
         let output = &self.settings.output_bucket;
         if *output == job.bucket {
             return Err(Outcome::Refused(Reason::WouldTriggerItself));
         }
-        let existing = timed(
-            &mut stages.look,
-            self.store.look_at(output, &job.output_key),
-        )
-        .await
-        .map_err(Outcome::Failed)?;
+        let existing =
+            timed(&mut stages.look, self.store.look_at(output, &job.output_key)).await.map_err(Outcome::Failed)?;
         match existing {
             Existing::Absent => Ok(Condition::Absent),
-            Existing::Present {
-                etag,
-                mark: existing,
-            } => match mark.decide(&existing) {
+            Existing::Present { etag, mark: existing } => match mark.decide(&existing) {
                 Decision::Same => Err(Outcome::Skipped("already processed")),
                 Decision::Newer => Err(Outcome::Skipped("the result is of a newer version")),
                 Decision::Write => {
@@ -254,42 +215,27 @@ impl Processor {
         let mut mark = Mark::of(job, job.etag.as_deref().unwrap_or_default());
         let mut condition = self.decide(job, &mark, stages).await?;
 
-        let source = timed(
-            &mut stages.read,
-            self.store.read(&job.bucket, &job.key, max),
-        )
-        .await
-        .map_err(give_up_reading)?;
+        let source =
+            timed(&mut stages.read, self.store.read(&job.bucket, &job.key, max)).await.map_err(give_up_reading)?;
         check_version(job, &source)?;
         mark = Mark::of(job, &source.etag);
         let bytes_in = source.content.len() as u64;
-        let png = timed(
-            &mut stages.process,
-            process_elsewhere(source.content, self.settings.limits),
-        )
-        .await
-        .map_err(Outcome::Refused)?;
+        let png = timed(&mut stages.process, process_elsewhere(source.content, self.settings.limits))
+            .await
+            .map_err(Outcome::Refused)?;
 
         let png = Bytes::from(png);
         for _ in 0..MAX_RACES {
-            let write =
-                self.store
-                    .write_png(output, &job.output_key, png.clone(), &mark, &condition);
+            let write = self.store.write_png(output, &job.output_key, png.clone(), &mark, &condition);
             match timed(&mut stages.write, write).await {
                 Ok(()) => {
-                    return Ok(Outcome::Written {
-                        bytes_in,
-                        bytes_out: png.len() as u64,
-                    });
+                    return Ok(Outcome::Written { bytes_in, bytes_out: png.len() as u64 });
                 }
                 Err(WriteError::Store(error)) => return Err(Outcome::Failed(error)),
                 Err(WriteError::Raced) => condition = self.decide(job, &mark, stages).await?,
             }
         }
-        Err(Outcome::Failed(StoreError::contended(
-            output,
-            &job.output_key,
-        )))
+        Err(Outcome::Failed(StoreError::contended(output, &job.output_key)))
     }
 
     async fn copy(&self, job: &Job, stages: &mut Stages) -> Result<Outcome, Outcome> {
@@ -298,40 +244,23 @@ impl Processor {
             let mark = Mark::of(job, job.etag.as_deref().unwrap_or_default());
             let condition = self.decide(job, &mark, stages).await?;
             let source: Source<Unread> =
-                timed(&mut stages.read, self.store.examine(&job.bucket, &job.key))
-                    .await
-                    .map_err(give_up_reading)?;
+                timed(&mut stages.read, self.store.examine(&job.bucket, &job.key)).await.map_err(give_up_reading)?;
             check_version(job, &source)?;
             let bytes = source.content.bytes;
             if bytes > MAX_COPY_BYTES {
-                return Err(Outcome::Refused(Reason::TooManyBytes {
-                    bytes,
-                    max: MAX_COPY_BYTES,
-                }));
+                return Err(Outcome::Refused(Reason::TooManyBytes { bytes, max: MAX_COPY_BYTES }));
             }
             let mark = Mark::of(job, &source.etag);
-            let copy = self.store.copy(
-                (&job.bucket, &job.key),
-                &source,
-                (output, &job.output_key),
-                &mark,
-                &condition,
-            );
+            let copy = self.store.copy((&job.bucket, &job.key), &source, (output, &job.output_key), &mark, &condition);
             match timed(&mut stages.write, copy).await {
                 Ok(()) => {
-                    return Ok(Outcome::Written {
-                        bytes_in: bytes,
-                        bytes_out: bytes,
-                    });
+                    return Ok(Outcome::Written { bytes_in: bytes, bytes_out: bytes });
                 }
                 Err(WriteError::Store(error)) => return Err(Outcome::Failed(error)),
                 Err(WriteError::Raced) => {}
             }
         }
-        Err(Outcome::Failed(StoreError::contended(
-            output,
-            &job.output_key,
-        )))
+        Err(Outcome::Failed(StoreError::contended(output, &job.output_key)))
     }
 }
 
@@ -347,9 +276,9 @@ fn give_up_reading(error: ReadError) -> Outcome {
 /// under this event's sequencer would let the older event win.
 fn check_version<T>(job: &Job, source: &Source<T>) -> Result<(), Outcome> {
     match &job.etag {
-        Some(etag) if *etag != source.etag => Err(Outcome::Skipped(
-            "the object was overwritten since, which is an event of its own",
-        )),
+        Some(etag) if *etag != source.etag => {
+            Err(Outcome::Skipped("the object was overwritten since, which is an event of its own"))
+        }
         _ => Ok(()),
     }
 }
@@ -373,10 +302,7 @@ fn describe_panic(error: tokio::task::JoinError) -> String {
 }
 
 fn diagnose(error_type: &str, error_message: String) -> Diagnostic {
-    Diagnostic {
-        error_type: error_type.to_owned(),
-        error_message,
-    }
+    Diagnostic { error_type: error_type.to_owned(), error_message }
 }
 
 /// One line a record, with the same fields whatever the outcome, so that one query finds them all.
@@ -399,10 +325,7 @@ fn log_outcome(
         };
     }
     match outcome {
-        Outcome::Written {
-            bytes_in,
-            bytes_out,
-        } => line!(info, "processed", bytes_in, bytes_out,),
+        Outcome::Written { bytes_in, bytes_out } => line!(info, "processed", bytes_in, bytes_out,),
         Outcome::Skipped(reason) => line!(info, "skipped", reason,),
         Outcome::Refused(reason) => {
             line!(error, "failed", reason = reason.code(), detail = %reason, will_retry = false,);

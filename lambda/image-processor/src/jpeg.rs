@@ -13,10 +13,7 @@ pub(crate) struct JpegScan {
 /// Walks the markers (ITU-T T.81, annex B). Segments are skipped by their length, so a thumbnail's markers inside EXIF
 /// are not taken for the image's; in image data, FF is followed by 00 or a restart marker, so the next other marker ends it.
 pub(crate) fn scan_jpeg(bytes: &[u8]) -> JpegScan {
-    let mut scan = JpegScan {
-        complete: false,
-        progressive: false,
-    };
+    let mut scan = JpegScan { complete: false, progressive: false };
     let mut image_data_seen = false;
     let mut at = 2;
     while let Some(marker) = next_marker(bytes, &mut at) {
@@ -62,21 +59,9 @@ mod tests {
     #[test]
     fn the_end_marker_of_the_image_itself_counts() {
         let whole = [SOI, APP1_WITH_A_THUMBNAIL, SOF2, SOS, DATA, EOI, b"trailer"].concat();
-        assert_eq!(
-            scan_jpeg(&whole),
-            JpegScan {
-                complete: true,
-                progressive: true
-            }
-        );
+        assert_eq!(scan_jpeg(&whole), JpegScan { complete: true, progressive: true });
         let cut = [SOI, APP1_WITH_A_THUMBNAIL, SOS, DATA].concat();
-        assert_eq!(
-            scan_jpeg(&cut),
-            JpegScan {
-                complete: false,
-                progressive: false
-            }
-        );
+        assert_eq!(scan_jpeg(&cut), JpegScan { complete: false, progressive: false });
     }
 
     #[test]

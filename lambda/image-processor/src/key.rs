@@ -21,12 +21,7 @@ const SUFFIX: &str = "-processed.png";
 
 /// RFC 3986's unreserved characters and `/` stay as they are: everything else would be changed by some header parser,
 /// or by the signature's folding of spaces.
-const IN_A_HEADER: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~')
-    .remove(b'/');
+const IN_A_HEADER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// Decodes a key as it stands in an event.
 ///
@@ -34,10 +29,7 @@ const IN_A_HEADER: &AsciiSet = &NON_ALPHANUMERIC
 /// [`Reason::KeyNotUtf8`] where the bytes are no UTF-8: S3 has no such key, so no retry would find it.
 pub(crate) fn decode_event_key(encoded: &str) -> Result<String, Reason> {
     let spaced = encoded.replace('+', " ");
-    percent_decode(spaced.as_bytes())
-        .decode_utf8()
-        .map(Cow::into_owned)
-        .map_err(|_| Reason::KeyNotUtf8)
+    percent_decode(spaced.as_bytes()).decode_utf8().map(Cow::into_owned).map_err(|_| Reason::KeyNotUtf8)
 }
 
 /// The result's key: `<key without extension>-processed.png`, in the same folders.
@@ -50,9 +42,7 @@ pub(crate) fn decode_event_key(encoded: &str) -> Result<String, Reason> {
 pub(crate) fn derive_output_key(key: &str) -> Result<String, Reason> {
     let output = format!("{}{SUFFIX}", strip_extension(key));
     if output.len() > MAX_KEY_BYTES {
-        return Err(Reason::KeyTooLong {
-            bytes: output.len(),
-        });
+        return Err(Reason::KeyTooLong { bytes: output.len() });
     }
     Ok(output)
 }
@@ -127,10 +117,7 @@ mod tests {
     fn a_result_whose_key_would_be_too_long_is_refused() {
         let fits = "k".repeat(MAX_KEY_BYTES - SUFFIX.len());
         assert!(derive_output_key(&fits).is_ok());
-        assert_eq!(
-            derive_output_key(&format!("{fits}k")),
-            Err(Reason::KeyTooLong { bytes: 1025 })
-        );
+        assert_eq!(derive_output_key(&format!("{fits}k")), Err(Reason::KeyTooLong { bytes: 1025 }));
     }
 
     proptest! {

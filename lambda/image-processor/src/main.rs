@@ -16,9 +16,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map(|runtime| runtime.block_on(serve(settings))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -38,21 +36,15 @@ async fn serve(settings: Settings) -> Result<(), lambda_runtime::Error> {
     let processor = &processor;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         // Boxed, or the S3 client's futures nest deeper in the runtime's than the compiler follows.
-        Box::pin(async move {
-            processor
-                .handle(&event.payload, &event.context.request_id)
-                .await
-        })
+        Box::pin(async move { processor.handle(&event.payload, &event.context.request_id).await })
     }))
     .await
 }
 
 /// JSON lines on stdout, which Lambda takes to `CloudWatch`. The level is Lambda's own setting, by default INFO.
 fn start_logging() {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
-        .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::INFO);
+    let level =
+        std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

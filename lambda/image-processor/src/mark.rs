@@ -81,11 +81,7 @@ impl Mark {
         }
         if self.sequencer.is_empty() || existing.sequencer.is_empty() {
             let same = !self.etag.is_empty() && self.etag == existing.etag;
-            return if same {
-                Decision::Same
-            } else {
-                Decision::Write
-            };
+            return if same { Decision::Same } else { Decision::Write };
         }
         match compare_sequencers(&existing.sequencer, &self.sequencer) {
             Ordering::Less => Decision::Write,
@@ -110,12 +106,7 @@ mod tests {
     use super::*;
 
     fn mark(key: &str, etag: &str, sequencer: &str) -> Mark {
-        Mark {
-            bucket: "in".into(),
-            key: key.into(),
-            etag: etag.into(),
-            sequencer: sequencer.into(),
-        }
+        Mark { bucket: "in".into(), key: key.into(), etag: etag.into(), sequencer: sequencer.into() }
     }
 
     #[test]
@@ -138,10 +129,7 @@ mod tests {
         let now = mark("a.png", "e", "");
         assert_eq!(now.decide(&mark("a.png", "e", "")), Decision::Same);
         assert_eq!(now.decide(&mark("a.png", "d", "5")), Decision::Write);
-        assert_eq!(
-            mark("a", "", "").decide(&mark("a", "", "")),
-            Decision::Write
-        );
+        assert_eq!(mark("a", "", "").decide(&mark("a", "", "")), Decision::Write);
     }
 
     proptest! {

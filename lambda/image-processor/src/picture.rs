@@ -47,10 +47,7 @@ pub fn process_image(bytes: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, Reason>
     }
     let source = Source::examine(&bytes)?;
     let image = decode(bytes, &source, limits)?;
-    compress(&image).map_err(|error| Reason::Unsupported {
-        format: source.name,
-        detail: error.to_string(),
-    })
+    compress(&image).map_err(|error| Reason::Unsupported { format: source.name, detail: error.to_string() })
 }
 
 /// Compresses quickly, and not at all where that has made the picture larger (as it does noise).
@@ -94,13 +91,7 @@ impl Source {
             // The other decoders notice a missing end themselves.
             _ => (true, false),
         };
-        Ok(Self {
-            format,
-            name,
-            input_bytes: bytes.len() as u64,
-            progressive,
-            complete,
-        })
+        Ok(Self { format, name, input_bytes: bytes.len() as u64, progressive, complete })
     }
 
     fn explain(&self, error: &ImageError) -> Reason {
@@ -124,16 +115,11 @@ fn decode(bytes: Vec<u8>, source: &Source, limits: &Limits) -> Result<DynamicIma
     let mut allowed = image::Limits::default();
     allowed.max_alloc = Some(allocation_limit(limits));
     reader.limits(allowed);
-    let mut decoder = reader
-        .into_decoder()
-        .map_err(|error| source.explain(&error))?;
+    let mut decoder = reader.into_decoder().map_err(|error| source.explain(&error))?;
 
     check_claimed_size(decoder.dimensions(), decoder.color_type(), source, limits)?;
     if !source.complete {
-        return Err(Reason::Damaged {
-            format: source.name,
-            detail: "it ends too early".to_owned(),
-        });
+        return Err(Reason::Damaged { format: source.name, detail: "it ends too early".to_owned() });
     }
 
     // Metadata that cannot be read is as good as none: the pixels may still be fine.
@@ -153,10 +139,7 @@ fn decode(bytes: Vec<u8>, source: &Source, limits: &Limits) -> Result<DynamicIma
 
 /// What the decoders may allocate between them: eight bytes a pixel, for the pixels and twice that for intermediate ones.
 fn allocation_limit(limits: &Limits) -> u64 {
-    limits
-        .max_pixels
-        .saturating_mul(3 * 8)
-        .min(limits.memory.unwrap_or(u64::MAX))
+    limits.max_pixels.saturating_mul(3 * 8).min(limits.memory.unwrap_or(u64::MAX))
 }
 
 fn check_claimed_size(
@@ -167,19 +150,12 @@ fn check_claimed_size(
 ) -> Result<(), Reason> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limits.max_pixels {
-        return Err(Reason::TooManyPixels {
-            width,
-            height,
-            max: limits.max_pixels,
-        });
+        return Err(Reason::TooManyPixels { width, height, max: limits.max_pixels });
     }
     let raw = pixels.saturating_mul(u64::from(colour.bytes_per_pixel()));
     let needs = estimate_peak_memory(raw, source);
     match limits.memory {
-        Some(has) if needs > has => Err(Reason::TooMuchMemory {
-            needs_mb: needs.div_ceil(MIB),
-            has_mb: has / MIB,
-        }),
+        Some(has) if needs > has => Err(Reason::TooMuchMemory { needs_mb: needs.div_ceil(MIB), has_mb: has / MIB }),
         _ => Ok(()),
     }
 }
@@ -188,16 +164,11 @@ fn check_claimed_size(
 /// anything but noise). Decoding a progressive JPEG holds 16-bit coefficients beside the pixels, a TIFF its own copy.
 fn estimate_peak_memory(raw: u64, source: &Source) -> u64 {
     let copies = if source.progressive { 3 } else { 2 };
-    BASE_MEMORY
-        .saturating_add(raw.saturating_mul(copies))
-        .saturating_add(source.input_bytes.saturating_mul(2))
+    BASE_MEMORY.saturating_add(raw.saturating_mul(copies)).saturating_add(source.input_bytes.saturating_mul(2))
 }
 
 /// Streams the rows into the encoder: neither a second copy of 16-bit samples nor of the compressed data is ever held.
-fn encode_png(
-    image: &DynamicImage,
-    compression: png::Compression,
-) -> Result<Vec<u8>, png::EncodingError> {
+fn encode_png(image: &DynamicImage, compression: png::Compression) -> Result<Vec<u8>, png::EncodingError> {
     let (colour, depth) = match image.color() {
         ColorType::L8 => (png::ColorType::Grayscale, png::BitDepth::Eight),
         ColorType::La8 => (png::ColorType::GrayscaleAlpha, png::BitDepth::Eight),
@@ -232,9 +203,7 @@ fn write_big_endian(writer: &mut impl std::io::Write, native: &[u8]) -> std::io:
     for samples in native.chunks(block.capacity()) {
         block.clear();
         block.extend(
-            samples
-                .chunks_exact(2)
-                .flat_map(|sample| u16::from_ne_bytes([sample[0], sample[1]]).to_be_bytes()),
+            samples.chunks_exact(2).flat_map(|sample| u16::from_ne_bytes([sample[0], sample[1]]).to_be_bytes()),
         );
         writer.write_all(&block)?;
     }

@@ -48,9 +48,7 @@ pub enum Reason {
         max: u64,
     },
     /// The function's memory would not hold the image.
-    #[error(
-        "the image needs about {needs_mb} MB of memory and the function has {has_mb}: raise the function's memory"
-    )]
+    #[error("the image needs about {needs_mb} MB of memory and the function has {has_mb}: raise the function's memory")]
     TooMuchMemory {
         /// An upper estimate, in MB.
         needs_mb: u64,

@@ -66,22 +66,14 @@ impl Settings {
             None | Some("png") => Mode::Png,
             Some("copy") => Mode::Copy,
             Some(other) => {
-                return Err(SettingsError::Invalid {
-                    name: "MODE",
-                    value: other.to_owned(),
-                    allowed: "png or copy",
-                });
+                return Err(SettingsError::Invalid { name: "MODE", value: other.to_owned(), allowed: "png or copy" });
             }
         };
         let number = |name: &'static str, default: u64| match lookup(name) {
             None => Ok(default),
             Some(value) => match value.trim().parse() {
                 Ok(number) if number > 0 => Ok(number),
-                _ => Err(SettingsError::Invalid {
-                    name,
-                    value,
-                    allowed: "a whole number above 0",
-                }),
+                _ => Err(SettingsError::Invalid { name, value, allowed: "a whole number above 0" }),
             },
         };
         Ok(Self {
@@ -103,12 +95,7 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::read(|name| {
-            variables
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        Settings::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
@@ -140,15 +127,9 @@ mod tests {
         for (variables, says) in [
             (&[][..], "OUTPUT_BUCKET"),
             (&[("OUTPUT_BUCKET", " ")][..], "is not set"),
-            (
-                &[("OUTPUT_BUCKET", "o"), ("MODE", "PNG")][..],
-                "png or copy",
-            ),
+            (&[("OUTPUT_BUCKET", "o"), ("MODE", "PNG")][..], "png or copy"),
             (&[("OUTPUT_BUCKET", "o"), ("MAX_BYTES", "0")][..], "above 0"),
-            (
-                &[("OUTPUT_BUCKET", "o"), ("MAX_PIXELS", "1e6")][..],
-                "\"1e6\"",
-            ),
+            (&[("OUTPUT_BUCKET", "o"), ("MAX_PIXELS", "1e6")][..], "\"1e6\""),
         ] {
             let error = read(variables).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");

@@ -41,20 +41,10 @@ pub struct StoreError {
 
 impl StoreError {
     fn new(operation: &'static str, bucket: &str, key: &str, cause: impl Into<String>) -> Self {
-        Self {
-            operation,
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-            cause: cause.into(),
-        }
+        Self { operation, bucket: bucket.to_owned(), key: key.to_owned(), cause: cause.into() }
     }
 
-    fn from_sdk<E>(
-        operation: &'static str,
-        bucket: &str,
-        key: &str,
-        error: &SdkError<E, HttpResponse>,
-    ) -> Self
+    fn from_sdk<E>(operation: &'static str, bucket: &str, key: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -72,12 +62,7 @@ impl StoreError {
 
     /// A result that other writers keep changing under our hands.
     pub(crate) fn contended(bucket: &str, key: &str) -> Self {
-        Self::new(
-            "PutObject",
-            bucket,
-            key,
-            "other invocations keep writing this object",
-        )
+        Self::new("PutObject", bucket, key, "other invocations keep writing this object")
     }
 }
 
@@ -92,9 +77,7 @@ fn remedy(code: &str) -> &'static str {
 }
 
 fn status_of<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
+    error.raw_response().map(|response| response.status().as_u16())
 }
 
 /// What stands at the result's key.
@@ -181,10 +164,7 @@ impl Store {
             .force_path_style(own_endpoint)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .read_timeout(READ_TIMEOUT)
-                    .build(),
+                TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build(),
             )
             .build();
         Self::new(Client::from_conf(settings))
@@ -196,13 +176,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] for anything but 200, 403 and 404.
     pub async fn look_at(&self, bucket: &str, key: &str) -> Result<Existing, StoreError> {
-        let answer = self
-            .client
-            .head_object()
-            .bucket(bucket)
-            .key(key)
-            .send()
-            .await;
+        let answer = self.client.head_object().bucket(bucket).key(key).send().await;
         match answer {
             Ok(head) => Ok(Existing::Present {
                 etag: head.e_tag().unwrap_or_default().to_owned(),
@@ -218,35 +192,16 @@ impl Store {
     ///
     /// # Errors
     /// See [`ReadError`].
-    pub async fn read(
-        &self,
-        bucket: &str,
-        key: &str,
-        max: u64,
-    ) -> Result<Source<Vec<u8>>, ReadError> {
-        let answer = self
-            .client
-            .get_object()
-            .bucket(bucket)
-            .key(key)
-            .send()
-            .await;
+    pub async fn read(&self, bucket: &str, key: &str, max: u64) -> Result<Source<Vec<u8>>, ReadError> {
+        let answer = self.client.get_object().bucket(bucket).key(key).send().await;
         let object = match answer {
             Ok(object) => object,
             Err(error) if error.code() == Some("NoSuchKey") => return Err(ReadError::Gone),
             Err(error) => {
-                return Err(ReadError::Store(StoreError::from_sdk(
-                    "GetObject",
-                    bucket,
-                    key,
-                    &error,
-                )));
+                return Err(ReadError::Store(StoreError::from_sdk("GetObject", bucket, key, &error)));
             }
         };
-        let announced = object
-            .content_length()
-            .and_then(|length| u64::try_from(length).ok())
-            .unwrap_or(0);
+        let announced = object.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
         let etag = unquote(object.e_tag());
         let too_many = |bytes| ReadError::Refused(Reason::TooManyBytes { bytes, max });
         if announced > max {
@@ -255,12 +210,7 @@ impl Store {
         let mut body = object.body;
         let mut content = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
         while let Some(chunk) = body.try_next().await.map_err(|error| {
-            ReadError::Store(StoreError::new(
-                "GetObject",
-                bucket,
-                key,
-                format!("the body broke off: {error}"),
-            ))
+            ReadError::Store(StoreError::new("GetObject", bucket, key, format!("the body broke off: {error}")))
         })? {
             let seen = content.len() as u64 + chunk.len() as u64;
             if seen > max {
@@ -276,31 +226,17 @@ impl Store {
     /// # Errors
     /// See [`ReadError`].
     pub async fn examine(&self, bucket: &str, key: &str) -> Result<Source<Unread>, ReadError> {
-        let answer = self
-            .client
-            .head_object()
-            .bucket(bucket)
-            .key(key)
-            .send()
-            .await;
+        let answer = self.client.head_object().bucket(bucket).key(key).send().await;
         match answer {
             Ok(head) => Ok(Source {
                 etag: unquote(head.e_tag()),
                 content: Unread {
-                    bytes: head
-                        .content_length()
-                        .and_then(|length| u64::try_from(length).ok())
-                        .unwrap_or(0),
+                    bytes: head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0),
                     content_type: name_content_type(head.content_type(), key),
                 },
             }),
             Err(error) if status_of(&error) == Some(404) => Err(ReadError::Gone),
-            Err(error) => Err(ReadError::Store(StoreError::from_sdk(
-                "HeadObject",
-                bucket,
-                key,
-                &error,
-            ))),
+            Err(error) => Err(ReadError::Store(StoreError::from_sdk("HeadObject", bucket, key, &error))),
         }
     }
 
@@ -330,9 +266,7 @@ impl Store {
         }
         .send()
         .await;
-        answer
-            .map(drop)
-            .map_err(|error| sort_write_error("PutObject", bucket, key, &error))
+        answer.map(drop).map_err(|error| sort_write_error("PutObject", bucket, key, &error))
     }
 
     /// Lets S3 copy `source`, provided it still is the version with `etag`. Its bytes and media type stay, its metadata
@@ -364,9 +298,7 @@ impl Store {
         }
         .send()
         .await;
-        answer
-            .map(drop)
-            .map_err(|error| sort_write_error("CopyObject", bucket, key, &error))
+        answer.map(drop).map_err(|error| sort_write_error("CopyObject", bucket, key, &error))
     }
 }
 
@@ -382,8 +314,9 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     match (error.code(), status_of(error)) {
-        (Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey"), _)
-        | (_, Some(412)) => WriteError::Raced,
+        (Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey"), _) | (_, Some(412)) => {
+            WriteError::Raced
+        }
         _ => WriteError::Store(StoreError::from_sdk(operation, bucket, key, error)),
     }
 }
@@ -394,9 +327,7 @@ fn unquote(etag: Option<&str>) -> String {
 
 /// The source's media type. S3's own default says nothing, so then the key's extension is asked.
 fn name_content_type(stated: Option<&str>, key: &str) -> String {
-    if let Some(stated) =
-        stated.filter(|stated| !matches!(*stated, "" | UNKNOWN_TYPE | "binary/octet-stream"))
-    {
+    if let Some(stated) = stated.filter(|stated| !matches!(*stated, "" | UNKNOWN_TYPE | "binary/octet-stream")) {
         return stated.to_owned();
     }
     key.rsplit_once('.')

@@ -12,9 +12,7 @@ use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::{PutObjectInput, PutObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::MetadataDirective;
-use aws_smithy_mocks::{
-    MockResponse, MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock,
-};
+use aws_smithy_mocks::{MockResponse, MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use image::{Rgb, RgbImage};
 use image_processor::{Limits, Mode, Processor, Settings, Store, Summary};
@@ -52,19 +50,12 @@ struct World {
 }
 
 fn name(bucket: Option<&str>, key: Option<&str>) -> Name {
-    (
-        bucket.unwrap_or_default().into(),
-        key.unwrap_or_default().into(),
-    )
+    (bucket.unwrap_or_default().into(), key.unwrap_or_default().into())
 }
 
 fn answer_error(status: u16, code: &str) -> HttpResponse {
     let body = format!("<Error><Code>{code}</Code><Message>as told</Message></Error>");
-    let body = if code.is_empty() {
-        SdkBody::empty()
-    } else {
-        SdkBody::from(body)
-    };
+    let body = if code.is_empty() { SdkBody::empty() } else { SdkBody::from(body) };
     HttpResponse::new(status.try_into().unwrap(), body)
 }
 
@@ -76,12 +67,7 @@ impl World {
     }
 
     /// Whether a write under these conditions fails, with S3's answer.
-    fn check(
-        &mut self,
-        at: &Name,
-        if_none_match: Option<&str>,
-        if_match: Option<&str>,
-    ) -> Option<HttpResponse> {
+    fn check(&mut self, at: &Name, if_none_match: Option<&str>, if_match: Option<&str>) -> Option<HttpResponse> {
         if let Some(rival) = self.rival.take() {
             self.objects.insert(at.clone(), rival);
         }
@@ -105,10 +91,7 @@ impl FakeS3 {
 
     /// Puts a source and returns the record of its event.
     fn upload(&self, key: &str, content: Vec<u8>, sequencer: &str) -> Value {
-        let object = Object {
-            content,
-            ..Object::default()
-        };
+        let object = Object { content, ..Object::default() };
         let record = json!({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "in"}, "object": {
             "key": key.replace('+', "%2B").replace(' ', "+"),
             "size": object.content.len(), "eTag": object.etag().trim_matches('"'), "sequencer": sequencer}}});
@@ -126,10 +109,9 @@ impl FakeS3 {
 
     fn client(&self) -> Client {
         let rules = [self.head(), self.get(), self.put(), self.copy()];
-        let interceptor = rules.iter().fold(
-            MockResponseInterceptor::new().rule_mode(RuleMode::MatchAny),
-            MockResponseInterceptor::with_rule,
-        );
+        let interceptor = rules
+            .iter()
+            .fold(MockResponseInterceptor::new().rule_mode(RuleMode::MatchAny), MockResponseInterceptor::with_rule);
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -197,18 +179,9 @@ impl FakeS3 {
                     return MockResponse::Http(refusal);
                 }
                 let object = Object {
-                    content: input
-                        .body()
-                        .bytes()
-                        .expect("the body is in memory")
-                        .to_vec(),
+                    content: input.body().bytes().expect("the body is in memory").to_vec(),
                     content_type: input.content_type().map(str::to_owned),
-                    metadata: input
-                        .metadata()
-                        .cloned()
-                        .unwrap_or_default()
-                        .into_iter()
-                        .collect(),
+                    metadata: input.metadata().cloned().unwrap_or_default().into_iter().collect(),
                 };
                 let etag = object.etag();
                 world.objects.insert(at, object);
@@ -228,12 +201,7 @@ impl FakeS3 {
                 }
                 let object = Object {
                     content_type: input.content_type().map(str::to_owned),
-                    metadata: input
-                        .metadata()
-                        .cloned()
-                        .unwrap_or_default()
-                        .into_iter()
-                        .collect(),
+                    metadata: input.metadata().cloned().unwrap_or_default().into_iter().collect(),
                     ..Object::default()
                 };
                 world.objects.insert(at, object);
@@ -262,21 +230,12 @@ fn settings(mode: Mode) -> Settings {
         output_bucket: "out".into(),
         mode,
         max_bytes: 100_000,
-        limits: Limits {
-            max_pixels: 1_000_000,
-            memory: None,
-        },
+        limits: Limits { max_pixels: 1_000_000, memory: None },
     }
 }
 
-async fn invoke_with(
-    settings: Settings,
-    s3: &FakeS3,
-    records: &[Value],
-) -> Result<Summary, Diagnostic> {
-    Processor::new(settings, Store::new(s3.client()))
-        .handle(&json!({ "Records": records }), "request")
-        .await
+async fn invoke_with(settings: Settings, s3: &FakeS3, records: &[Value]) -> Result<Summary, Diagnostic> {
+    Processor::new(settings, Store::new(s3.client())).handle(&json!({ "Records": records }), "request").await
 }
 
 async fn invoke(s3: &FakeS3, records: &[Value]) -> Result<Summary, Diagnostic> {
@@ -285,9 +244,7 @@ async fn invoke(s3: &FakeS3, records: &[Value]) -> Result<Summary, Diagnostic> {
 
 fn png(shade: u8) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    RgbImage::from_pixel(5, 4, Rgb([shade, 0, 0]))
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .unwrap();
+    RgbImage::from_pixel(5, 4, Rgb([shade, 0, 0])).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     bytes.into_inner()
 }
 
@@ -299,19 +256,9 @@ async fn every_record_is_processed_and_marked() {
     let summary = invoke(&s3, &[first, second]).await.unwrap();
 
     assert_eq!(summary.processed.len(), 2);
-    assert_eq!(
-        summary.processed[1].output_key,
-        "my folder/é+1-processed.png"
-    );
+    assert_eq!(summary.processed[1].output_key, "my folder/é+1-processed.png");
     let result = s3.result("my folder/é+1-processed.png").unwrap();
-    assert_eq!(
-        image::load_from_memory(&result.content)
-            .unwrap()
-            .to_rgb8()
-            .get_pixel(0, 0)
-            .0,
-        [2, 0, 0]
-    );
+    assert_eq!(image::load_from_memory(&result.content).unwrap().to_rgb8().get_pixel(0, 0).0, [2, 0, 0]);
     assert_eq!(result.content_type.as_deref(), Some("image/png"));
     let source = s3.with(|world| world.objects[&("in".into(), "my folder/é+1.jpeg".into())].etag());
     assert_eq!(result.metadata["source-bucket"], "in");
@@ -344,11 +291,7 @@ async fn a_late_event_does_not_overwrite_a_newer_result() {
     assert_eq!(s3.writes(), 1);
 
     // Without a result to compare with, the old event finds a source that is not its own any more.
-    s3.with(|world| {
-        world
-            .objects
-            .remove(&("out".into(), "a-processed.png".into()))
-    });
+    s3.with(|world| world.objects.remove(&("out".into(), "a-processed.png".into())));
     let late = invoke(&s3, &[old]).await.unwrap();
     assert!(late.skipped[0].reason.contains("overwritten since"));
     assert_eq!(s3.writes(), 1);
@@ -362,10 +305,7 @@ async fn a_newer_version_replaces_its_own_older_result() {
     let before = s3.result("a-processed.png").unwrap().etag();
     let new = s3.upload("a.png", png(2), "0100");
     invoke(&s3, &[new]).await.unwrap();
-    assert_eq!(
-        s3.result("a-processed.png").unwrap().metadata["source-sequencer"],
-        "0100"
-    );
+    assert_eq!(s3.result("a-processed.png").unwrap().metadata["source-sequencer"], "0100");
     let put = s3.with(|world| world.puts.pop().unwrap());
     assert_eq!(put.if_match(), Some(before.as_str()));
 }
@@ -374,25 +314,16 @@ async fn a_newer_version_replaces_its_own_older_result() {
 async fn a_rival_that_wins_the_race_with_a_newer_version_keeps_its_result() {
     let s3 = FakeS3::default();
     let record = s3.upload("a.png", png(1), "0A");
-    let metadata = [
-        ("source-bucket", "in"),
-        ("source-key", "a.png"),
-        ("source-sequencer", "0B"),
-    ];
+    let metadata = [("source-bucket", "in"), ("source-key", "a.png"), ("source-sequencer", "0B")];
     s3.with(|world| {
         world.rival = Some(Object {
             content: vec![9],
-            metadata: metadata
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+            metadata: metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             ..Object::default()
         });
     });
     let summary = invoke(&s3, &[record]).await.unwrap();
-    assert_eq!(
-        summary.skipped[0].reason,
-        "the result is of a newer version"
-    );
+    assert_eq!(summary.skipped[0].reason, "the result is of a newer version");
     assert_eq!(s3.result("a-processed.png").unwrap().content, vec![9]);
 }
 
@@ -400,31 +331,18 @@ async fn a_rival_that_wins_the_race_with_a_newer_version_keeps_its_result() {
 async fn a_rival_with_an_older_version_is_overwritten() {
     let s3 = FakeS3::default();
     let record = s3.upload("a.png", png(1), "0B");
-    let metadata = [
-        ("source-bucket", "in"),
-        ("source-key", "a.png"),
-        ("source-sequencer", "0A"),
-    ];
+    let metadata = [("source-bucket", "in"), ("source-key", "a.png"), ("source-sequencer", "0A")];
     s3.with(|world| {
         world.rival = Some(Object {
             content: vec![9],
-            metadata: metadata
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+            metadata: metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             ..Object::default()
         });
     });
     let summary = invoke(&s3, &[record]).await.unwrap();
     assert_eq!(summary.processed.len(), 1);
-    assert_eq!(
-        s3.with(|world| world.gets),
-        1,
-        "the image is read and decoded once"
-    );
-    assert_eq!(
-        s3.result("a-processed.png").unwrap().metadata["source-sequencer"],
-        "0B"
-    );
+    assert_eq!(s3.with(|world| world.gets), 1, "the image is read and decoded once");
+    assert_eq!(s3.result("a-processed.png").unwrap().metadata["source-sequencer"], "0B");
 }
 
 #[tokio::test]
@@ -439,11 +357,7 @@ async fn bad_images_are_reported_and_not_retried() {
         s3.upload("good.png", png(3), "05"),
     ];
     let summary = invoke(&s3, &records).await.unwrap();
-    let reasons: Vec<_> = summary
-        .failed
-        .iter()
-        .map(|failed| (failed.key.as_str(), failed.reason))
-        .collect();
+    let reasons: Vec<_> = summary.failed.iter().map(|failed| (failed.key.as_str(), failed.reason)).collect();
     assert_eq!(
         reasons,
         [
@@ -476,37 +390,18 @@ async fn a_failing_s3_fails_the_invocation_after_all_records_were_tried() {
         ("HeadObject", 500, ""),
     ] {
         let s3 = FakeS3::default();
-        let records = [
-            s3.upload("a.png", png(1), "01"),
-            s3.upload("b.png", png(2), "02"),
-        ];
+        let records = [s3.upload("a.png", png(1), "01"), s3.upload("b.png", png(2), "02")];
         s3.with(|world| world.faults.push(fault));
         let error = invoke(&s3, &records).await.unwrap_err();
         assert_eq!(error.error_type, "S3Failed");
-        assert!(
-            error.error_message.contains("1 of 2 records"),
-            "{}",
-            error.error_message
-        );
-        assert!(
-            error.error_message.contains(fault.0),
-            "{}",
-            error.error_message
-        );
-        assert!(
-            error.error_message.contains(fault.2),
-            "{}",
-            error.error_message
-        );
+        assert!(error.error_message.contains("1 of 2 records"), "{}", error.error_message);
+        assert!(error.error_message.contains(fault.0), "{}", error.error_message);
+        assert!(error.error_message.contains(fault.2), "{}", error.error_message);
         assert!(s3.result("b-processed.png").is_some(), "{fault:?}");
 
         // Lambda's retry does what is left, and only that.
         let retried = invoke(&s3, &records).await.unwrap();
-        assert_eq!(
-            (retried.processed.len(), retried.skipped.len()),
-            (1, 1),
-            "{fault:?}"
-        );
+        assert_eq!((retried.processed.len(), retried.skipped.len()), (1, 1), "{fault:?}");
         assert_eq!(s3.writes(), 2);
     }
 }
@@ -535,10 +430,7 @@ async fn the_bucket_of_the_trigger_is_never_written_to() {
     for mode in [Mode::Png, Mode::Copy] {
         let s3 = FakeS3::default();
         let record = s3.upload("a.png", png(1), "01");
-        let settings = Settings {
-            output_bucket: "in".into(),
-            ..settings(mode)
-        };
+        let settings = Settings { output_bucket: "in".into(), ..settings(mode) };
         let summary = invoke_with(settings, &s3, &[record]).await.unwrap();
         assert_eq!(summary.failed[0].reason, "would_trigger_itself");
         assert_eq!(s3.writes(), 0);
@@ -554,9 +446,7 @@ async fn copying_leaves_the_bytes_to_s3() {
         source.content_type = Some("binary/octet-stream".into());
         source.etag()
     });
-    let summary = invoke_with(settings(Mode::Copy), &s3, std::slice::from_ref(&record))
-        .await
-        .unwrap();
+    let summary = invoke_with(settings(Mode::Copy), &s3, std::slice::from_ref(&record)).await.unwrap();
     assert_eq!(summary.processed[0].bytes_out, 20);
     let copy = s3.with(|world| world.copies.pop().unwrap());
     assert_eq!(copy.copy_source(), Some("in/my%20folder/%C3%A9%2B1.jpeg"));
@@ -567,27 +457,20 @@ async fn copying_leaves_the_bytes_to_s3() {
     assert_eq!(copy.metadata().unwrap()["source-sequencer"], "01");
     assert_eq!(s3.with(|world| world.gets), 0);
 
-    let again = invoke_with(settings(Mode::Copy), &s3, &[record])
-        .await
-        .unwrap();
+    let again = invoke_with(settings(Mode::Copy), &s3, &[record]).await.unwrap();
     assert_eq!(again.skipped[0].reason, "already processed");
 }
 
 #[tokio::test]
 async fn events_without_work_succeed() {
     let s3 = FakeS3::default();
-    let removed = json!({"eventName": "ObjectRemoved:Delete", "s3": {"bucket": {"name": "in"}, "object": {"key": "a.png"}}});
+    let removed =
+        json!({"eventName": "ObjectRemoved:Delete", "s3": {"bucket": {"name": "in"}, "object": {"key": "a.png"}}});
     let summary = invoke(&s3, &[removed]).await.unwrap();
     assert_eq!(summary.skipped.len(), 1);
     let processor = Processor::new(settings(Mode::Png), Store::new(s3.client()));
     let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "in"});
-    assert_eq!(
-        processor.handle(&test, "request").await.unwrap(),
-        Summary::default()
-    );
-    let error = processor
-        .handle(&json!({"hello": 1}), "request")
-        .await
-        .unwrap_err();
+    assert_eq!(processor.handle(&test, "request").await.unwrap(), Summary::default());
+    let error = processor.handle(&json!({"hello": 1}), "request").await.unwrap_err();
     assert_eq!(error.error_type, "NotAnS3Event");
 }

@@ -6,16 +6,13 @@
 use std::io::Cursor;
 
 use image::{
-    DynamicImage, ExtendedColorType, GrayAlphaImage, ImageBuffer, ImageEncoder as _, ImageFormat,
-    Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage,
+    DynamicImage, ExtendedColorType, GrayAlphaImage, ImageBuffer, ImageEncoder as _, ImageFormat, Luma, LumaA, Rgb,
+    RgbImage, Rgba, RgbaImage,
 };
 use image_processor::{Limits, Reason, process_image};
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits {
-    max_pixels: 50_000_000,
-    memory: None,
-};
+const LIMITS: Limits = Limits { max_pixels: 50_000_000, memory: None };
 
 fn process(bytes: &[u8]) -> Result<Vec<u8>, Reason> {
     process_image(bytes.to_vec(), &LIMITS)
@@ -64,42 +61,19 @@ fn chunk_names(png: &[u8]) -> Vec<String> {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
-        })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
     })
 }
 
 fn png_chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [name.as_slice(), data].concat();
-    [
-        &u32::try_from(data.len()).unwrap().to_be_bytes()[..],
-        &body,
-        &crc32(&body).to_be_bytes(),
-    ]
-    .concat()
+    [&u32::try_from(data.len()).unwrap().to_be_bytes()[..], &body, &crc32(&body).to_be_bytes()].concat()
 }
 
 /// A PNG of the given chunks after the header.
-fn png_file(
-    width: u32,
-    height: u32,
-    [depth, colour, interlace]: [u8; 3],
-    rest: &[Vec<u8>],
-) -> Vec<u8> {
-    let header = [
-        &width.to_be_bytes()[..],
-        &height.to_be_bytes(),
-        &[depth, colour, 0, 0, interlace],
-    ]
-    .concat();
-    [
-        b"\x89PNG\r\n\x1a\n".to_vec(),
-        png_chunk(*b"IHDR", &header),
-        rest.concat(),
-        png_chunk(*b"IEND", &[]),
-    ]
-    .concat()
+fn png_file(width: u32, height: u32, [depth, colour, interlace]: [u8; 3], rest: &[Vec<u8>]) -> Vec<u8> {
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, colour, 0, 0, interlace]].concat();
+    [b"\x89PNG\r\n\x1a\n".to_vec(), png_chunk(*b"IHDR", &header), rest.concat(), png_chunk(*b"IEND", &[])].concat()
 }
 
 /// A zlib stream of one stored block.
@@ -109,14 +83,8 @@ fn stored_zlib(data: &[u8]) -> Vec<u8> {
         (a, (b + a) % 65_521)
     });
     let length = u16::try_from(data.len()).unwrap();
-    [
-        &[0x78, 0x01, 0x01][..],
-        &length.to_le_bytes(),
-        &(!length).to_le_bytes(),
-        data,
-        &(b << 16 | a).to_be_bytes(),
-    ]
-    .concat()
+    [&[0x78, 0x01, 0x01][..], &length.to_le_bytes(), &(!length).to_le_bytes(), data, &(b << 16 | a).to_be_bytes()]
+        .concat()
 }
 
 /// A JPEG with an EXIF segment of an orientation and a camera's name.
@@ -154,12 +122,7 @@ fn corners(image: &DynamicImage) -> String {
 
 #[test]
 fn lossless_formats_keep_every_pixel() {
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Bmp,
-        ImageFormat::Tiff,
-        ImageFormat::WebP,
-    ] {
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP] {
         let image = busy(37, 23);
         let result = process_and_decode(&encode(image.clone(), format));
         assert_eq!(result, DynamicImage::ImageRgb8(image), "{format:?}");
@@ -168,13 +131,7 @@ fn lossless_formats_keep_every_pixel() {
 
 #[test]
 fn a_gif_keeps_its_colours_and_its_transparency() {
-    let image = RgbaImage::from_fn(20, 10, |x, _| {
-        if x < 10 {
-            Rgba([200, 30, 30, 255])
-        } else {
-            Rgba([0, 0, 0, 0])
-        }
-    });
+    let image = RgbaImage::from_fn(20, 10, |x, _| if x < 10 { Rgba([200, 30, 30, 255]) } else { Rgba([0, 0, 0, 0]) });
     let result = process_and_decode(&encode(image, ImageFormat::Gif)).to_rgba8();
     assert_eq!(result.get_pixel(2, 2), &Rgba([200, 30, 30, 255]));
     assert_eq!(result.get_pixel(15, 2).0[3], 0);
@@ -186,15 +143,9 @@ fn grey_alpha_and_sixteen_bits_are_kept() {
     let grey_alpha = GrayAlphaImage::from_fn(9, 5, |x, y| LumaA([(x * 20) as u8, (y * 50) as u8]));
     let deep: ImageBuffer<Rgb<u16>, _> =
         ImageBuffer::from_fn(9, 5, |x, y| Rgb([x as u16 * 7001, y as u16 * 13_001, 258]));
-    let deep_alpha: ImageBuffer<Rgba<u16>, _> = ImageBuffer::from_fn(9, 5, |x, y| {
-        Rgba([x as u16 * 7001, 1, 2, y as u16 * 13_001])
-    });
-    for image in [
-        DynamicImage::from(grey),
-        grey_alpha.into(),
-        deep.into(),
-        deep_alpha.into(),
-    ] {
+    let deep_alpha: ImageBuffer<Rgba<u16>, _> =
+        ImageBuffer::from_fn(9, 5, |x, y| Rgba([x as u16 * 7001, 1, 2, y as u16 * 13_001]));
+    for image in [DynamicImage::from(grey), grey_alpha.into(), deep.into(), deep_alpha.into()] {
         let result = process_and_decode(&encode(image.clone(), ImageFormat::Png));
         assert_eq!(result, image);
     }
@@ -202,8 +153,7 @@ fn grey_alpha_and_sixteen_bits_are_kept() {
 
 #[test]
 fn floating_point_samples_become_sixteen_bits() {
-    let image: ImageBuffer<Rgb<f32>, Vec<f32>> =
-        ImageBuffer::from_fn(4, 4, |x, _| Rgb([x as f32 / 3.0, 2.0, -1.0]));
+    let image: ImageBuffer<Rgb<f32>, Vec<f32>> = ImageBuffer::from_fn(4, 4, |x, _| Rgb([x as f32 / 3.0, 2.0, -1.0]));
     let result = process_and_decode(&encode(image, ImageFormat::Tiff));
     let result = result.as_rgb16().unwrap();
     assert_eq!(result.get_pixel(3, 0), &Rgb([65_535, 65_535, 0]));
@@ -226,16 +176,8 @@ fn a_palette_with_transparency_becomes_colours_with_alpha() {
 fn an_interlaced_png_is_read() {
     // Adam7 of 2×2: pass 1 has (0,0), pass 6 (1,0), pass 7 the second row.
     let passes = [0, 10, 0, 20, 0, 30, 40];
-    let file = png_file(
-        2,
-        2,
-        [8, 0, 1],
-        &[png_chunk(*b"IDAT", &stored_zlib(&passes))],
-    );
-    assert_eq!(
-        process_and_decode(&file).to_luma8().as_raw(),
-        &[10, 20, 30, 40]
-    );
+    let file = png_file(2, 2, [8, 0, 1], &[png_chunk(*b"IDAT", &stored_zlib(&passes))]);
+    assert_eq!(process_and_decode(&file).to_luma8().as_raw(), &[10, 20, 30, 40]);
 }
 
 #[test]
@@ -245,11 +187,7 @@ fn a_cmyk_jpeg_becomes_rgb() {
     let jpeg = encode(grey, ImageFormat::Jpeg);
     let cmyk = four_components(&jpeg);
     let result = process_and_decode(&cmyk).to_rgb8();
-    assert!(
-        result.get_pixel(4, 4).0.iter().all(|&c| c > 250),
-        "{:?}",
-        result.get_pixel(4, 4)
-    );
+    assert!(result.get_pixel(4, 4).0.iter().all(|&c| c > 250), "{:?}", result.get_pixel(4, 4));
 }
 
 /// Turns a grey 8×8 JPEG into a CMYK one: four components, each with the grey one's single block.
@@ -292,16 +230,11 @@ fn four_components(grey: &[u8]) -> Vec<u8> {
 /// The scan of one white 8×8 block, four times. A block's bits do not end at a byte, so they are joined bit by bit; the
 /// padding of one-bits after the first block is found by the block's end-of-block code.
 fn repeat_block(scan: &[u8]) -> Vec<u8> {
-    let bits: Vec<bool> = scan
-        .iter()
-        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1))
-        .collect();
+    let bits: Vec<bool> = scan.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
     // The standard tables: 1016 / 1 → a DC difference of category n, then end-of-block 1010.
     let end = (1..=bits.len())
         .rev()
-        .find(|&end| {
-            bits[end..].iter().all(|&bit| bit) && bits[..end].ends_with(&[true, false, true, false])
-        })
+        .find(|&end| bits[end..].iter().all(|&bit| bit) && bits[..end].ends_with(&[true, false, true, false]))
         .expect("a block ends with its end-of-block code");
     // The DC of every further component is predicted from its own previous one, so the same bits do for each.
     let mut joined: Vec<bool> = bits[..end].repeat(4);
@@ -311,14 +244,8 @@ fn repeat_block(scan: &[u8]) -> Vec<u8> {
     joined
         .chunks(8)
         .flat_map(|byte| {
-            let byte = byte
-                .iter()
-                .fold(0u8, |byte, &bit| byte << 1 | u8::from(bit));
-            if byte == 0xFF {
-                vec![0xFF, 0]
-            } else {
-                vec![byte]
-            }
+            let byte = byte.iter().fold(0u8, |byte, &bit| byte << 1 | u8::from(bit));
+            if byte == 0xFF { vec![0xFF, 0] } else { vec![byte] }
         })
         .collect()
 }
@@ -338,11 +265,7 @@ fn every_exif_orientation_is_set_upright() {
     ] {
         let result = process_and_decode(&jpeg_with_orientation(orientation));
         let turned = (5..=8).contains(&orientation);
-        assert_eq!(
-            result.width(),
-            if turned { 32 } else { 64 },
-            "{orientation}"
-        );
+        assert_eq!(result.width(), if turned { 32 } else { 64 }, "{orientation}");
         assert_eq!(corners(&result), seen, "{orientation}");
     }
 }
@@ -366,18 +289,10 @@ fn a_wide_gamut_profile_is_applied_and_dropped() {
         let mut bytes = Vec::new();
         let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
         encoder.set_icc_profile(profile.encode().unwrap()).unwrap();
-        encoder
-            .write_image(&[150, 100, 50], 1, 1, ExtendedColorType::Rgb8)
-            .unwrap();
+        encoder.write_image(&[150, 100, 50], 1, 1, ExtendedColorType::Rgb8).unwrap();
         process(&bytes).unwrap()
     };
-    let pixel = |png: &[u8]| {
-        image::load_from_memory(png)
-            .unwrap()
-            .to_rgb8()
-            .get_pixel(0, 0)
-            .0
-    };
+    let pixel = |png: &[u8]| image::load_from_memory(png).unwrap().to_rgb8().get_pixel(0, 0).0;
 
     let wide = with_profile(moxcms::ColorProfile::new_display_p3());
     assert!(!chunk_names(&wide).contains(&"iCCP".to_owned()));
@@ -386,51 +301,27 @@ fn a_wide_gamut_profile_is_applied_and_dropped() {
     assert!(red > 152 && green < 100 && blue < 48, "{:?}", pixel(&wide));
 
     // And sRGB's own profile changes nothing at all.
-    assert_eq!(
-        pixel(&with_profile(moxcms::ColorProfile::new_srgb())),
-        [150, 100, 50]
-    );
+    assert_eq!(pixel(&with_profile(moxcms::ColorProfile::new_srgb())), [150, 100, 50]);
 }
 
 #[test]
 fn what_is_no_image_is_called_so() {
     assert_eq!(process(b""), Err(Reason::Empty));
-    for text in [
-        &b"just some text, and quite a lot of it"[..],
-        b"%PDF-1.7",
-        b"\0",
-        &[0xFF; 64],
-    ] {
+    for text in [&b"just some text, and quite a lot of it"[..], b"%PDF-1.7", b"\0", &[0xFF; 64]] {
         assert_eq!(process(text), Err(Reason::NotAnImage));
     }
     // A known signature and nothing of the kind behind it.
-    for head in [
-        &b"\x89PNG\r\n\x1a\nnonsense"[..],
-        b"GIF89a",
-        b"BM is a prefix",
-        b"\xFF\xD8\xFFtext",
-    ] {
+    for head in [&b"\x89PNG\r\n\x1a\nnonsense"[..], b"GIF89a", b"BM is a prefix", b"\xFF\xD8\xFFtext"] {
         let reason = process(head).unwrap_err();
-        assert!(
-            matches!(reason, Reason::Damaged { .. } | Reason::Unsupported { .. }),
-            "{reason:?}"
-        );
+        assert!(matches!(reason, Reason::Damaged { .. } | Reason::Unsupported { .. }), "{reason:?}");
     }
 }
 
 #[test]
 fn a_header_that_claims_too_much_is_refused_for_it() {
-    let png = png_file(
-        60_000,
-        60_000,
-        [8, 2, 0],
-        &[png_chunk(*b"IDAT", &stored_zlib(&[0; 64]))],
-    );
+    let png = png_file(60_000, 60_000, [8, 2, 0], &[png_chunk(*b"IDAT", &stored_zlib(&[0; 64]))]);
     let mut jpeg = encode(quarters(), ImageFormat::Jpeg);
-    let frame = jpeg
-        .windows(2)
-        .position(|pair| pair == [0xFF, 0xC0])
-        .unwrap();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xEA, 0x60, 0xEA, 0x60]);
     let mut bmp = encode(quarters(), ImageFormat::Bmp);
     bmp[18..22].copy_from_slice(&60_000u32.to_le_bytes());
@@ -440,11 +331,7 @@ fn a_header_that_claims_too_much_is_refused_for_it() {
     for (file, name) in [(png, "PNG"), (jpeg, "JPEG"), (bmp, "BMP"), (gif, "GIF")] {
         assert_eq!(
             process(&file),
-            Err(Reason::TooManyPixels {
-                width: 60_000,
-                height: 60_000,
-                max: 50_000_000
-            }),
+            Err(Reason::TooManyPixels { width: 60_000, height: 60_000, max: 50_000_000 }),
             "{name}"
         );
     }
@@ -452,21 +339,10 @@ fn a_header_that_claims_too_much_is_refused_for_it() {
 
 #[test]
 fn an_image_that_the_functions_memory_cannot_hold_is_refused() {
-    let limits = Limits {
-        max_pixels: 50_000_000,
-        memory: Some(128 * 1024 * 1024),
-    };
-    let png = png_file(
-        7000,
-        7000,
-        [8, 2, 0],
-        &[png_chunk(*b"IDAT", &stored_zlib(&[0; 64]))],
-    );
+    let limits = Limits { max_pixels: 50_000_000, memory: Some(128 * 1024 * 1024) };
+    let png = png_file(7000, 7000, [8, 2, 0], &[png_chunk(*b"IDAT", &stored_zlib(&[0; 64]))]);
     let reason = process_image(png, &limits).unwrap_err();
-    assert!(
-        matches!(reason, Reason::TooMuchMemory { has_mb: 128, .. }),
-        "{reason:?}"
-    );
+    assert!(matches!(reason, Reason::TooMuchMemory { has_mb: 128, .. }), "{reason:?}");
     assert!(process_image(encode(busy(200, 100), ImageFormat::Png), &limits).is_ok());
 }
 
@@ -475,10 +351,7 @@ const FOREIGN: [(&str, &[u8]); 7] = [
     ("progressive JPEG", include_bytes!("data/progressive.jpg")),
     ("CMYK JPEG", include_bytes!("data/cmyk.jpg")),
     ("lossy WebP", include_bytes!("data/lossy.webp")),
-    (
-        "lossy WebP with alpha",
-        include_bytes!("data/lossy-alpha.webp"),
-    ),
+    ("lossy WebP with alpha", include_bytes!("data/lossy-alpha.webp")),
     ("animated GIF", include_bytes!("data/animated.gif")),
     ("TIFF, deflate", include_bytes!("data/deflate.tiff")),
     ("TIFF, LZW", include_bytes!("data/lzw.tiff")),
@@ -486,15 +359,9 @@ const FOREIGN: [(&str, &[u8]); 7] = [
 
 /// Files of each kind, for cutting and damaging.
 fn samples() -> Vec<(String, Vec<u8>)> {
-    let own = [
-        ImageFormat::Jpeg,
-        ImageFormat::Png,
-        ImageFormat::Gif,
-        ImageFormat::WebP,
-        ImageFormat::Bmp,
-        ImageFormat::Tiff,
-    ]
-    .map(|format| (format!("{format:?}"), encode(busy(40, 24), format)));
+    let own =
+        [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff]
+            .map(|format| (format!("{format:?}"), encode(busy(40, 24), format)));
     let foreign = FOREIGN.map(|(name, file)| (name.to_owned(), file.to_vec()));
     own.into_iter().chain(foreign).collect()
 }
@@ -504,10 +371,7 @@ fn samples() -> Vec<(String, Vec<u8>)> {
 fn a_truncated_file_never_gives_another_picture() {
     for (name, file) in samples() {
         let whole = process_and_decode(&file);
-        for end in (0..file.len())
-            .step_by(7)
-            .chain(file.len() - 16..file.len())
-        {
+        for end in (0..file.len()).step_by(7).chain(file.len() - 16..file.len()) {
             if let Ok(png) = process(&file[..end]) {
                 let result = image::load_from_memory(&png).unwrap();
                 assert!(result == whole, "{name} cut at {end} of {}", file.len());
