@@ -1,9 +1,10 @@
 //! Up, plan, status and down, written once for every concern.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal as _;
 
 use serde::Serialize;
 
+use crate::program::print_out;
 use crate::report::{
     FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
 };
@@ -65,7 +66,7 @@ pub trait Concern {
     /// What was observed.
     type Live;
     /// What one step does.
-    type Op: Serialize;
+    type Op;
 
     /// Reads what exists, in as few rounds of calls as possible.
     async fn observe(&self) -> Result<Self::Live, Problem>;
@@ -310,12 +311,6 @@ impl<C: Concern> Run<'_, C> {
         } else {
             text()
         };
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // A reader that has seen enough (`| head`) is no failure.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Problem::failed("cannot write to stdout").because(error.to_string()))
-            }
-            _ => Ok(()),
-        }
+        print_out(&text)
     }
 }

@@ -99,6 +99,7 @@ pub(crate) fn list_changed<O>(steps: &[Step<O>], outcome: &Outcome) -> Vec<Chang
 }
 
 #[derive(Serialize)]
+#[serde(bound = "")]
 pub(crate) struct PlanDocument<'a, O> {
     #[serde(flatten)]
     heading: &'a Heading,
@@ -159,7 +160,8 @@ fn round_usd(usd: f64) -> f64 {
 
 /// `$0.0104 an hour`
 pub(crate) fn show_usd(usd: f64) -> String {
-    format!("${:.4} an hour", round_usd(usd))
+    let usd = round_usd(usd);
+    if usd == 0.0 { "nothing by the hour".to_owned() } else { format!("${usd:.4} an hour") }
 }
 
 /// A plan as a reader likes it: one line a change, with its sign.
