@@ -18,7 +18,7 @@ use lab_plan::{Pace, Problem, Stop, retry_while, wait_for};
 use crate::clients::Clients;
 use crate::empty::empty_bucket;
 use crate::error::{has_any, is_bucket_unsettled, is_destination_unvalidated, none_if};
-use crate::live::{Claim, block_public_access, find_claim, read_bucket_tags, read_notifications};
+use crate::live::{Claim, Guard, block_public_access, find_claim, read_bucket_tags, read_notifications};
 use crate::notification::{ENTRY_ID, Trigger, has_entry, replace_entry};
 use crate::plan::Property;
 use crate::want::{Side, Want};
@@ -93,19 +93,19 @@ async fn set_property(clients: &Clients, name: &str, property: &Property, stop: 
             let answer = retry_while(Pace::MOMENT, stop, is_bucket_unsettled, async || put.clone().send().await).await;
             answer.map(drop).map_err(|error| explain("PutBucketTagging", &error))
         }
-        Property::PublicAccessBlock => {
+        Property::Guard(Guard::PublicAccessBlock) => {
             let put = s3.put_public_access_block().bucket(name);
             let put = put.public_access_block_configuration(block_public_access());
             let answer = retry_while(Pace::MOMENT, stop, is_bucket_unsettled, async || put.clone().send().await).await;
             answer.map(drop).map_err(|error| explain("PutPublicAccessBlock", &error))
         }
-        Property::Encryption => {
+        Property::Guard(Guard::Encryption) => {
             let configuration = default_encryption().map_err(|error| unbuildable(&error))?;
             let put = s3.put_bucket_encryption().bucket(name).server_side_encryption_configuration(configuration);
             let answer = retry_while(Pace::MOMENT, stop, is_bucket_unsettled, async || put.clone().send().await).await;
             answer.map(drop).map_err(|error| explain("PutBucketEncryption", &error))
         }
-        Property::OwnerEnforced => {
+        Property::Guard(Guard::OwnerEnforced) => {
             let controls = owner_enforced().map_err(|error| unbuildable(&error))?;
             let put = s3.put_bucket_ownership_controls().bucket(name).ownership_controls(controls);
             let answer = retry_while(Pace::MOMENT, stop, is_bucket_unsettled, async || put.clone().send().await).await;

@@ -1,72 +1,81 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use lab_common::LabArgs;
 use lab_plan::Verb;
 
 const EXAMPLES: &str = "\
 Examples:
-  pipeline-up                          make it so (the same as `pipeline-up up`)
-  pipeline-up plan --check             only say what would change; 3 if anything
-  pipeline-up status --json            what is there, as one JSON document
-  deploy=$(pipeline-up deploy-command) && eval \"$deploy\"
-                                       deploy the function, then run
-                                       `pipeline-up` again: it sets the trigger
-  pipeline-up down --yes               remove it all, with what is in the buckets
+  pipeline-up                    make it so (the same as `pipeline-up up`)
+  pipeline-up plan --check       only say what would change; 3 if anything
+  pipeline-up deploy             deploy the function that `cargo lambda build`
+                                 made; then `pipeline-up` sets the trigger
+  pipeline-up status --json      what is there, for programs
+  pipeline-up down --yes         remove it all, with what is in the buckets
 
-Exit codes: 0 done, 1 failed, 2 usage or lab.toml, 3 `plan --check` found changes,
+Exit codes: 0 done, 1 failed, 2 usage or lab.toml, 3 plan --check found changes,
 130 Ctrl-C, 143 SIGTERM.";
 
-/// The S3 -> Lambda -> S3 pipeline of a lab: both buckets, the function's role and
-/// log group, and the trigger.
-///
-/// The function's code is deployed by `cargo lambda deploy`. Without it, `up` does
-/// everything else and says the exact command.
+/// Makes the lab's S3 -> Lambda -> S3 pipeline: both buckets, the function's role
+/// and log group, and the trigger. The function's code comes by `cargo lambda
+/// deploy`; without it, `up` does everything else and says the exact command.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "pipeline-up", version, after_help = EXAMPLES, max_term_width = 80)]
 pub struct Args {
-    /// What to do [default: up]
     #[command(subcommand)]
     command: Option<Command>,
-    /// Which lab.
+    /// Which lab, and how to answer.
     #[command(flatten)]
     pub lab: LabArgs,
 }
 
-#[derive(Debug, Clone, Copy, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 enum Command {
-    /// Make the pipeline as lab.toml says; nothing is written where it already is
+    /// Make the pipeline, or bring the difference (the default)
     Up,
-    /// Say what `up` would do
+    /// Say what `up` would change; nothing is written
     Plan {
-        /// Exit with 3 when there is something to do
+        /// Exit with 3 when there is something to change
         #[arg(long)]
         check: bool,
     },
     /// Say what is there
     Status,
-    /// Remove the trigger, the function, its role and logs, and both buckets
+    /// Delete the trigger, the function, its role and log, and both buckets
     Down,
-    /// Print the `cargo lambda deploy` command of this lab, quoted for a shell
-    DeployCommand,
+    /// Deploy the function with `cargo lambda deploy`; wait for its new role
+    Deploy(Deploy),
+}
+
+/// How the function is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub(crate) struct Deploy {
+    /// The built function [default: where `cargo lambda build` puts it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
+    /// Only print the command, quoted for a shell
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 /// What the command line asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
     /// One of the verbs that every concern has.
     Verb(Verb),
-    /// The command that deploys the function.
-    DeployCommand,
+    /// The function's deployment.
+    Deploy(Deploy),
 }
 
 impl Args {
     pub(crate) fn task(&self) -> Task {
-        match self.command {
+        match &self.command {
             None | Some(Command::Up) => Task::Verb(Verb::Up),
-            Some(Command::Plan { check }) => Task::Verb(Verb::Plan { check }),
+            Some(Command::Plan { check }) => Task::Verb(Verb::Plan { check: *check }),
             Some(Command::Status) => Task::Verb(Verb::Status),
             Some(Command::Down) => Task::Verb(Verb::Down),
-            Some(Command::DeployCommand) => Task::DeployCommand,
+            Some(Command::Deploy(deploy)) => Task::Deploy(deploy.clone()),
         }
     }
 }
@@ -92,6 +101,6 @@ mod tests {
         let task = |words: &[&str]| Args::parse_from([&["pipeline-up"], words].concat()).task();
         assert_eq!(task(&[]), Task::Verb(Verb::Up));
         assert_eq!(task(&["plan", "--check"]), Task::Verb(Verb::Plan { check: true }));
-        assert_eq!(task(&["deploy-command"]), Task::DeployCommand);
+        assert_eq!(task(&["deploy", "--print"]), Task::Deploy(Deploy { binary: None, print: true }));
     }
 }

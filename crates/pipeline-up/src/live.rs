@@ -3,18 +3,21 @@
 //! The first round asks who we are, whether the buckets exist, and for the function and the log group. The second asks
 //! for what belongs to them. Only the code that AWS documents for it means "absent"; every other error is an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_iam::operation::get_role_policy::GetRolePolicyOutput;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_bucket_notification_configuration::GetBucketNotificationConfigurationOutput;
 use aws_sdk_s3::operation::head_bucket::{HeadBucketError, HeadBucketOutput};
 use aws_sdk_s3::types::{
-    NotificationConfiguration, ObjectOwnership, PublicAccessBlockConfiguration, ServerSideEncryption,
+    NotificationConfiguration, ObjectOwnership, OwnershipControlsRule, PublicAccessBlockConfiguration,
+    ServerSideEncryption, ServerSideEncryptionByDefault,
 };
 use lab_common::{Caller, Tags, explain};
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::clients::Clients;
@@ -54,16 +57,22 @@ impl LiveBucket {
     }
 }
 
+/// A protection that every bucket of ours has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Guard {
+    /// Block Public Access, all four parts.
+    PublicAccessBlock,
+    /// Objects are encrypted with S3's own keys unless they say otherwise.
+    Encryption,
+    /// There are no ACLs: the bucket's owner owns every object.
+    OwnerEnforced,
+}
+
 /// A bucket in our account.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HereBucket {
     pub(crate) tags: BTreeMap<String, String>,
-    /// All four parts of Block Public Access are on.
-    pub(crate) blocks_public_access: bool,
-    /// Objects are encrypted with S3's own keys unless they say otherwise.
-    pub(crate) encrypts: bool,
-    /// There are no ACLs.
-    pub(crate) enforces_owner: bool,
+    pub(crate) guards: BTreeSet<Guard>,
     pub(crate) policy: Option<Value>,
     /// It holds no version and no delete marker.
     pub(crate) is_empty: bool,
@@ -75,9 +84,7 @@ impl HereBucket {
     pub(crate) fn bare() -> Self {
         Self {
             tags: BTreeMap::new(),
-            blocks_public_access: false,
-            encrypts: false,
-            enforces_owner: false,
+            guards: BTreeSet::new(),
             policy: None,
             is_empty: true,
             notifications: NotificationConfiguration::builder().build(),
@@ -223,7 +230,7 @@ async fn read_bucket(
         return Ok(known);
     }
     let name = want.buckets.get(side);
-    let (tags, blocks_public_access, encrypts, enforces_owner, policy, is_empty, notifications) = tokio::try_join!(
+    let (tags, public_access, encryption, ownership, policy, is_empty, notifications) = tokio::try_join!(
         read_bucket_tags(clients, Some(&place.account), name),
         read_public_access(clients, name),
         read_encryption(clients, name),
@@ -232,15 +239,8 @@ async fn read_bucket(
         read_emptiness(clients, name),
         read_notifications(clients, name),
     )?;
-    Ok(LiveBucket::Here(Box::new(HereBucket {
-        tags,
-        blocks_public_access,
-        encrypts,
-        enforces_owner,
-        policy,
-        is_empty,
-        notifications,
-    })))
+    let guards = [public_access, encryption, ownership].into_iter().flatten().collect();
+    Ok(LiveBucket::Here(Box::new(HereBucket { tags, guards, policy, is_empty, notifications })))
 }
 
 /// A bucket that was deleted since the first round has no properties either.
@@ -268,10 +268,11 @@ pub(crate) async fn read_bucket_tags(
     Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
-async fn read_public_access(clients: &Clients, name: &str) -> Result<bool, Problem> {
+async fn read_public_access(clients: &Clients, name: &str) -> Result<Option<Guard>, Problem> {
     let answer = clients.s3.get_public_access_block().bucket(name).send().await;
     let found = none_in_bucket("GetPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration", answer)?;
-    Ok(found.and_then(|found| found.public_access_block_configuration) == Some(block_public_access()))
+    let blocks = found.and_then(|found| found.public_access_block_configuration) == Some(block_public_access());
+    Ok(blocks.then_some(Guard::PublicAccessBlock))
 }
 
 /// All four parts of Block Public Access.
@@ -284,19 +285,22 @@ pub(crate) fn block_public_access() -> PublicAccessBlockConfiguration {
         .build()
 }
 
-async fn read_encryption(clients: &Clients, name: &str) -> Result<bool, Problem> {
+async fn read_encryption(clients: &Clients, name: &str) -> Result<Option<Guard>, Problem> {
     let answer = clients.s3.get_bucket_encryption().bucket(name).send().await;
     let found = none_in_bucket("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError", answer)?;
     let rules = found.and_then(|found| found.server_side_encryption_configuration).map_or(Vec::new(), |it| it.rules);
     let algorithms = rules.iter().filter_map(|rule| rule.apply_server_side_encryption_by_default());
-    Ok(algorithms.map(|default| default.sse_algorithm()).eq([&ServerSideEncryption::Aes256]))
+    let encrypts = algorithms.map(ServerSideEncryptionByDefault::sse_algorithm).eq([&ServerSideEncryption::Aes256]);
+    Ok(encrypts.then_some(Guard::Encryption))
 }
 
-async fn read_ownership(clients: &Clients, name: &str) -> Result<bool, Problem> {
+async fn read_ownership(clients: &Clients, name: &str) -> Result<Option<Guard>, Problem> {
     let answer = clients.s3.get_bucket_ownership_controls().bucket(name).send().await;
     let found = none_in_bucket("GetBucketOwnershipControls", "OwnershipControlsNotFoundError", answer)?;
     let rules = found.and_then(|found| found.ownership_controls).map_or(Vec::new(), |controls| controls.rules);
-    Ok(rules.iter().map(|rule| rule.object_ownership()).eq([&ObjectOwnership::BucketOwnerEnforced]))
+    let enforces =
+        rules.iter().map(OwnershipControlsRule::object_ownership).eq([&ObjectOwnership::BucketOwnerEnforced]);
+    Ok(enforces.then_some(Guard::OwnerEnforced))
 }
 
 async fn read_bucket_policy(clients: &Clients, name: &str) -> Result<Option<Value>, Problem> {
@@ -343,7 +347,7 @@ async fn read_role(clients: &Clients, want: &Want, place: &Place) -> Result<Opti
     let policy = async {
         let answer = clients.iam.get_role_policy().role_name(&want.role).policy_name(ROLE_POLICY).send().await;
         let found = none_if("GetRolePolicy", &["NoSuchEntity"], answer)?;
-        read_document("GetRolePolicy", decode(found.as_ref().map(|found| found.policy_document())).as_deref())
+        read_document("GetRolePolicy", decode(found.as_ref().map(GetRolePolicyOutput::policy_document)).as_deref())
     };
     let (role, policy): (_, Option<Value>) = tokio::try_join!(role, policy)?;
     Ok(role.map(|role| LiveRole { policy, ..role }))

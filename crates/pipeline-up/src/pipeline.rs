@@ -1,5 +1,7 @@
 //! The concern, as the flow of `lab_plan` drives it.
 
+use std::path::Path;
+
 use lab_common::Session;
 use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, Step};
 
@@ -37,8 +39,21 @@ impl Pipeline {
     }
 
     /// The words of the command that deploys the function.
-    pub(crate) fn deploy_command(&self, live: &Live) -> Vec<String> {
-        deploy_command(&self.want, &live.place, &self.way)
+    pub(crate) fn deploy_command(&self, live: &Live, binary: Option<&Path>) -> Vec<String> {
+        deploy_command(&self.want, &live.place, &self.way, binary)
+    }
+
+    /// Whether the function can be deployed.
+    ///
+    /// # Errors
+    /// When its role is not there, or when the function is another lab's.
+    pub(crate) fn check_deployable(&self, live: &Live) -> Result<(), Problem> {
+        self.plan(live).map_err(|problems| Problem::all(&problems).unwrap_or_else(|| Problem::failed("refused")))?;
+        if live.role.is_none() && !live.place.academy {
+            return Err(Problem::failed(format!("the function's role {} is not there yet", self.want.role))
+                .fix("run `pipeline-up` first: it makes the role that the function gets"));
+        }
+        Ok(())
     }
 }
 
@@ -47,7 +62,8 @@ impl Concern for Pipeline {
     type Op = Op;
 
     async fn observe(&self) -> Result<Live, Problem> {
-        observe(&self.clients, &self.want).await
+        // Two dozen calls wait in it at once: too large for the stack.
+        Box::pin(observe(&self.clients, &self.want)).await
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
@@ -80,6 +96,6 @@ impl Concern for Pipeline {
     }
 
     fn next(&self, live: &Live) -> Option<String> {
-        live.function.is_none().then(|| to_line(&self.deploy_command(live)))
+        live.function.is_none().then(|| to_line(&self.deploy_command(live, None)))
     }
 }

@@ -6,7 +6,7 @@ use lab_plan::{Action, Plan, Problem, Step};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::live::{Claim, HereBucket, Live, LiveBucket, LiveFunction, LiveLogGroup, LiveRole, find_claim};
+use crate::live::{Claim, Guard, HereBucket, Live, LiveBucket, LiveFunction, LiveLogGroup, LiveRole, find_claim};
 use crate::notification::{Found, Trigger, find_overlap, find_trigger, has_entry, invokes};
 use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
 use crate::want::{LOG_DAYS, Side, Want, WantedFunction};
@@ -51,12 +51,8 @@ pub enum Op {
 pub enum Property {
     /// All tags, those of others included.
     Tags(BTreeMap<String, String>),
-    /// Block Public Access, all four parts.
-    PublicAccessBlock,
-    /// Encryption with S3's own keys by default.
-    Encryption,
-    /// No ACLs: the bucket's owner owns every object.
-    OwnerEnforced,
+    /// A protection.
+    Guard(Guard),
     /// The whole policy, statements of others included.
     Policy(Value),
 }
@@ -65,9 +61,9 @@ impl Property {
     const fn noun(&self) -> &'static str {
         match self {
             Self::Tags(_) => "tags",
-            Self::PublicAccessBlock => "public access block",
-            Self::Encryption => "encryption",
-            Self::OwnerEnforced => "ownership",
+            Self::Guard(Guard::PublicAccessBlock) => "public access block",
+            Self::Guard(Guard::Encryption) => "encryption",
+            Self::Guard(Guard::OwnerEnforced) => "ownership",
             Self::Policy(_) => "TLS-only policy",
         }
     }
@@ -310,20 +306,16 @@ fn plan_bucket(want: &Want, live: &Live, side: Side) -> Fate {
 }
 
 fn list_differences(want: &Want, live: &Live, side: Side, bucket: &HereBucket) -> Vec<Property> {
-    let tags = merge_tags(&bucket.tags, want.bucket_tags(side)).map(Property::Tags);
+    let tags = merge_tags(&bucket.tags, &want.bucket_tags(side)).map(Property::Tags);
     let policy = merge_bucket_policy(want, &live.place, side, bucket.policy.as_ref()).map(Property::Policy);
-    let simple = [
-        (bucket.blocks_public_access, Property::PublicAccessBlock),
-        (bucket.encrypts, Property::Encryption),
-        (bucket.enforces_owner, Property::OwnerEnforced),
-    ];
-    let simple = simple.into_iter().filter(|(right, _)| !right).map(|(_, property)| property);
-    tags.into_iter().chain(simple).chain(policy).collect()
+    let guards = [Guard::PublicAccessBlock, Guard::Encryption, Guard::OwnerEnforced];
+    let missing = guards.into_iter().filter(|guard| !bucket.guards.contains(guard)).map(Property::Guard);
+    tags.into_iter().chain(missing).chain(policy).collect()
 }
 
 /// All tags as they must become; `None` where ours are right. AWS's own (`aws:`) cannot be written.
-fn merge_tags(live: &BTreeMap<String, String>, ours: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
-    if bears(live, &ours) {
+fn merge_tags(live: &BTreeMap<String, String>, ours: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    if bears(live, ours) {
         return None;
     }
     let others = live.iter().filter(|(key, _)| !key.starts_with("aws:"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_iam::error::BuildError;
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::types::{Role, Tag};
 use futures::future::try_join_all;
 use lab_common::{explain, has_code};
 use lab_plan::{Pace, Problem, Stop, retry_while};
@@ -43,7 +43,7 @@ pub(crate) async fn create(clients: &Clients, want: &Want, parts: &RoleParts, st
 async fn require_ours(clients: &Clients, want: &Want) -> Result<String, Problem> {
     let answer = clients.iam.get_role().role_name(&want.role).send().await;
     let role = answer.map_err(|error| explain("GetRole", &error))?.role;
-    let tags = role.iter().flat_map(|role| role.tags());
+    let tags = role.iter().flat_map(Role::tags);
     let tags = tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
     match role {
         Some(role) if find_claim(&want.tags, &tags) == Claim::Ours => Ok(role.arn),

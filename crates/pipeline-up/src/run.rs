@@ -6,8 +6,8 @@ use lab_common::Session;
 use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, run_verb};
 use serde::Serialize;
 
-use crate::cli::Task;
-use crate::deploy::to_line;
+use crate::cli::{Deploy, Task};
+use crate::deploy::{run_deploy, to_line};
 use crate::{Args, Pipeline};
 
 /// Does what the command line asks for.
@@ -19,45 +19,56 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let pipeline = Pipeline::new(&session)?.profile(args.lab.profile.clone());
     match args.task() {
         Task::Verb(verb) => run_verb(&pipeline, verb, &session.request(&args.lab, "pipeline-up"), stop).await,
-        Task::DeployCommand => print_deploy_command(&pipeline, &session, args.lab.json, stop).await,
+        Task::Deploy(deploy) => run_deployment(&pipeline, &session, &deploy, args.lab.json, stop).await,
     }
 }
 
+/// What `deploy --json` answers.
 #[derive(Serialize)]
 struct DeployDocument<'a> {
     #[serde(flatten)]
     heading: Heading,
+    /// The words of the command.
     command: &'a [String],
 }
 
-async fn print_deploy_command(
+async fn run_deployment(
     pipeline: &Pipeline,
     session: &Session,
+    deploy: &Deploy,
     json: bool,
     stop: &Stop,
 ) -> Result<Exit, Problem> {
+    if let Some(path) = deploy.binary.as_ref().filter(|path| !path.is_file()) {
+        return Err(Problem::usage(format!("there is no file {}", path.display()))
+            .fix("build the function first: cargo lambda build --release --package image-processor"));
+    }
     let live = tokio::select! {
         biased;
         exit = stop.wait() => return Err(Stop::problem(exit)),
         live = pipeline.observe() => live?,
     };
-    if live.role.is_none() && !live.place.academy {
-        return Err(Problem::failed(format!("the function's role {} is not there yet", pipeline.want.role))
-            .fix("run `pipeline-up` first: it makes the role that the command names"));
+    pipeline.check_deployable(&live)?;
+    let command = pipeline.deploy_command(&live, deploy.binary.as_deref());
+    if !deploy.print {
+        run_deploy(&command, stop).await?;
     }
-    let command = pipeline.deploy_command(&live);
-    let text = if json {
+    if json {
         let document = DeployDocument { heading: session.heading(), command: &command };
-        serde_json::to_string_pretty(&document)
-            .map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))?
-    } else {
-        to_line(&command)
-    };
+        let json = serde_json::to_string_pretty(&document);
+        print(&json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))?)?;
+    } else if deploy.print {
+        print(&to_line(&command))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn print(text: &str) -> Result<(), Problem> {
     match writeln!(std::io::stdout(), "{text}") {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Problem::failed("cannot write to stdout").because(error.to_string()))
         }
-        _ => Ok(Exit::Done),
+        _ => Ok(()),
     }
 }
