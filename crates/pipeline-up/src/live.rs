@@ -317,8 +317,20 @@ async fn read_emptiness(clients: &Clients, name: &str) -> Result<bool, Problem> 
 
 pub(crate) async fn read_notifications(clients: &Clients, name: &str) -> Result<NotificationConfiguration, Problem> {
     let answer = clients.s3.get_bucket_notification_configuration().bucket(name).send().await;
-    let found = none_in_bucket("GetBucketNotificationConfiguration", "NoSuchBucket", answer)?;
+    let found = match answer {
+        Err(error) if is_bare_document(&error) => None,
+        answer => none_in_bucket("GetBucketNotificationConfiguration", "NoSuchBucket", answer)?,
+    };
     Ok(found.map_or_else(|| NotificationConfiguration::builder().build(), to_configuration))
+}
+
+/// Whether the answer is a success whose document is one element with nothing in it. S3's is then called
+/// `NotificationConfiguration`; services that are like S3 call it otherwise, and only this SDK minds.
+fn is_bare_document<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    let Some(raw) = error.raw_response().filter(|raw| raw.status().is_success()) else { return false };
+    let text = raw.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+    let document = text.split_once("?>").map_or(&*text, |(_, document)| document).trim();
+    document.ends_with("/>") && document.matches('<').count() == 1
 }
 
 /// What `Get` answers, in the shape that `Put` takes.

@@ -1,9 +1,7 @@
 //! One run of the program.
 
-use std::io::{ErrorKind, Write as _};
-
 use lab_common::Session;
-use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, run_verb};
+use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, print_out, run_verb};
 use serde::Serialize;
 
 use crate::cli::{Deploy, Task};
@@ -56,19 +54,10 @@ async fn run_deployment(
     if json {
         let document = DeployDocument { heading: session.heading(), command: &command };
         let json = serde_json::to_string_pretty(&document);
-        print(&json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))?)?;
+        let json = json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))?;
+        print_out(&format!("{json}\n"))?;
     } else if deploy.print {
-        print(&to_line(&command))?;
+        print_out(&format!("{}\n", to_line(&command)))?;
     }
     Ok(Exit::Done)
-}
-
-fn print(text: &str) -> Result<(), Problem> {
-    match writeln!(std::io::stdout(), "{text}") {
-        // A reader that has seen enough is no failure.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Problem::failed("cannot write to stdout").because(error.to_string()))
-        }
-        _ => Ok(()),
-    }
 }
