@@ -1,1 +1,35 @@
-//! lab-sim.
+//! lab-sim: a local AWS for labs, tests and demos.
+//!
+//! It is moto behind a front. The front passes requests on as they came and does three things only: it answers itself
+//! what moto cannot (functions, console output, stored answers to a `ClientToken`, faults), it asks moto first and then
+//! refuses what AWS would refuse, and it edits one known element of a known answer (a state that takes time, a public
+//! address, an item that is not visible yet).
+//!
+//! The way of a request: [`front`] reads it, [`classify`] names it, [`faults`] may spoil it, an overlay ([`lambda`],
+//! [`s3`], [`ec2`], [`ssm`]) or [`moto`] answers it, [`calls`] records it. [`run`] starts and stops everything.
+//!
+//! It listens on 127.0.0.1 only. Nothing here is needed for the real AWS, and no other program knows that it exists.
+
+mod call;
+mod caller;
+mod calls;
+mod classify;
+pub mod cli;
+mod control;
+mod ec2;
+mod faults;
+mod form;
+mod front;
+mod guard;
+mod iam;
+mod images;
+mod lambda;
+mod late;
+mod moto;
+mod overlay;
+pub mod run;
+mod s3;
+mod sim;
+mod ssm;
+mod sts;
+mod xml;

@@ -1,0 +1,168 @@
+//! EC2: what AWS refuses and moto does not, answers that a `ClientToken` repeats, and states that take time.
+
+mod addresses;
+mod dependencies;
+mod filters;
+mod instances;
+mod late;
+mod nat;
+mod tokens;
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use crate::call::{Answer, Call};
+use crate::faults::answers::ServiceError;
+use crate::sim::{Sim, lock};
+use crate::xml::{Element, with_document};
+use addresses::AddressMap;
+use filters::take_filter;
+use instances::InstanceBook;
+use nat::NatBook;
+use tokens::TokenBook;
+
+/// What lab-sim knows about EC2 resources that moto does not.
+#[derive(Debug)]
+pub(crate) struct Ec2Overlay {
+    my_ip: Ipv4Addr,
+    addresses: Mutex<AddressMap>,
+    instances: Mutex<InstanceBook>,
+    nats: Mutex<NatBook>,
+    tokens: TokenBook,
+}
+
+impl Ec2Overlay {
+    /// `my_ip` is the command's own address: no resource gets it.
+    pub(crate) fn new(my_ip: Ipv4Addr) -> Self {
+        Self {
+            my_ip,
+            addresses: Mutex::new(AddressMap::new(my_ip)),
+            instances: Mutex::default(),
+            nats: Mutex::default(),
+            tokens: TokenBook::default(),
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) async fn reset(&self) {
+        *lock(&self.addresses) = AddressMap::new(self.my_ip);
+        lock(&self.instances).clear();
+        lock(&self.nats).clear();
+        self.tokens.reset().await;
+    }
+
+    /// Whether an instance's end has begun.
+    fn has_ended(&self, id: &str) -> bool {
+        lock(&self.instances).get(id).is_some_and(instances::InstanceRecord::has_ended)
+    }
+}
+
+/// Answers a call to EC2.
+pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>) -> Answer {
+    match try_answer(sim, call, late_visibility_ms).await {
+        Ok(answer) => answer,
+        Err(error) => error.to_answer(call.class.protocol),
+    }
+}
+
+async fn try_answer(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>) -> Result<Answer, ServiceError> {
+    if call.param("DryRun") == Some("true") {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Err(ServiceError::new(412, "DryRunOperation", message));
+    }
+    if let Some(error) = late::refuse_hidden(&sim.late, call, sim.times.now()) {
+        return Err(error);
+    }
+    let restored = lock(&sim.ec2.addresses).restore(call);
+    let call = restored.as_ref().unwrap_or(call);
+    if let Some(error) = dependencies::refuse_in_use(sim, call).await {
+        return Err(error);
+    }
+    if call.class.action == "GetConsoleOutput"
+        && let Some(console) = instances::answer_console(sim, call)
+    {
+        return Ok(console);
+    }
+    let (question, wanted_states) = without_state_filter(call);
+    let answer = ask(sim, &question).await?;
+    if !answer.status().is_success() || !needs_reading(sim, &call.class.action) {
+        return Ok(answer);
+    }
+    let Some(mut root) = Element::parse(answer.body()) else { return Ok(answer) };
+    instances::record_change(sim, call, &root);
+    nat::record_change(sim, call, &root).await;
+    if let Some(ms) = late_visibility_ms {
+        for id in late::created_ids(&call.class.action, &root) {
+            sim.late.hide(&id, ms, sim.times.now());
+        }
+    }
+    edit(sim, call, &mut root, wanted_states.as_deref());
+    Ok(with_document(answer, &root))
+}
+
+/// Asks moto, with what belongs to a call before and after it.
+async fn ask(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
+    if tokens::has_token(call) {
+        return tokens::answer_with_token(sim, call).await;
+    }
+    if call.class.action != "TerminateInstances" {
+        return Ok(sim.moto.forward(call).await);
+    }
+    let interfaces = instances::find_interfaces(sim, call).await;
+    let answer = sim.moto.forward(call).await;
+    if answer.status().is_success() {
+        instances::remove_interfaces(sim, &call.class.region, &interfaces).await;
+    }
+    Ok(answer)
+}
+
+/// moto knows final states only: a filter by state is applied here, to the states that are shown.
+fn without_state_filter(call: &Call) -> (Call, Option<Vec<String>>) {
+    let filter = match call.class.action.as_str() {
+        "DescribeInstances" | "DescribeInstanceStatus" => "instance-state-name",
+        "DescribeNatGateways" => "state",
+        _ => return (call.clone(), None),
+    };
+    let (form, values) = take_filter(&call.form, filter);
+    if values.is_some() { (call.with_form(form), values) } else { (call.clone(), None) }
+}
+
+/// Answers that are edited or taken note of; others pass unread.
+fn needs_reading(sim: &Sim, action: &str) -> bool {
+    const READ: &[&str] = &[
+        "RunInstances",
+        "StartInstances",
+        "StopInstances",
+        "TerminateInstances",
+        "DescribeInstances",
+        "DescribeInstanceStatus",
+        "DescribeNetworkInterfaces",
+        "DescribeAddresses",
+        "AllocateAddress",
+        "AssociateAddress",
+        "CreateNatGateway",
+        "DeleteNatGateway",
+        "DescribeNatGateways",
+    ];
+    let creates = action.starts_with("Create") || action.starts_with("Import");
+    READ.contains(&action) || creates || sim.late.hides_anything(sim.times.now())
+}
+
+fn edit(sim: &Sim, call: &Call, root: &mut Element, wanted_states: Option<&[String]>) {
+    match call.class.action.as_str() {
+        "DescribeInstances" | "RunInstances" => instances::show_states(sim, root),
+        "DescribeInstanceStatus" => instances::show_statuses(sim, call, root),
+        "DescribeNatGateways" | "CreateNatGateway" => nat::show_states(sim, root),
+        _ => {}
+    }
+    if let Some(wanted) = wanted_states {
+        match call.class.action.as_str() {
+            "DescribeNatGateways" => nat::keep_states(root, wanted),
+            _ => instances::keep_states(root, wanted),
+        }
+    }
+    if call.class.action.starts_with("Describe") && sim.late.hides_anything(sim.times.now()) {
+        late::remove_hidden(&sim.late, root, sim.times.now());
+    }
+    lock(&sim.ec2.addresses).rewrite(root, &call.class.region);
+}

@@ -1,0 +1,23 @@
+//! Which part of lab-sim answers a call: an overlay where AWS does more than moto, else moto.
+
+use std::sync::Arc;
+
+use crate::call::{Answer, Call};
+use crate::faults::answers::ServiceError;
+use crate::sim::Sim;
+
+/// Answers a call. `late_visibility_ms` hides what the call creates for so long.
+pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>) -> Answer {
+    if sim.disabled_regions.contains(&call.class.region) {
+        return ServiceError::region_not_enabled(&call.class).to_answer(call.class.protocol);
+    }
+    match call.class.service.as_str() {
+        "ec2" => crate::ec2::answer_call(sim, call, late_visibility_ms).await,
+        "iam" => crate::iam::answer_call(sim, call, late_visibility_ms).await,
+        "s3" => crate::s3::answer_call(sim, call).await,
+        "lambda" => crate::lambda::answer_call(sim, call).await,
+        "ssm" => crate::ssm::answer_call(sim, call).await,
+        "sts" => crate::sts::answer_call(sim, call).await,
+        _ => sim.moto.forward(call).await,
+    }
+}

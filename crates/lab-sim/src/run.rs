@@ -1,0 +1,272 @@
+//! Starting and stopping: moto, the front, the command, and what happens on a signal.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal};
+use tokio::net::TcpListener;
+use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::calls::CallLog;
+use crate::cli::Cli;
+use crate::ec2::Ec2Overlay;
+use crate::faults::rules::FaultBook;
+use crate::front::serve;
+use crate::guard::{GUARD, become_guarded};
+use crate::lambda::LambdaHost;
+use crate::late::LateBook;
+use crate::moto::{MotoError, MotoProcess, find_moto};
+use crate::s3::S3Overlay;
+use crate::sim::{CommandId, Sim, StateTimes, lock};
+
+/// Why lab-sim could not run. A command that fails is not among these: its exit code is passed on.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct RunError(#[from] Cause);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error("port {port} cannot be listened on: {source}; choose another with --port, or leave it out")]
+    Listen { port: u16, source: std::io::Error },
+    #[error("the faults file {path} cannot be read: {source}")]
+    ReadFaults { path: String, source: std::io::Error },
+    #[error("the faults file {path} is wrong: {reason}; docs/LOCAL-AWS.md shows every kind of rule")]
+    WrongFaults { path: String, reason: String },
+    #[error("the call log {path} cannot be created: {source}")]
+    CallLog { path: String, source: std::io::Error },
+    #[error(transparent)]
+    Moto(#[from] MotoError),
+    #[error("{command} cannot be started: {source}")]
+    Command { command: String, source: std::io::Error },
+    #[error("--print-env needs the --port on which lab-sim serves")]
+    NoPort,
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// When the arguments ask for a guard (see the `guard` module), becomes it and returns its exit code.
+pub fn become_guard_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<u8> {
+    let mut arguments = arguments.into_iter().skip(1);
+    let first = arguments.next()?;
+    (first == GUARD).then(|| become_guarded(arguments))
+}
+
+/// Runs lab-sim as `cli` says and returns its exit code.
+///
+/// # Errors
+/// When the local AWS or the command could not be started.
+pub fn run(cli: &Cli) -> Result<u8, RunError> {
+    if cli.print_env {
+        if cli.port == 0 {
+            return Err(Cause::NoPort.into());
+        }
+        print_exports(cli, &format!("http://127.0.0.1:{}", cli.port));
+        return Ok(0);
+    }
+    // Two threads: one can carry on while the other rewrites a long answer. They live as long as the process, which
+    // the guard relies on.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Cause::System)?;
+    Ok(runtime.block_on(run_all(cli))?)
+}
+
+async fn run_all(cli: &Cli) -> Result<u8, Cause> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    let faults = load_faults(cli)?;
+    let calls = CallLog::create(cli.call_log.as_deref())
+        .map_err(|source| Cause::CallLog { path: display(cli.call_log.as_deref()), source })?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, cli.port))
+        .await
+        .map_err(|source| Cause::Listen { port: cli.port, source })?;
+    let address = listener.local_addr()?;
+    let folder = tempfile::Builder::new().prefix("lab-sim-").tempdir()?;
+
+    let program = find_moto(cli.moto.as_deref(), &search_starts(), &std::env::var_os("PATH").unwrap_or_default())?;
+    let mut moto = tokio::select! {
+        moto = MotoProcess::start(&program, folder.path()) => moto?,
+        _ = interrupts.recv() => return Ok(130),
+        _ = terminations.recv() => return Ok(143),
+    };
+    let sim = Arc::new(new_sim(cli, &moto, address, folder.path(), calls, faults));
+    let front = tokio::spawn(serve(Arc::clone(&sim), listener));
+    tokio::spawn(moto.client.clone().warm_up(region()));
+
+    let code = if let Some((program, arguments)) = cli.command.split_first() {
+        run_command(cli, &sim, program, arguments, &mut interrupts, &mut terminations).await
+    } else {
+        print_exports(cli, &sim.endpoint);
+        Ok(tokio::select! {
+            _ = interrupts.recv() => 130,
+            _ = terminations.recv() => 143,
+        })
+    };
+    front.abort();
+    sim.lambda.reset().await;
+    moto.stop().await;
+    code
+}
+
+fn new_sim(
+    cli: &Cli,
+    moto: &MotoProcess,
+    address: SocketAddr,
+    folder: &Path,
+    calls: CallLog,
+    faults: FaultBook,
+) -> Sim {
+    let endpoint = format!("http://{address}");
+    let times = StateTimes::new(cli.time_scale());
+    Sim {
+        moto: moto.client.clone(),
+        times,
+        disabled_regions: cli.disabled_regions.clone(),
+        caller_arn: cli.caller_arn.clone(),
+        calls,
+        faults: Mutex::new(faults),
+        command: Mutex::new(None),
+        lambda: LambdaHost::new(folder.join("functions"), cli.concurrency),
+        s3: S3Overlay::new(cli.foreign_buckets.clone()),
+        ec2: Ec2Overlay::new(cli.my_ip),
+        late: LateBook::default(),
+        endpoint,
+    }
+}
+
+fn load_faults(cli: &Cli) -> Result<FaultBook, Cause> {
+    let mut faults = FaultBook::with_latency(cli.latency);
+    if let Some(path) = &cli.faults {
+        let name = path.display().to_string();
+        let json = std::fs::read(path).map_err(|source| Cause::ReadFaults { path: name.clone(), source })?;
+        faults.load(&json).map_err(|reason| Cause::WrongFaults { path: name, reason })?;
+    }
+    Ok(faults)
+}
+
+fn display(path: Option<&Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+/// Where the search for the project's venv begins.
+fn search_starts() -> Vec<PathBuf> {
+    let program = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+    std::env::current_dir().ok().into_iter().chain(program).collect()
+}
+
+fn region() -> String {
+    ["AWS_REGION", "AWS_DEFAULT_REGION"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| "us-east-1".to_owned())
+}
+
+/// The environment that points every SDK and the CLI at lab-sim.
+fn environment(cli: &Cli, endpoint: &str) -> Vec<(&'static str, String)> {
+    let no_proxy = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
+    let no_proxy = if no_proxy.is_empty() { "127.0.0.1".to_owned() } else { format!("{no_proxy},127.0.0.1") };
+    vec![
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIALABSIMEXAMPLE000".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "not-a-secret-lab-sim-checks-no-signature".to_owned()),
+        ("AWS_REGION", region()),
+        ("AWS_DEFAULT_REGION", region()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+        ("LAB_MY_IP", cli.my_ip.to_string()),
+        ("NO_PROXY", no_proxy.clone()),
+        ("no_proxy", no_proxy),
+    ]
+}
+
+/// Variables that would lead a call past lab-sim or change who makes it.
+fn unwanted_variables() -> Vec<String> {
+    let fixed = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CA_BUNDLE"];
+    let endpoints = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("AWS_ENDPOINT_URL_") || name == "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    fixed.into_iter().map(str::to_owned).chain(endpoints).collect()
+}
+
+fn print_exports(cli: &Cli, endpoint: &str) {
+    let mut lines: Vec<String> =
+        environment(cli, endpoint).into_iter().map(|(name, value)| format!("export {name}={value}")).collect();
+    lines.push(format!("unset {}", unwanted_variables().join(" ")));
+    lines.push(String::new());
+    // A reader that has seen enough may have gone: lab-sim serves all the same.
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(lines.join("\n").as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Runs the command to its end and returns its exit code.
+async fn run_command(
+    cli: &Cli,
+    sim: &Sim,
+    program: &OsString,
+    arguments: &[OsString],
+    interrupts: &mut tokio::signal::unix::Signal,
+    terminations: &mut tokio::signal::unix::Signal,
+) -> Result<u8, Cause> {
+    let (child, id) = start_command(cli, sim, program, arguments)
+        .map_err(|source| Cause::Command { command: program.to_string_lossy().into_owned(), source })?;
+    Ok(wait_for_command(child, id, interrupts, terminations).await?)
+}
+
+fn start_command(
+    cli: &Cli,
+    sim: &Sim,
+    program: &OsString,
+    arguments: &[OsString],
+) -> std::io::Result<(Child, CommandId)> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).envs(environment(cli, &sim.endpoint));
+    for name in unwanted_variables() {
+        command.env_remove(name);
+    }
+    // In a group of its own a command cannot read from the terminal.
+    let own_group = !std::io::stdin().is_terminal();
+    if own_group {
+        command.process_group(0);
+    }
+    let child = command.spawn()?;
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| std::io::Error::other("it ended before it had a process id"))?;
+    let id = if own_group { CommandId::Group(pid) } else { CommandId::Process(pid) };
+    *lock(&sim.command) = Some(id);
+    Ok((child, id))
+}
+
+/// Waits for the command's end and passes signals on meanwhile.
+async fn wait_for_command(
+    mut child: Child,
+    command: CommandId,
+    interrupts: &mut tokio::signal::unix::Signal,
+    terminations: &mut tokio::signal::unix::Signal,
+) -> std::io::Result<u8> {
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(exit_code(status?)),
+            _ = interrupts.recv() => match command {
+                CommandId::Group(_) => command.send(Signal::INT),
+                // The terminal has sent it to the command as well.
+                CommandId::Process(_) => {}
+            },
+            _ = terminations.recv() => command.send(Signal::TERM),
+        }
+    }
+}
+
+/// The command's exit code; 128 + N when signal N ended it, as a shell says it.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}

@@ -1,0 +1,151 @@
+//! What all parts of a running lab-sim share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::calls::CallLog;
+use crate::ec2::Ec2Overlay;
+use crate::faults::rules::FaultBook;
+use crate::lambda::LambdaHost;
+use crate::late::LateBook;
+use crate::moto::MotoClient;
+use crate::s3::S3Overlay;
+
+/// A running local AWS.
+#[derive(Debug)]
+pub(crate) struct Sim {
+    pub(crate) moto: MotoClient,
+    /// `http://127.0.0.1:PORT`, as the command and the functions see it.
+    pub(crate) endpoint: String,
+    pub(crate) times: StateTimes,
+    pub(crate) disabled_regions: Vec<String>,
+    /// Whom `GetCallerIdentity` names instead of moto's user.
+    pub(crate) caller_arn: Option<String>,
+    pub(crate) calls: CallLog,
+    pub(crate) faults: Mutex<FaultBook>,
+    /// The process group (or, on a terminal, the process) of the command.
+    pub(crate) command: Mutex<Option<CommandId>>,
+    pub(crate) lambda: LambdaHost,
+    pub(crate) s3: S3Overlay,
+    pub(crate) ec2: Ec2Overlay,
+    pub(crate) late: LateBook,
+}
+
+/// How a signal reaches the command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CommandId {
+    /// It leads a process group of its own.
+    Group(rustix::process::Pid),
+    /// It shares ours, so that it can read from the terminal.
+    Process(rustix::process::Pid),
+}
+
+impl CommandId {
+    /// Sends a signal; a command that has ended already needs none.
+    pub(crate) fn send(self, signal: rustix::process::Signal) {
+        let _ = match self {
+            Self::Group(leader) => rustix::process::kill_process_group(leader, signal),
+            Self::Process(process) => rustix::process::kill_process(process, signal),
+        };
+    }
+}
+
+impl Sim {
+    /// Forgets every resource, call and rule: a new account, in the same process.
+    pub(crate) async fn reset(&self) {
+        self.lambda.reset().await;
+        self.s3.reset();
+        self.ec2.reset().await;
+        self.late.reset();
+        self.moto.reset().await;
+        self.faults().clear();
+        self.calls.clear();
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultBook> {
+        lock(&self.faults)
+    }
+}
+
+/// Locks; what a panicking holder left behind is still the truth here.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long AWS takes, times a scale, and a clock for it that a test can put forward.
+#[derive(Debug)]
+pub(crate) struct StateTimes {
+    scale: f64,
+    ahead: Mutex<Duration>,
+}
+
+impl StateTimes {
+    /// `scale` is from 0 to 1.
+    pub(crate) fn new(scale: f64) -> Self {
+        Self { scale, ahead: Mutex::default() }
+    }
+
+    /// The time by which states change.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now() + *lock(&self.ahead)
+    }
+
+    /// How long ago `then` was.
+    pub(crate) fn since(&self, then: Instant) -> Duration {
+        self.now().saturating_duration_since(then)
+    }
+
+    /// Puts the clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        *lock(&self.ahead) += by;
+    }
+
+    fn scaled(&self, seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds * self.scale)
+    }
+
+    /// `pending` → `running`.
+    pub(crate) fn instance_start(&self) -> Duration {
+        self.scaled(20.0)
+    }
+
+    /// From the launch until both status checks have passed.
+    pub(crate) fn status_checks(&self) -> Duration {
+        self.scaled(120.0)
+    }
+
+    /// From the launch until the console shows the end of cloud-init.
+    pub(crate) fn cloud_init(&self) -> Duration {
+        self.scaled(180.0)
+    }
+
+    /// From the launch until `GetConsoleOutput` shows the console without `Latest`.
+    pub(crate) fn console_snapshot(&self) -> Duration {
+        self.scaled(3600.0)
+    }
+
+    /// `shutting-down` → `terminated`, and `stopping` → `stopped`.
+    pub(crate) fn instance_end(&self) -> Duration {
+        self.scaled(40.0)
+    }
+
+    /// A NAT gateway's `pending` → `available`.
+    pub(crate) fn nat_start(&self) -> Duration {
+        self.scaled(90.0)
+    }
+
+    /// A NAT gateway's `deleting` → `deleted`.
+    pub(crate) fn nat_end(&self) -> Duration {
+        self.scaled(60.0)
+    }
+
+    /// A new or changed function's `Pending` or `InProgress`.
+    pub(crate) fn function_ready(&self) -> Duration {
+        self.scaled(2.0)
+    }
+
+    /// Before the `retry`-th repetition of an asynchronous invocation, counted from 1.
+    pub(crate) fn retry_delay(&self, retry: u32) -> Duration {
+        self.scaled(60.0 * f64::from(retry))
+    }
+}
