@@ -1,2 +1,10 @@
-//! lab-status.
-fn main() {}
+//! The `lab-status` command.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = lab_status::Args::parse();
+    lab_plan::run_program("lab-status", async |_stop| lab_status::run(&args).await)
+}

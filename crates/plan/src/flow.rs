@@ -1,9 +1,10 @@
 //! Up, plan, status and down, written once for every concern.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal as _;
 
 use serde::Serialize;
 
+use crate::program::print_out;
 use crate::report::{
     FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
 };
@@ -65,7 +66,7 @@ pub trait Concern {
     /// What was observed.
     type Live;
     /// What one step does.
-    type Op: Serialize;
+    type Op;
 
     /// Reads what exists, in as few rounds of calls as possible.
     async fn observe(&self) -> Result<Self::Live, Problem>;
@@ -98,6 +99,12 @@ pub trait Concern {
 
     /// What exists, for people and programs.
     fn resources(&self, live: &Self::Live) -> Vec<Resource>;
+
+    /// The command of another program that this concern waits for before it can be complete.
+    fn next(&self, live: &Self::Live) -> Option<String> {
+        let _ = live;
+        None
+    }
 }
 
 /// Carries out `verb` and prints its answer on stdout.
@@ -126,13 +133,15 @@ impl<C: Concern> Run<'_, C> {
         let live = self.observe().await?;
         let plan = self.make_plan(&live, Goal::Up)?;
         let heading = &self.request.heading;
-        self.print(&PlanDocument::new(heading, &plan), || show_plan(heading, &plan))?;
+        let next = self.concern.next(&live);
+        self.print(&PlanDocument::new(heading, &plan, next.as_deref()), || show_plan(heading, &plan))?;
+        self.say_next(next.as_deref());
         Ok(if check && !plan.is_empty() { Exit::Changes } else { Exit::Done })
     }
 
     async fn status(&self) -> Result<Exit, Problem> {
         let live = self.observe().await?;
-        self.print_status(&live, None)?;
+        self.print_status(&live, None, Goal::Up)?;
         Ok(Exit::Done)
     }
 
@@ -144,7 +153,7 @@ impl<C: Concern> Run<'_, C> {
         let plan = self.make_plan(&live, goal)?;
         if plan.is_empty() && self.concern.settling(&live, goal)?.is_empty() {
             self.progress.say(&self.nothing_to_do(goal, plan.unchanged));
-            self.print_status(&live, Some(&[]))?;
+            self.print_status(&live, Some(&[]), goal)?;
             return Ok(Exit::Done);
         }
         let mut changed = Vec::new();
@@ -158,7 +167,7 @@ impl<C: Concern> Run<'_, C> {
             }
         }
         let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, &changed))?;
-        self.print_status(&live, Some(&changed))?;
+        self.print_status(&live, Some(&changed), goal)?;
         Ok(Exit::Done)
     }
 
@@ -271,10 +280,20 @@ impl<C: Concern> Run<'_, C> {
             .fix("pass --yes to go on without being asked; nothing was changed"))
     }
 
-    fn print_status(&self, live: &C::Live, changed: Option<&[Changed]>) -> Result<(), Problem> {
+    fn print_status(&self, live: &C::Live, changed: Option<&[Changed]>, goal: Goal) -> Result<(), Problem> {
         let resources = self.concern.resources(live);
+        let next = self.concern.next(live).filter(|_| goal == Goal::Up);
         let heading = &self.request.heading;
-        self.print(&StatusDocument::new(heading, &resources, changed), || show_status(heading, &resources))
+        let document = StatusDocument::new(heading, &resources, changed, next.as_deref());
+        self.print(&document, || show_status(heading, &resources))?;
+        self.say_next(next.as_deref());
+        Ok(())
+    }
+
+    fn say_next(&self, next: Option<&str>) {
+        if let Some(next) = next {
+            self.progress.say(&format!("still to do: {next}\nthen again:  {}", self.request.again));
+        }
     }
 
     fn print_failure(&self, changed: &[Changed], problem: &Problem) {
@@ -292,12 +311,6 @@ impl<C: Concern> Run<'_, C> {
         } else {
             text()
         };
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // A reader that has seen enough (`| head`) is no failure.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Problem::failed("cannot write to stdout").because(error.to_string()))
-            }
-            _ => Ok(()),
-        }
+        print_out(&text)
     }
 }

@@ -24,7 +24,7 @@ pub use flow::{Concern, Goal, Request, Settling, Verb, run_verb};
 pub use ids::Ids;
 pub use limit::Limiter;
 pub use problem::{Exit, Problem};
-pub use program::run_program;
+pub use program::{print_out, run_program};
 pub use progress::Progress;
 pub use report::{Changed, Heading, Resource};
 pub use run::{Context, Outcome, run_steps};

@@ -1,5 +1,6 @@
 //! The frame of every binary: a runtime, the signals, the error on stderr, the exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::{Exit, Problem, Stop};
@@ -19,6 +20,19 @@ pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, P
     // A question that nobody answered still reads stdin: do not wait for it.
     runtime.shutdown_background();
     end(name, answer)
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
+///
+/// # Errors
+/// When stdout cannot be written to for another reason.
+pub fn print_out(text: &str) -> Result<(), Problem> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Problem::failed("cannot write to stdout").because(error.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn end(name: &str, answer: Result<Exit, Problem>) -> ExitCode {

@@ -99,17 +99,21 @@ pub(crate) fn list_changed<O>(steps: &[Step<O>], outcome: &Outcome) -> Vec<Chang
 }
 
 #[derive(Serialize)]
+#[serde(bound = "")]
 pub(crate) struct PlanDocument<'a, O> {
     #[serde(flatten)]
     heading: &'a Heading,
     changes: &'a [Step<O>],
     unchanged: usize,
     usd_per_hour: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 impl<'a, O> PlanDocument<'a, O> {
-    pub(crate) fn new(heading: &'a Heading, plan: &'a Plan<O>) -> Self {
-        Self { heading, changes: &plan.steps, unchanged: plan.unchanged, usd_per_hour: round_usd(plan.usd_per_hour) }
+    pub(crate) fn new(heading: &'a Heading, plan: &'a Plan<O>, next: Option<&'a str>) -> Self {
+        let usd_per_hour = round_usd(plan.usd_per_hour);
+        Self { heading, changes: &plan.steps, unchanged: plan.unchanged, usd_per_hour, next }
     }
 }
 
@@ -121,11 +125,18 @@ pub(crate) struct StatusDocument<'a> {
     changed: Option<&'a [Changed]>,
     resources: &'a [Resource],
     usd_per_hour: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 impl<'a> StatusDocument<'a> {
-    pub(crate) fn new(heading: &'a Heading, resources: &'a [Resource], changed: Option<&'a [Changed]>) -> Self {
-        Self { heading, changed, resources, usd_per_hour: sum_usd(resources) }
+    pub(crate) fn new(
+        heading: &'a Heading,
+        resources: &'a [Resource],
+        changed: Option<&'a [Changed]>,
+        next: Option<&'a str>,
+    ) -> Self {
+        Self { heading, changed, resources, usd_per_hour: sum_usd(resources), next }
     }
 }
 
@@ -149,7 +160,8 @@ fn round_usd(usd: f64) -> f64 {
 
 /// `$0.0104 an hour`
 pub(crate) fn show_usd(usd: f64) -> String {
-    format!("${:.4} an hour", round_usd(usd))
+    let usd = round_usd(usd);
+    if usd == 0.0 { "nothing by the hour".to_owned() } else { format!("${usd:.4} an hour") }
 }
 
 /// A plan as a reader likes it: one line a change, with its sign.
@@ -247,7 +259,7 @@ mod tests {
     fn the_plan_document_has_the_contracts_fields_and_no_others() {
         let step = Step::new(Action::Create, "vpc", "vpc", "lab-vpc", ()).needs(["x"]).costs(0.1);
         let plan = Plan { steps: vec![step], unchanged: 2, usd_per_hour: 0.1 + 0.2 };
-        let json = serde_json::to_value(PlanDocument::new(&heading(), &plan)).unwrap();
+        let json = serde_json::to_value(PlanDocument::new(&heading(), &plan, None)).unwrap();
         let expected = serde_json::json!({
             "lab": "lab", "owner": "ada", "region": "us-east-1",
             "changes": [{"action": "create", "kind": "vpc", "name": "lab-vpc", "needs": ["x"], "usd_per_hour": 0.1}],
@@ -260,7 +272,7 @@ mod tests {
     fn the_status_document_flattens_what_else_is_known() {
         let resources =
             [Resource::new("instance", "lab-public-ec2", "i-1").state("running").costs(0.01).with("zone", "a")];
-        let json = serde_json::to_value(StatusDocument::new(&heading(), &resources, None)).unwrap();
+        let json = serde_json::to_value(StatusDocument::new(&heading(), &resources, None, None)).unwrap();
         let expected = serde_json::json!({
             "lab": "lab", "owner": "ada", "region": "us-east-1", "usd_per_hour": 0.01,
             "resources": [{"kind": "instance", "name": "lab-public-ec2", "id": "i-1", "state": "running",

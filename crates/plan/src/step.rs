@@ -36,6 +36,7 @@ impl Action {
 
 /// One change, carried out by one call of [`crate::Concern::apply`]. `O` is the concern's own description of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(bound = "")]
 pub struct Step<O> {
     /// The role it makes true (`subnet public`), unique in its plan. Others name it in `needs`.
     #[serde(skip)]

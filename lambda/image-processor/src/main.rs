@@ -1,2 +1,59 @@
-//! image-processor.
-fn main() {}
+//! The Lambda runtime's side of image-processor: settings, logs, client, loop.
+
+use std::process::ExitCode;
+
+use image_processor::{Processor, Settings, Store};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
+
+fn main() -> ExitCode {
+    start_logging();
+    let settings = match Settings::read(|name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            tracing::error!(%error, "the function cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map(|runtime| runtime.block_on(serve(settings))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the Lambda runtime ended");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tracing::error!(%error, "no async runtime");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: Settings) -> Result<(), lambda_runtime::Error> {
+    let config = aws_config::load_from_env().await;
+    let processor = Processor::new(settings, Store::connect(&config));
+    let processor = &processor;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        // Boxed, or the S3 client's futures nest deeper in the runtime's than the compiler follows.
+        Box::pin(async move { processor.handle(&event.payload, &event.context.request_id).await })
+    }))
+    .await
+}
+
+/// JSON lines on stdout, which Lambda takes to `CloudWatch`. The level is Lambda's own setting, by default INFO.
+fn start_logging() {
+    let level =
+        std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_max_level(level)
+        .init();
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(detail = %panic, "a panic");
+    }));
+}

@@ -1,1 +1,167 @@
+//! A lab file as its author gets it wrong.
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Image, Mode, Source};
+
+fn read(text: &str) -> Result<Lab, Problem> {
+    read_lab("lab.toml", text, &Overrides { owner: Some("ada".into()), region: None })
+}
+
+/// HOL 02 with one text replaced; the text must be there.
+fn changed(old: &str, new: &str) -> String {
+    assert!(HOL02.contains(old), "{old:?} is not in the built-in lab");
+    HOL02.replacen(old, new, 1)
+}
+
+/// The problem of HOL 02 with that change.
+fn problem(old: &str, new: &str) -> String {
+    let problem = read(&changed(old, new)).expect_err(new);
+    assert_eq!(problem.exit().code(), 2, "{problem}");
+    problem.to_string()
+}
+
+#[test]
+fn the_built_in_lab_is_the_assignment() {
+    let lab = read(HOL02).unwrap();
+    assert_eq!((lab.name.as_str(), lab.owner.as_str(), lab.region.as_deref()), ("lab", "ada", Some("us-east-1")));
+    assert_eq!(lab.network.cidr.to_string(), "10.0.0.0/16");
+    let host = lab.host("public").unwrap();
+    assert_eq!((&host.image, host.size.as_str(), host.disk_gb), (&Image::AmazonLinux2023, "t3.micro", 8));
+    assert_eq!(lab.host("private").unwrap().allow[0].from, Source::Vpn);
+    let images = lab.images.unwrap();
+    assert_eq!((images.input.as_str(), images.output.as_str()), ("lab-input-bucket-ada", "lab-output-bucket-ada"));
+    assert_eq!((images.function.as_str(), images.mode), ("lab-lambda-function", Mode::Png));
+    let vpn = lab.vpn.unwrap();
+    assert_eq!(vpn.allow_networks, [lab.network.cidr], "the VPC is what clients reach unless said otherwise");
+}
+
+#[test]
+fn five_mistakes_are_told_in_one_go_each_with_its_place() {
+    let text = r#"name = "lab"
+owner = "ada"
+acount = "own"
+
+[network]
+cidr = "10.0.0.0/16"
+subnets.public  = { cidr = "10.1.1.0/24", internet = "gateway" }
+subnets.private = { cidr = "10.0.2.7/24", internet = "none" }
+
+[hosts.public]
+subnet = "pubic"
+image = "amazon-linux-2023"
+allow = [{ port = 70000, from = "me" }]
+"#;
+    let problem = read(text).unwrap_err().to_string();
+    let expected = [
+        "lab.toml has 5 problems:",
+        "lab.toml:3:1: unknown key `acount` at the top\n  fix: did you mean `account`?",
+        "lab.toml:7:28: network.subnets.public.cidr = \"10.1.1.0/24\" is not inside the VPC's 10.0.0.0/16",
+        "lab.toml:8:28: network.subnets.private.cidr = \"10.0.2.7/24\" has bits set behind its prefix\n  fix: write \"10.0.2.0/24\"",
+        "lab.toml:11:10: hosts.public.subnet = \"pubic\" is not a subnet of [network]\n  fix: did you mean `public`?",
+        "lab.toml:13:19: hosts.public.allow.port = 70000 is out of bounds\n  fix: write a number from 1 to 65535",
+    ];
+    for part in expected {
+        assert!(problem.contains(part), "{part:?} is missing from\n{problem}");
+    }
+}
+
+#[test]
+fn broken_toml_is_told_with_its_line_and_without_follow_up_complaints() {
+    let problem = problem("cidr = \"10.0.0.0/16\"", "cidr = 10.0.0.0/16");
+    assert!(problem.starts_with("lab.toml:"), "{problem}");
+    assert!(problem.contains("not TOML"), "{problem}");
+    assert!(!problem.contains("missing"), "{problem}");
+}
+
+#[test]
+fn each_mistake_is_named_with_its_remedy() {
+    for (old, new, what, fix) in [
+        (
+            "name = \"lab\" ",
+            "name = \"Lab\" ",
+            "name = \"Lab\" has characters that a bucket name cannot bear",
+            "lower-case",
+        ),
+        ("cidr = \"10.0.0.0/16\"", "cidr = \"10.0.0.0/8\"", "prefix length that AWS does not take here", "/16 to /28"),
+        ("10.0.2.0/24", "10.0.1.128/25", "overlaps 10.0.1.0/24 of subnet `public`", "addresses of its own"),
+        ("internet = \"none\"", "internet = \"nome\"", "internet = \"nome\" is not known", "did you mean `none`?"),
+        ("amazon-linux-2023", "amazon-linux-2032", "is not an image", "did you mean `amazon-linux-2023`?"),
+        ("size = \"t3.micro\"", "size = \"micro\"", "is not an instance type", "t3.micro"),
+        ("runs = \"jupyter\"", "runs = \"jupiter\"", "is not known", "did you mean `jupyter`?"),
+        ("from = \"me\"", "from = \"host:privat\"", "names no host of this lab", "did you mean `private`?"),
+        ("from = \"me\"", "from = \"mee\"", "is not a source", "me, vpn, anywhere, host:NAME"),
+        ("from = \"me\"", "from = \"1.2.3.4/33\"", "is not an IPv4 CIDR block", "prefix length"),
+        ("lab-output-bucket-{owner}", "lab-input-bucket-{owner}", "is the input bucket too", "bucket of its own"),
+        ("lab-input-bucket-{owner}", "lab_input", "is no bucket name", "3 to 63"),
+        ("lab-input-bucket-{owner}", "in-{user}", "has an unknown placeholder", "{owner}"),
+        ("function = \"lab-lambda-function\"", "function = \"a b\"", "is no function name", "64 letters"),
+        ("10.83.0.0/16", "10.83.0.0/23", "prefix length that AWS does not take here", "/12 to /22"),
+        ("10.83.0.0/16", "10.0.0.0/16", "overlaps the VPC's 10.0.0.0/16", "addresses of their own"),
+        ("clients = [\"laptop\"]", "clients = [\"a/b\"]", "is no client name", "letters, digits"),
+        ("usd = 50.0", "usd = -1", "budget.usd is of type integer", "0 or more"),
+        ("region = \"us-east-1\"", "region = \"useast1\"", "is not the name of a Region", "us-east-1"),
+        ("[budget]", "[bugdet]", "unknown key `bugdet` at the top", "did you mean `budget`?"),
+        ("account = \"auto\"", "account = \"academie\"", "is not known", "did you mean `academy`?"),
+    ] {
+        let problem = problem(old, new);
+        assert!(problem.contains(what), "{what:?} is missing from\n{problem}");
+        assert!(problem.contains(fix), "{fix:?} is missing from\n{problem}");
+    }
+}
+
+#[test]
+fn an_owner_that_no_bucket_can_bear_is_refused_with_one_that_fits() {
+    let read = |owner: &str| {
+        read_lab("lab.toml", HOL02, &Overrides { owner: Some(owner.into()), region: None }).map(|lab| lab.owner)
+    };
+    assert_eq!(read("ada-2"), Ok("ada-2".into()));
+    for (owner, near) in [("Ada Lovelace", "like \"ada-lovelace\""), ("ada_l", "like \"ada-l\""), ("", "use up to 40")]
+    {
+        let problem = read(owner).unwrap_err();
+        assert!(problem.remedy().unwrap().contains(near), "{problem}");
+        assert!(problem.what().contains("--owner or LAB_OWNER"), "{problem}");
+    }
+    assert!(read(&"a".repeat(41)).unwrap_err().what().contains("is too long"));
+    assert!(read("your-name").unwrap_err().what().contains("placeholder"));
+}
+
+#[test]
+fn the_file_s_own_placeholder_is_refused_where_it_stands() {
+    let problem = read_lab("hol02", HOL02, &Overrides::default()).unwrap_err();
+    assert!(problem.what().starts_with("hol02:4:9: owner = \"your-name\""), "{problem}");
+}
+
+#[test]
+fn an_academy_account_brings_its_limits() {
+    let academy = changed("account = \"auto\"", "account = \"academy\"");
+    assert!(read(&academy).is_ok());
+    for (old, new, what) in [
+        ("us-east-1", "eu-west-1", "has no Region eu-west-1"),
+        ("size = \"t3.micro\"", "size = \"m5.xlarge\"", "`m5.xlarge` is larger"),
+        ("runs = \"jupyter\"", "runs = \"jupyter\"\ndisk_gb = 200", "200 GB are more than the 100 GB"),
+    ] {
+        let problem = read(&academy.replacen(old, new, 1)).unwrap_err();
+        assert!(problem.what().contains(what), "{problem}");
+        assert!(problem.what().starts_with("lab.toml:"), "{problem}");
+        assert!(read(&changed(old, new)).is_ok(), "an account of one's own has no such limit");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_the_reader_panic(text in "\\PC{0,200}") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn a_damaged_lab_is_read_or_refused_with_a_reason(cut in 0usize..1400, insert in "\\PC{0,6}") {
+        let cut = (0..=cut.min(HOL02.len())).rev().find(|&at| HOL02.is_char_boundary(at)).unwrap_or(0);
+        let text = format!("{}{insert}{}", &HOL02[..cut], &HOL02[cut..]);
+        if let Err(problem) = read(&text) {
+            prop_assert_eq!(problem.exit().code(), 2);
+            prop_assert!(problem.to_string().contains("fix: "), "{}", problem);
+        }
+    }
+}

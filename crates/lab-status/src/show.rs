@@ -1,0 +1,103 @@
+//! The answer as text and as JSON. Pure.
+
+use std::fmt::Write as _;
+
+use lab_plan::{Heading, Problem, Resource};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::Part;
+
+#[derive(Serialize)]
+struct Leak<'a> {
+    #[serde(flatten)]
+    resource: &'a Resource,
+    /// The command that removes it.
+    remove: String,
+}
+
+/// One document: `resources`, or `leaks` with the command that removes each.
+pub(crate) fn to_json(heading: &Heading, parts: &[Part], leaks: bool) -> Result<String, Problem> {
+    let (field, resources) = if leaks {
+        let leak = |program| move |resource| Leak { resource, remove: format!("{program} down") };
+        let all: Vec<_> = parts.iter().flat_map(|part| part.resources.iter().map(leak(part.program))).collect();
+        ("leaks", json!(all))
+    } else {
+        ("resources", json!(parts.iter().flat_map(|part| &part.resources).collect::<Vec<_>>()))
+    };
+    let leaving: Vec<_> = parts.iter().flat_map(|part| &part.leaving).collect();
+    let document = json!({
+        "lab": heading.lab,
+        "owner": heading.owner,
+        "region": heading.region,
+        field: resources,
+        "leaving": leaving,
+        "usd_per_hour": sum_usd(parts),
+    });
+    let text = serde_json::to_string_pretty(&document);
+    text.map(|text| text + "\n").map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))
+}
+
+/// A table a part; for leaks the last line says whether anything is left.
+pub(crate) fn to_text(heading: &Heading, parts: &[Part], leaks: bool) -> String {
+    let Heading { lab, owner, region } = heading;
+    let count: usize = parts.iter().map(|part| part.resources.len() + part.leaving.len()).sum();
+    if count == 0 {
+        let programs = parts.iter().map(|part| part.program).collect::<Vec<_>>().join(", ");
+        return format!("nothing of {lab} of {owner} is left in {region} (asked: all that {programs} make)\n");
+    }
+    let mut text = String::new();
+    for part in parts {
+        if leaks && !part.resources.is_empty() {
+            let _ = writeln!(text, "removed by `{} down`:", part.program);
+        }
+        for Resource { kind, name, id, state, usd_per_hour, .. } in &part.resources {
+            let cost = if *usd_per_hour == 0.0 { String::new() } else { format!("  {usd_per_hour:.4} $/h") };
+            let _ = writeln!(text, "  {kind:18}  {name:28}  {id:28}  {state}{cost}");
+        }
+        for leaving in &part.leaving {
+            let _ = writeln!(text, "  leaving: {leaving}");
+        }
+    }
+    let usd = sum_usd(parts);
+    let verb = if leaks { "is left" } else { "exists" };
+    let plural = if count == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{count} thing{plural} of {lab} of {owner} {verb} in {region}, costing ${usd:.4} an hour");
+    text
+}
+
+fn sum_usd(parts: &[Part]) -> f64 {
+    let sum: f64 = parts.iter().flat_map(|part| &part.resources).map(|resource| resource.usd_per_hour).sum();
+    (sum * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heading() -> Heading {
+        Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() }
+    }
+
+    fn part(resources: Vec<Resource>) -> Part {
+        Part { program: "host-up", resources, leaving: vec![] }
+    }
+
+    #[test]
+    fn nothing_left_is_one_line_that_names_what_was_asked() {
+        let text = to_text(&heading(), &[part(vec![])], true);
+        assert_eq!(text, "nothing of lab of ada is left in us-east-1 (asked: all that host-up make)\n");
+    }
+
+    #[test]
+    fn a_leak_has_its_cost_and_the_command_that_removes_it() {
+        let parts = [part(vec![Resource::new("instance", "lab-public-ec2", "i-1").state("running").costs(0.0104)])];
+        let text = to_text(&heading(), &parts, true);
+        for part in ["removed by `host-up down`", "lab-public-ec2", "0.0104 $/h", "1 thing of lab of ada is left"] {
+            assert!(text.contains(part), "{part:?} is missing from\n{text}");
+        }
+        let document: serde_json::Value = serde_json::from_str(&to_json(&heading(), &parts, true).unwrap()).unwrap();
+        assert_eq!(document["leaks"][0]["remove"], "host-up down");
+        assert_eq!(document["usd_per_hour"], 0.0104);
+    }
+}

@@ -1,0 +1,364 @@
+//! What is there: two rounds of reads, batched, everything else pure.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types::{self, Filter, VpcAttributeName};
+use lab_common::{Tags, explain};
+use lab_ec2::{find_role, find_tag, is_gone, lab_filters};
+use lab_plan::Problem;
+
+use crate::rule::{Rule, from_permissions};
+use crate::want::{MAIN_TABLE, VPC};
+
+/// Everything of this lab's network that exists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    /// By id, so that the first one is the one that counts.
+    pub(crate) vpcs: Vec<Vpc>,
+    pub(crate) subnets: Vec<Subnet>,
+    pub(crate) gateways: Vec<Gateway>,
+    /// Tables with our tags, and the main table of our VPC whether tagged or not.
+    pub(crate) tables: Vec<Table>,
+    pub(crate) groups: Vec<Group>,
+    /// What others have put into our VPC.
+    pub(crate) tenants: Vec<Tenant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Vpc {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) cidr: String,
+    pub(crate) state: String,
+    /// Known of the first VPC only.
+    pub(crate) dns_hostnames: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    pub(crate) id: String,
+    pub(crate) role: String,
+    pub(crate) name: String,
+    pub(crate) vpc: String,
+    pub(crate) cidr: String,
+    pub(crate) zone: String,
+    pub(crate) state: String,
+    /// Hosts get public addresses.
+    pub(crate) public: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gateway {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// The VPC it is attached to.
+    pub(crate) vpc: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) id: String,
+    /// `None` while it is not tagged.
+    pub(crate) role: Option<String>,
+    pub(crate) name: String,
+    pub(crate) vpc: String,
+    /// Id of the association and of its subnet.
+    pub(crate) associations: Vec<(String, String)>,
+    /// Where 0.0.0.0/0 goes.
+    pub(crate) default_route: Option<String>,
+    /// It is its VPC's own table.
+    pub(crate) main: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) id: String,
+    pub(crate) role: String,
+    pub(crate) name: String,
+    pub(crate) vpc: String,
+    /// Groups are named by id.
+    pub(crate) rules: BTreeSet<Rule<String>>,
+}
+
+/// Something in our VPC that is not ours to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tenant {
+    pub(crate) vpc: String,
+    pub(crate) subnet: Option<String>,
+    /// `instance lab-public-ec2 (i-0123)`
+    pub(crate) what: String,
+    /// The command that removes it.
+    pub(crate) removal: String,
+    pub(crate) groups: Vec<String>,
+}
+
+impl Live {
+    /// The VPC that counts: of several, every run chooses the one with the smallest id.
+    pub(crate) fn vpc(&self) -> Option<&Vpc> {
+        self.vpcs.first()
+    }
+
+    /// The gateway that counts: the one that is attached to our VPC, else the one with the smallest id.
+    pub(crate) fn gateway(&self) -> Option<&Gateway> {
+        let vpc = self.vpc().map(|vpc| vpc.id.as_str());
+        let attached = self.gateways.iter().find(|gateway| vpc.is_some() && gateway.vpc.as_deref() == vpc);
+        attached.or_else(|| self.gateways.iter().find(|gateway| gateway.vpc.is_none()))
+    }
+
+    pub(crate) fn subnet(&self, role: &str) -> Option<&Subnet> {
+        self.subnets.iter().find(|subnet| subnet.role == role)
+    }
+
+    pub(crate) fn table(&self, role: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.role.as_deref() == Some(role))
+    }
+
+    pub(crate) fn main_table(&self) -> Option<&Table> {
+        let vpc = self.vpc()?;
+        self.tables.iter().find(|table| table.main && table.vpc == vpc.id)
+    }
+
+    pub(crate) fn group(&self, role: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.role == role)
+    }
+}
+
+/// Reads all of it. The second round asks what needs the VPC's id.
+pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> {
+    let reader = Reader { ec2, tags };
+    let (vpcs, subnets, gateways, tables, groups) =
+        tokio::try_join!(reader.vpcs(), reader.subnets(), reader.gateways(), reader.tables(), reader.groups())?;
+    let mut live = Live { vpcs, subnets, gateways, tables, groups, tenants: Vec::new() };
+    let Some(vpc) = live.vpc().map(|vpc| vpc.id.clone()) else { return Ok(live) };
+    let (dns_hostnames, main_table, instances, interfaces) = tokio::try_join!(
+        reader.dns_hostnames(&vpc),
+        reader.main_table(&vpc, live.main_table().is_some()),
+        reader.instances(&vpc),
+        reader.interfaces(&vpc),
+    )?;
+    live.vpcs[0].dns_hostnames = dns_hostnames;
+    live.tables.extend(main_table);
+    live.tenants = list_tenants(&vpc, &instances, &interfaces, tags);
+    Ok(live)
+}
+
+struct Reader<'a> {
+    ec2: &'a Client,
+    tags: &'a Tags,
+}
+
+impl Reader<'_> {
+    async fn vpcs(&self) -> Result<Vec<Vpc>, Problem> {
+        let pages = self.ec2.describe_vpcs().set_filters(Some(lab_filters(self.tags))).into_paginator().items().send();
+        let found = list("DescribeVpcs", pages.collect()).await?;
+        let ours = found.iter().filter(|vpc| find_role(vpc.tags()) == Some(VPC));
+        let mut vpcs: Vec<_> = ours
+            .map(|vpc| Vpc {
+                id: own(vpc.vpc_id()),
+                name: own(find_tag(vpc.tags(), Tags::NAME)),
+                cidr: own(vpc.cidr_block()),
+                state: own(vpc.state().map(types::VpcState::as_str)),
+                dns_hostnames: None,
+            })
+            .collect();
+        vpcs.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(vpcs)
+    }
+
+    async fn subnets(&self) -> Result<Vec<Subnet>, Problem> {
+        let pages =
+            self.ec2.describe_subnets().set_filters(Some(lab_filters(self.tags))).into_paginator().items().send();
+        let found = list("DescribeSubnets", pages.collect()).await?;
+        let mut subnets: Vec<_> = found
+            .iter()
+            .map(|subnet| Subnet {
+                id: own(subnet.subnet_id()),
+                role: own(find_role(subnet.tags())),
+                name: own(find_tag(subnet.tags(), Tags::NAME)),
+                vpc: own(subnet.vpc_id()),
+                cidr: own(subnet.cidr_block()),
+                zone: own(subnet.availability_zone()),
+                state: own(subnet.state().map(types::SubnetState::as_str)),
+                public: subnet.map_public_ip_on_launch().unwrap_or(false),
+            })
+            .collect();
+        subnets.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(subnets)
+    }
+
+    async fn gateways(&self) -> Result<Vec<Gateway>, Problem> {
+        let request = self.ec2.describe_internet_gateways().set_filters(Some(lab_filters(self.tags)));
+        let found = list("DescribeInternetGateways", request.into_paginator().items().send().collect()).await?;
+        let mut gateways: Vec<_> = found
+            .iter()
+            .map(|gateway| Gateway {
+                id: own(gateway.internet_gateway_id()),
+                name: own(find_tag(gateway.tags(), Tags::NAME)),
+                vpc: gateway.attachments().first().and_then(|attachment| attachment.vpc_id()).map(str::to_owned),
+            })
+            .collect();
+        gateways.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(gateways)
+    }
+
+    async fn tables(&self) -> Result<Vec<Table>, Problem> {
+        self.find_tables(lab_filters(self.tags)).await
+    }
+
+    /// The VPC's own table, unless its tags have brought it already.
+    async fn main_table(&self, vpc: &str, known: bool) -> Result<Vec<Table>, Problem> {
+        if known {
+            return Ok(Vec::new());
+        }
+        self.find_tables(vec![filter("vpc-id", vpc), filter("association.main", "true")]).await
+    }
+
+    async fn find_tables(&self, filters: Vec<Filter>) -> Result<Vec<Table>, Problem> {
+        let pages = self.ec2.describe_route_tables().set_filters(Some(filters)).into_paginator().items().send();
+        let found = list("DescribeRouteTables", pages.collect()).await?;
+        let mut tables: Vec<_> = found.iter().map(|table| read_table(table, self.tags)).collect();
+        tables.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(tables)
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, Problem> {
+        let request = self.ec2.describe_security_groups().set_filters(Some(lab_filters(self.tags)));
+        let found = list("DescribeSecurityGroups", request.into_paginator().items().send().collect()).await?;
+        let mut groups: Vec<_> = found
+            .iter()
+            .map(|group| Group {
+                id: own(group.group_id()),
+                role: own(find_role(group.tags())),
+                name: own(group.group_name()),
+                vpc: own(group.vpc_id()),
+                rules: from_permissions(group.ip_permissions()),
+            })
+            .collect();
+        groups.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(groups)
+    }
+
+    /// `None` when the VPC is gone by now.
+    async fn dns_hostnames(&self, vpc: &str) -> Result<Option<bool>, Problem> {
+        let request = self.ec2.describe_vpc_attribute().vpc_id(vpc).attribute(VpcAttributeName::EnableDnsHostnames);
+        match request.send().await {
+            Ok(answer) => Ok(answer.enable_dns_hostnames().and_then(types::AttributeBooleanValue::value)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(explain("DescribeVpcAttribute", &error)),
+        }
+    }
+
+    async fn instances(&self, vpc: &str) -> Result<Vec<types::Instance>, Problem> {
+        let alive = ["pending", "running", "stopping", "stopped"].map(str::to_owned).to_vec();
+        let request = self
+            .ec2
+            .describe_instances()
+            .filters(filter("vpc-id", vpc))
+            .filters(Filter::builder().name("instance-state-name").set_values(Some(alive)).build());
+        let found = list("DescribeInstances", request.into_paginator().items().send().collect()).await?;
+        Ok(found.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())
+    }
+
+    async fn interfaces(&self, vpc: &str) -> Result<Vec<types::NetworkInterface>, Problem> {
+        let request = self.ec2.describe_network_interfaces().filters(filter("vpc-id", vpc));
+        list("DescribeNetworkInterfaces", request.into_paginator().items().send().collect()).await
+    }
+}
+
+/// All items of all pages.
+async fn list<T, E>(
+    call: &str,
+    pages: impl Future<Output = Result<Vec<T>, SdkError<E, HttpResponse>>>,
+) -> Result<Vec<T>, Problem>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    pages.await.map_err(|error| explain(call, &error))
+}
+
+fn filter(name: &str, value: &str) -> Filter {
+    Filter::builder().name(name).values(value).build()
+}
+
+fn own(text: Option<&str>) -> String {
+    text.unwrap_or_default().to_owned()
+}
+
+fn read_table(table: &types::RouteTable, tags: &Tags) -> Table {
+    let pairs = table.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+    let ours = tags.match_all(pairs);
+    let associations = table.associations().iter();
+    let main = associations.clone().any(|association| association.main().unwrap_or(false));
+    let role = find_role(table.tags()).filter(|_| ours);
+    let default = table.routes().iter().find(|route| route.destination_cidr_block() == Some("0.0.0.0/0"));
+    let target =
+        default.and_then(|route| route.gateway_id().or(route.nat_gateway_id()).or(route.network_interface_id()));
+    Table {
+        id: own(table.route_table_id()),
+        role: role.map(str::to_owned),
+        name: own(find_tag(table.tags(), Tags::NAME)),
+        vpc: own(table.vpc_id()),
+        associations: associations
+            .filter_map(|a| Some((a.route_table_association_id()?.to_owned(), a.subnet_id()?.to_owned())))
+            .collect(),
+        default_route: default.map(|_| own(target)),
+        main: main || role == Some(MAIN_TABLE),
+    }
+}
+
+/// Instances by their names, and what else has an interface. A host that is shutting down needs no command any more.
+fn list_tenants(
+    vpc: &str,
+    instances: &[types::Instance],
+    interfaces: &[types::NetworkInterface],
+    tags: &Tags,
+) -> Vec<Tenant> {
+    let hosts = instances.iter().map(|instance| {
+        let id = own(instance.instance_id());
+        let pairs = instance.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+        let removal = match (tags.match_all(pairs), find_role(instance.tags())) {
+            (true, _) => "host-up down".to_owned(),
+            (false, _) => format!("aws ec2 terminate-instances --instance-ids {id} (it is not of this lab)"),
+        };
+        let name = find_tag(instance.tags(), Tags::NAME).map(|name| format!("{name} ")).unwrap_or_default();
+        Tenant {
+            vpc: vpc.to_owned(),
+            subnet: instance.subnet_id().map(str::to_owned),
+            what: format!("instance {name}({id})"),
+            removal,
+            groups: instance.security_groups().iter().map(|group| own(group.group_id())).collect(),
+        }
+    });
+    let others = interfaces.iter().filter(|interface| {
+        let attached = interface.attachment().and_then(|attachment| attachment.instance_id());
+        attached.is_none_or(|id| !id.starts_with("i-"))
+    });
+    let others = others.map(|interface| {
+        let id = own(interface.network_interface_id());
+        let description = own(interface.description());
+        let kind = interface.interface_type().map_or("interface", types::NetworkInterfaceType::as_str);
+        Tenant {
+            vpc: vpc.to_owned(),
+            subnet: interface.subnet_id().map(str::to_owned),
+            what: format!("network interface {id} ({kind}: {description})"),
+            removal: suggest_removal(&id, kind, &description),
+            groups: interface.groups().iter().map(|group| own(group.group_id())).collect(),
+        }
+    });
+    hosts.chain(others).collect()
+}
+
+/// What removes the owner of an interface that no instance has.
+fn suggest_removal(id: &str, kind: &str, description: &str) -> String {
+    let named = |prefix: &str| description.split_whitespace().find(|word| word.starts_with(prefix));
+    if let Some(nat) = named("nat-") {
+        return format!("aws ec2 delete-nat-gateway --nat-gateway-id {nat}");
+    }
+    if kind == "lambda" {
+        return "nothing: Lambda removes it up to 20 minutes after its function is gone".into();
+    }
+    format!("look at it: aws ec2 describe-network-interfaces --network-interface-ids {id}")
+}

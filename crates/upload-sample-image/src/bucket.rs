@@ -1,0 +1,160 @@
+//! The two buckets: put an image into one, see and fetch its result in the other.
+
+use std::path::{Path, PathBuf};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use lab_common::{Session, explain, has_code};
+use lab_plan::Problem;
+use tokio::io::AsyncWriteExt as _;
+
+/// Makes the client. With an endpoint of one's own the bucket goes into the path, since no DNS knows its host name.
+pub(crate) fn connect(session: &Session) -> Client {
+    let own_endpoint = session.sdk.endpoint_url().is_some()
+        || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty());
+    let config = aws_sdk_s3::config::Builder::from(&session.sdk).force_path_style(own_endpoint).build();
+    Client::from_conf(config)
+}
+
+/// A result at some moment, as its metadata tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The version of the source it was made from, without quotes.
+    pub(crate) source_etag: String,
+    /// The event it was made for; empty where the event had none.
+    pub(crate) source_sequencer: String,
+}
+
+/// Uploads and answers the object's entity tag, without quotes.
+pub(crate) async fn put_image(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    content_type: &str,
+    body: ByteStream,
+) -> Result<String, Problem> {
+    let answer = client.put_object().bucket(bucket).key(key).content_type(content_type).body(body).send().await;
+    match answer {
+        Ok(put) => Ok(put.e_tag().unwrap_or_default().trim_matches('"').to_owned()),
+        Err(error) => Err(explain_bucket("PutObject", "input", bucket, &error)),
+    }
+}
+
+/// Looks at a result. `None` where there is none yet.
+pub(crate) async fn look_at(client: &Client, bucket: &str, key: &str) -> Result<Option<Seen>, Problem> {
+    match client.head_object().bucket(bucket).key(key).send().await {
+        Ok(head) => {
+            let get = |name: &str| head.metadata().and_then(|all| all.get(name)).cloned().unwrap_or_default();
+            Ok(Some(Seen { source_etag: get("source-etag"), source_sequencer: get("source-sequencer") }))
+        }
+        Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => Ok(None),
+        // HEAD has no body, so a refusal comes without a code of its own.
+        Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 403) => {
+            Err(Problem::failed(format!("you may not look into the output bucket {bucket}"))
+                .because("HeadObject: HTTP 403")
+                .fix("ask for s3:GetObject and s3:ListBucket, as in docs/permissions/upload-sample-image.json"))
+        }
+        Err(error) => Err(explain_bucket("HeadObject", "output", bucket, &error)),
+    }
+}
+
+/// Fetches a result into `folder` under its own name, or with a number where that is taken: nothing is overwritten.
+pub(crate) async fn save(client: &Client, bucket: &str, key: &str, folder: &Path) -> Result<PathBuf, Problem> {
+    let object = client
+        .get_object()
+        .bucket(bucket)
+        .key(key)
+        .send()
+        .await
+        .map_err(|error| explain_bucket("GetObject", "output", bucket, &error))?;
+    let cannot = |error: std::io::Error| cannot_save(folder, &error);
+    // Written aside and then given its name, so that nobody ever sees half a picture under it.
+    let part = tempfile::Builder::new().prefix(".lab-image-").tempfile_in(folder).map_err(cannot)?;
+    let mut file = tokio::fs::File::from_std(part.as_file().try_clone().map_err(cannot)?);
+    let mut body = object.body;
+    while let Some(chunk) = body.try_next().await.map_err(|error| {
+        Problem::failed(format!("the download of s3://{bucket}/{key} broke off"))
+            .because(DisplayErrorContext(&error).to_string())
+            .fix("fetch it with `aws s3 cp`, or run the same command again")
+    })? {
+        file.write_all(&chunk).await.map_err(cannot)?;
+    }
+    file.flush().await.map_err(cannot)?;
+    give_name(part, folder, key.rsplit('/').next().unwrap_or(key)).map_err(cannot)
+}
+
+/// Names a finished file `a.png`, or `a-1.png` where that exists with another content, and so on.
+fn give_name(mut part: tempfile::NamedTempFile, folder: &Path, name: &str) -> std::io::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    part.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "png"));
+    let names = std::iter::once(name.to_owned()).chain((1..).map(|n| format!("{stem}-{n}.{extension}")));
+    for name in names {
+        let path = folder.join(name);
+        match part.persist_noclobber(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => part = error.file,
+            Err(error) => return Err(error.error),
+        }
+        if has_same_content(part.path(), &path)? {
+            return Ok(path);
+        }
+    }
+    unreachable!("the names never end")
+}
+
+fn has_same_content(one: &Path, other: &Path) -> std::io::Result<bool> {
+    let other_size = match std::fs::metadata(other) {
+        Ok(other) if other.is_file() => other.len(),
+        _ => return Ok(false),
+    };
+    Ok(std::fs::metadata(one)?.len() == other_size && std::fs::read(one)? == std::fs::read(other)?)
+}
+
+/// Makes the folder for results, before anything is uploaded.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Problem> {
+    std::fs::create_dir_all(folder).map_err(|error| cannot_save(folder, &error).exit_with(lab_plan::Exit::Usage))
+}
+
+fn cannot_save(folder: &Path, error: &std::io::Error) -> Problem {
+    Problem::failed(format!("cannot save results in {}", folder.display()))
+        .because(error.to_string())
+        .fix("name a folder that can be written with --out DIR")
+}
+
+fn explain_bucket<E>(call: &str, role: &str, bucket: &str, error: &SdkError<E, HttpResponse>) -> Problem
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    if has_code(error, "NoSuchBucket") {
+        return Problem::failed(format!("the {role} bucket {bucket} does not exist"))
+            .fix("make it with pipeline-up, or correct [images] or the owner");
+    }
+    explain(call, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(folder: &Path, content: &[u8]) -> tempfile::NamedTempFile {
+        let part = tempfile::NamedTempFile::new_in(folder).unwrap();
+        std::fs::write(part.path(), content).unwrap();
+        part
+    }
+
+    #[test]
+    fn nothing_is_overwritten_and_nothing_is_kept_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let save = |content: &[u8]| give_name(part(folder.path(), content), folder.path(), "a.png").unwrap();
+        let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(name(save(b"first")), "a.png");
+        assert_eq!(name(save(b"second")), "a-1.png");
+        assert_eq!(name(save(b"first")), "a.png");
+        assert_eq!(name(save(b"third")), "a-2.png");
+        assert_eq!(std::fs::read(folder.path().join("a.png")).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+}

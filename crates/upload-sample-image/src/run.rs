@@ -1,0 +1,201 @@
+//! Uploads, several at a time, and the wait for each one's result.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use futures::StreamExt as _;
+use lab_common::{Images, Session};
+use lab_plan::{Exit, Pace, Problem, Stop, wait_for};
+
+use crate::bucket::{Seen, connect, look_at, make_folder, put_image, save};
+use crate::cli::Args;
+use crate::picture::draw_png;
+use crate::report::{Processed, Report, Uploaded};
+use crate::want::{Content, Upload, processed_key, want_uploads};
+
+/// Uploads under way at a time. More would only wait for the same network, and each holds its picture in memory.
+const AT_A_TIME: usize = 16;
+
+/// How often to look for a result: the function needs some tens of milliseconds, a cold start some hundreds.
+const FIRST_LOOK: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// An event that S3 numbers no further than the last one leaves the result as it is. After this time a result of the
+/// same bytes is taken for ours.
+const SAME_RESULT_IS_OURS_AFTER: Duration = Duration::from_secs(5);
+
+/// Does what the command line asks, and prints it.
+///
+/// # Errors
+/// When the arguments or the lab are wrong (nothing was called), or when an upload or a wait failed; what succeeded has
+/// been printed.
+pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    let lab = args.lab.read_lab()?;
+    let images = lab.images.ok_or_else(|| {
+        Problem::usage("this lab has no [images]").fix("add [images] with the buckets' names to the lab file")
+    })?;
+    let uploads = want_uploads(args, &images)?;
+    if args.wait.is_some() {
+        make_folder(&args.out)?;
+    }
+    let session = Session::open(&args.lab).await?;
+    let job = Job {
+        client: connect(&session),
+        images,
+        wait: args.wait.map(|timeout| (timeout, args.out.clone())),
+        stop: stop.clone(),
+    };
+    let (uploads, problems) = job.upload_all(uploads).await;
+    let report = Report { heading: session.heading(), uploads };
+    print_report(&report, args.lab.json)?;
+    Problem::all(&problems).map_or(Ok(Exit::Done), Err)
+}
+
+fn print_report(report: &Report, json: bool) -> Result<(), Problem> {
+    use std::io::Write as _;
+    let text = if json {
+        let document = serde_json::to_string_pretty(report)
+            .map_err(|error| Problem::failed("cannot write the answer").because(error.to_string()))?;
+        format!("{document}\n")
+    } else {
+        report.to_string()
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads us has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Problem::failed("cannot write the answer").because(error.to_string())),
+    }
+}
+
+/// What all uploads of a run share.
+pub(crate) struct Job {
+    pub(crate) client: Client,
+    pub(crate) images: Images,
+    pub(crate) wait: Option<(Duration, PathBuf)>,
+    pub(crate) stop: Stop,
+}
+
+impl Job {
+    /// Uploads everything and answers what succeeded, in order, and every different problem once.
+    pub(crate) async fn upload_all(&self, uploads: Vec<Upload>) -> (Vec<Uploaded>, Vec<Problem>) {
+        let mut results = futures::stream::iter(uploads)
+            .map(|upload| Box::pin(async move { self.upload(&upload).await }))
+            .buffered(AT_A_TIME);
+        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        while let Some((uploaded, problem)) = results.next().await {
+            done.extend(uploaded);
+            problems.extend(problem.filter(|problem| !problems.contains(problem)));
+        }
+        (done, problems)
+    }
+
+    /// One object: an upload may have succeeded although waiting for its result did not.
+    async fn upload(&self, upload: &Upload) -> (Option<Uploaded>, Option<Problem>) {
+        let mut uploaded = None;
+        let result = self.try_upload(upload, &mut uploaded).await;
+        (uploaded, result.err())
+    }
+
+    async fn try_upload(&self, upload: &Upload, uploaded: &mut Option<Uploaded>) -> Result<(), Problem> {
+        if let Some(exit) = self.stop.asked() {
+            return Err(Stop::problem(exit));
+        }
+        let output_key = processed_key(&upload.key);
+        let before = match self.wait {
+            Some(_) => look_at(&self.client, &self.images.output, &output_key).await?,
+            None => None,
+        };
+        let bucket = &self.images.input;
+        let body = open_body(&upload.content).await?;
+        let etag = put_image(&self.client, bucket, &upload.key, upload.content_type, body).await?;
+        let since = Instant::now();
+        let uploaded = uploaded.insert(Uploaded {
+            uri: format!("s3://{bucket}/{}", upload.key),
+            bucket: bucket.clone(),
+            key: upload.key.clone(),
+            etag,
+            processed: None,
+        });
+        if let Some((timeout, folder)) = &self.wait {
+            let seconds = self.wait_for_result(uploaded, &output_key, before.as_ref(), since, *timeout).await?;
+            uploaded.processed = Some(self.fetch(uploaded, output_key, seconds, folder).await?);
+        }
+        Ok(())
+    }
+
+    /// Waits for the result of this very upload, and answers the seconds since `since`.
+    async fn wait_for_result(
+        &self,
+        uploaded: &Uploaded,
+        output_key: &str,
+        before: Option<&Seen>,
+        since: Instant,
+        timeout: Duration,
+    ) -> Result<f64, Problem> {
+        let pace = Pace { first: FIRST_LOOK, longest: LONGEST_PAUSE, deadline: timeout };
+        let bucket = &self.images.output;
+        let what = format!("s3://{bucket}/{output_key}");
+        let look = async || {
+            let seen = look_at(&self.client, bucket, output_key).await?;
+            let ours = seen.is_some_and(|seen| is_result_of(&seen, &uploaded.etag, before, since.elapsed()));
+            Ok(ours.then(|| since.elapsed().as_secs_f64()))
+        };
+        Box::pin(wait_for(pace, &self.stop, what, look)).await.map_err(|problem| {
+            if problem.exit() != Exit::Failed || !problem.what().starts_with("gave up") {
+                return problem;
+            }
+            let function = &self.images.function;
+            Problem::failed(problem.what())
+                .because(format!("{} is uploaded; its result is not there", uploaded.uri))
+                .fix(format!(
+                    "see what the function says: aws logs tail /aws/lambda/{function} --since 10m;\n\
+                     see that it is deployed and triggered: pipeline-up status; or wait longer: --wait=5m"
+                ))
+        })
+    }
+
+    async fn fetch(&self, uploaded: &Uploaded, key: String, seconds: f64, folder: &Path) -> Result<Processed, Problem> {
+        let bucket = &self.images.output;
+        let file = save(&self.client, bucket, &key, folder).await?;
+        eprintln!("{} -> {key} in {seconds:.3} s, saved as {}", uploaded.key, file.display());
+        Ok(Processed { uri: format!("s3://{bucket}/{key}"), key, seconds, file })
+    }
+}
+
+/// Whether a result belongs to the upload with `etag`. The same bytes uploaded twice have the same entity tag, so an
+/// unchanged result that was there `before` counts only after a while.
+fn is_result_of(seen: &Seen, etag: &str, before: Option<&Seen>, waited: Duration) -> bool {
+    let stale = before == Some(seen) && !seen.source_sequencer.is_empty() && waited < SAME_RESULT_IS_OURS_AFTER;
+    seen.source_etag == etag && !stale
+}
+
+async fn open_body(content: &Content) -> Result<ByteStream, Problem> {
+    match content {
+        Content::Sample { text, size } => Ok(ByteStream::from(draw_png(text, *size)?)),
+        Content::File(path) => ByteStream::from_path(path)
+            .await
+            .map_err(|error| Problem::failed(format!("{} cannot be read", path.display())).because(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_belongs_to_the_upload_it_was_made_from() {
+        let seen = |etag: &str, sequencer: &str| Seen { source_etag: etag.into(), source_sequencer: sequencer.into() };
+        let (now, later) = (Duration::ZERO, SAME_RESULT_IS_OURS_AFTER);
+        assert!(is_result_of(&seen("e", "1"), "e", None, now));
+        assert!(!is_result_of(&seen("d", "1"), "e", None, later));
+        assert!(is_result_of(&seen("e", "2"), "e", Some(&seen("e", "1")), now));
+        assert!(!is_result_of(&seen("e", "1"), "e", Some(&seen("e", "1")), now));
+        assert!(is_result_of(&seen("e", "1"), "e", Some(&seen("e", "1")), later));
+        assert!(
+            is_result_of(&seen("e", ""), "e", Some(&seen("e", "")), now),
+            "without a number nothing tells them apart"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+# Sourced by the other scripts: where things are. Not a program of its own.
+# shellcheck shell=bash
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+[[ $target == /* ]] || target=$root/$target
+export CARGO_TARGET_DIR=$target
+export PATH="$target/debug:$root/.venv/bin:$PATH"
+
+say() { echo "${0##*/}: $*" >&2; }
+
+# Builds the programs. Always all of them: a part alone would have other features, and build the SDKs a second time.
+build_programs() {
+  if [[ ! -x $target/debug/net-up ]]; then
+    say "first build: the AWS SDKs take about 5 minutes on 2 cores and up to 8 GB of memory; later ones take seconds"
+  fi
+  cargo build --quiet --workspace --bins --manifest-path "$root/Cargo.toml"
+}
+
+# Builds the function for Lambda. cargo-lambda says where it failed; its own chatter is of no use.
+build_function() {
+  if [[ ! -f $target/lambda/image-processor/bootstrap ]]; then
+    say "first build of the function: about 3 minutes"
+  fi
+  (cd "$root" && cargo lambda build --quiet --release --package image-processor)
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs what the lab, its tests and its demo need; does nothing the second time. Safe to run twice, from any folder.
+# With --tests it also installs what only the tests need.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly nextest_version=0.9.143
+readonly rust_at_least=1.95
+
+say() { echo "setup: $*" >&2; }
+die() { say "$@"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+  if [[ $EUID -eq 0 ]]; then "$@"; elif has sudo; then sudo "$@"; else die "needs root or sudo for: $*"; fi
+}
+
+# Debian's and Ubuntu's packages for commands that are missing.
+install_packages() {
+  local missing=("$@")
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  has apt-get || die "please install with your system's package manager: ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+packages=()
+has cc || packages+=(gcc libc6-dev)
+has python3 || packages+=(python3)
+python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+has curl || packages+=(curl)
+has ssh || packages+=(openssh-client)
+if [[ ${1:-} == --tests ]]; then
+  has shellcheck || packages+=(shellcheck)
+  has cloud-init || packages+=(cloud-init)
+fi
+install_packages "${packages[@]}"
+
+has cargo || die "Rust is missing: install it from https://rustup.rs, then run this again"
+rust=$(rustc --version | cut -d' ' -f2)
+[[ $(printf '%s\n' "$rust_at_least" "$rust" | sort -V | head -n 1) == "$rust_at_least" ]] ||
+  die "Rust $rust is too old: run 'rustup update stable' for $rust_at_least or later"
+
+# The virtual environment is made again whenever the list of packages changes, and is whole only once it bears its mark.
+readonly mark=.venv/requirements.done
+if ! cmp -s scripts/requirements.txt "$mark"; then
+  say "making .venv with moto and cargo-lambda (about a minute)"
+  rm -rf .venv
+  python3 -m venv .venv
+  .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements.txt
+  cp scripts/requirements.txt "$mark"
+fi
+
+if [[ ${1:-} == --tests ]] && [[ $(cargo nextest --version 2>/dev/null | head -n 1) != "cargo-nextest $nextest_version"* ]]; then
+  say "installing cargo-nextest $nextest_version (some minutes)"
+  cargo install --quiet --locked --version "$nextest_version" cargo-nextest
+fi
