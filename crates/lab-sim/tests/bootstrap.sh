@@ -15,6 +15,7 @@ while :; do
     case "$event" in
     *sleep*) sleep 60 ;;
     *crash*) exit 3 ;;
+    *swell*) exec awk 'BEGIN { s = "x"; while (1) s = s s }' ;;
     *fail*)
         curl -sS -o /dev/null -d '{"errorType":"Asked","errorMessage":"as asked"}' "$api/invocation/$id/error"
         continue

@@ -87,6 +87,10 @@ fn a_function_answers_logs_and_fails_as_on_lambda() {
     assert_eq!(crash["errorType"], "Runtime.ExitError");
     assert!(crash["errorMessage"].as_str().is_some_and(|text| text.ends_with("exit status 3")), "{crash}");
 
+    let swollen = invoke(&sim, "RequestResponse", r#"{"swell":1}"#).ok();
+    assert!(swollen.text().contains("signal: killed"), "{}", swollen.text());
+    assert!(log_of(&swollen).contains("Max Memory Used: 128 MB"), "{}", log_of(&swollen));
+
     change_configuration(&sim, &json!({ "Timeout": 1 }));
     let late = invoke(&sim, "RequestResponse", r#"{"sleep":1}"#).ok();
     assert_eq!(late.json()["errorType"], "Sandbox.Timedout");
@@ -114,6 +118,11 @@ fn a_function_answers_logs_and_fails_as_on_lambda() {
 #[test]
 fn a_package_that_cannot_run_says_so_and_an_event_that_fails_goes_to_its_destination() {
     let sim = Sim::start(&[]);
+    sim.set_faults(&json!([{ "action": "CreateRole", "effect": { "late-visibility-ms": 600_000 } }]));
+    let too_early = create_function(&sim, 0o644, &json!({}));
+    assert_eq!(too_early.refusal(), (400, "InvalidParameterValueException".to_owned()));
+    assert!(too_early.text().contains("cannot be assumed"), "{}", too_early.text());
+    sim.advance(600);
     create_function(&sim, 0o644, &json!({})).ok();
     wait_until_active(&sim);
     let error = invoke(&sim, "RequestResponse", "{}").ok().json();
