@@ -73,6 +73,10 @@ pub struct Cli {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
 
+    /// Let moto load its services before COMMAND starts, so that no first call takes longer: for measurements
+    #[arg(long)]
+    pub warm: bool,
+
     /// The public address that COMMAND believes to have ($LAB_MY_IP)
     #[arg(long, value_name = "ADDRESS", default_value = "203.0.113.250")]
     pub my_ip: Ipv4Addr,
