@@ -30,7 +30,7 @@ pub struct Cli {
     pub port: u16,
 
     /// The moto_server program; default: .venv/bin/moto_server of this folder or of one above, then PATH
-    #[arg(long, value_name = "PATH", env = "LAB_MOTO")]
+    #[arg(long, value_name = "PATH", env = "LAB_MOTO", hide_env_values = true)]
     pub moto: Option<PathBuf>,
 
     /// Print the exports for a lab-sim that serves on --port, and start nothing
