@@ -8,7 +8,7 @@ use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, S
 use crate::clients::Clients;
 use crate::deploy::{Way, deploy_command, to_line};
 use crate::live::{Live, observe};
-use crate::plan::{Op, make_plan, make_teardown};
+use crate::plan::{Op, find_ours, make_plan, make_teardown};
 use crate::want::{Side, Want};
 use crate::{apply, show};
 
@@ -96,6 +96,7 @@ impl Concern for Pipeline {
     }
 
     fn next(&self, live: &Live) -> Option<String> {
-        live.function.is_none().then(|| to_line(&self.deploy_command(live, None)))
+        let made = Side::BOTH.iter().all(|side| find_ours(&self.want, live, *side).is_some());
+        (made && live.function.is_none()).then(|| to_line(&self.deploy_command(live, None)))
     }
 }
