@@ -1,1 +1,246 @@
-//! lab-tests.
+//! What the end-to-end tests share: a lab on a local AWS of its own, and the programs as a user runs them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a test waits for something that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder with the programs. `scripts/test.sh` builds them before it runs the tests.
+///
+/// # Panics
+/// When they have not been built.
+#[must_use]
+pub fn find_programs() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder = test.ancestors().nth(2).expect("target/debug/deps/TEST").to_owned();
+    let built = ["net-up", "host-up", "pipeline-up", "upload-sample-image", "lab-status", "lab-sim"];
+    for program in built {
+        assert!(
+            folder.join(program).is_file(),
+            "{program} is not built: run scripts/test.sh, or cargo build --workspace"
+        );
+    }
+    folder
+}
+
+/// The project's root.
+#[must_use]
+pub fn find_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent").to_owned()
+}
+
+/// A local AWS with one lab on it; dropping it stops everything.
+#[derive(Debug)]
+pub struct LocalAws {
+    sim: Child,
+    address: String,
+    exports: BTreeMap<String, String>,
+    /// The user's current folder.
+    pub folder: tempfile::TempDir,
+}
+
+/// What a program answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Its data.
+    pub stdout: String,
+    /// All else it said.
+    pub stderr: String,
+}
+
+impl From<Output> for Answer {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Answer {
+    /// The answer, which must have this exit code.
+    #[track_caller]
+    #[must_use]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// stdout, which must be JSON.
+    #[track_caller]
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("stdout is no JSON: {self:#?}"))
+    }
+
+    /// Everything it said.
+    #[must_use]
+    pub fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+impl LocalAws {
+    /// Starts a local AWS with these options of lab-sim, and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    #[must_use]
+    pub fn start(options: &[&str]) -> Self {
+        let mut sim = Command::new(find_programs().join("lab-sim"))
+            .args(options)
+            .current_dir(find_root())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("lab-sim starts");
+        let stdout = BufReader::new(sim.stdout.take().expect("its output"));
+        let mut exports = BTreeMap::new();
+        for line in stdout.lines().map_while(Result::ok) {
+            let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) else { break };
+            exports.insert(name.to_owned(), value.trim_matches('\'').to_owned());
+            if exports.contains_key("AWS_ENDPOINT_URL") && exports.contains_key("LAB_MY_IP") {
+                break;
+            }
+        }
+        let endpoint = exports.get("AWS_ENDPOINT_URL");
+        let address = endpoint.and_then(|url| url.strip_prefix("http://")).map(str::to_owned);
+        let Some(address) = address else { panic!("lab-sim did not start: run scripts/setup.sh") };
+        Self { sim, address, exports, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// A program in this lab's environment, with the built-in lab of `ada`. Nothing of the tester's own AWS
+    /// configuration gets through.
+    ///
+    /// # Panics
+    /// When the programs have not been built.
+    #[must_use]
+    pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(find_programs().join(program));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("LAB_HOME", self.folder.path().join("home"))
+            .env("LAB_FILE", "hol02")
+            .env("LAB_OWNER", "ada")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(&self.exports)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a program to its end.
+    #[track_caller]
+    #[must_use]
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Answer {
+        self.command(program, arguments).output().expect("the program starts").into()
+    }
+
+    /// Sets the fault rules of lab-sim (docs/LOCAL-AWS.md), as JSON.
+    #[track_caller]
+    pub fn set_faults(&self, rules: &Value) {
+        self.control("POST", "faults", &rules.to_string());
+    }
+
+    /// No faults any more.
+    #[track_caller]
+    pub fn clear_faults(&self) {
+        self.control("DELETE", "faults", "");
+    }
+
+    /// Everything is gone, as if just started.
+    #[track_caller]
+    pub fn reset(&self) {
+        self.control("POST", "reset", "");
+        self.control("DELETE", "faults", "");
+        self.control("DELETE", "calls", "");
+    }
+
+    /// Forgets the calls so far.
+    #[track_caller]
+    pub fn clear_calls(&self) {
+        self.control("DELETE", "calls", "");
+    }
+
+    /// The actions called so far, in order.
+    #[track_caller]
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        let log = self.control("GET", "calls", "");
+        let action = |call: &Value| call["action"].as_str().unwrap_or_default().to_owned();
+        log.as_array().expect("a list of calls").iter().map(action).collect()
+    }
+
+    /// How many things a Describe action of EC2 lists, whoever made them: `("DescribeVpcs", "vpcId")`.
+    #[track_caller]
+    #[must_use]
+    pub fn count(&self, action: &str, element: &str) -> usize {
+        self.act(&format!("Action={action}")).matches(&format!("<{element}>")).count()
+    }
+
+    /// Makes a call of EC2's as somebody else would: `Action=…&…`. Answers with the XML.
+    #[track_caller]
+    #[must_use]
+    pub fn act(&self, form: &str) -> String {
+        let reply = self.exchange("POST", "/", &format!("{form}&Version=2016-11-15"));
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+        reply
+    }
+
+    /// Waits until `action` has been called.
+    #[track_caller]
+    pub fn wait_for_call(&self, action: &str) {
+        let start = Instant::now();
+        while !self.calls().iter().any(|called| called == action) {
+            assert!(start.elapsed() < PATIENCE, "{action} was not called");
+            std::thread::yield_now();
+        }
+    }
+
+    #[track_caller]
+    fn control(&self, method: &str, path: &str, body: &str) -> Value {
+        let reply = self.exchange(method, &format!("/_lab-sim/{path}"), body);
+        assert!(reply.starts_with("HTTP/1.1 200"), "{method} {path} {body}: {reply}");
+        let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {reply}"))
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("lab-sim serves");
+        let scope =
+            "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0";
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {scope}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .expect("lab-sim reads");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("lab-sim answers");
+        reply
+    }
+}
+
+impl Drop for LocalAws {
+    fn drop(&mut self) {
+        // lab-sim stops moto and the functions on SIGTERM.
+        let pid = rustix::process::Pid::from_child(&self.sim);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.sim.wait();
+    }
+}

@@ -30,7 +30,7 @@ pub struct Cli {
     pub port: u16,
 
     /// The moto_server program; default: .venv/bin/moto_server of this folder or of one above, then PATH
-    #[arg(long, value_name = "PATH", env = "LAB_MOTO")]
+    #[arg(long, value_name = "PATH", env = "LAB_MOTO", hide_env_values = true)]
     pub moto: Option<PathBuf>,
 
     /// Print the exports for a lab-sim that serves on --port, and start nothing
@@ -72,6 +72,10 @@ pub struct Cli {
     /// How many function instances may run at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
+
+    /// Let moto load its services before COMMAND starts, so that no first call takes longer: for measurements
+    #[arg(long)]
+    pub warm: bool,
 
     /// The public address that COMMAND believes to have ($LAB_MY_IP)
     #[arg(long, value_name = "ADDRESS", default_value = "203.0.113.250")]

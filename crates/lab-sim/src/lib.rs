@@ -5,8 +5,8 @@
 //! refuses what AWS would refuse, and it edits one known element of a known answer (a state that takes time, a public
 //! address, an item that is not visible yet).
 //!
-//! The way of a request: [`front`] reads it, [`classify`] names it, [`faults`] may spoil it, an overlay ([`lambda`],
-//! [`s3`], [`ec2`], [`ssm`]) or [`moto`] answers it, [`calls`] records it. [`run`] starts and stops everything.
+//! The way of a request: `front` reads it, `classify` names it, `faults` may spoil it, an overlay (`lambda`,
+//! `s3`, `ec2`, `ssm`) or `moto` answers it, `calls` records it. `run` starts and stops everything.
 //!
 //! It listens on 127.0.0.1 only. Nothing here is needed for the real AWS, and no other program knows that it exists.
 

@@ -96,7 +96,11 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
     };
     let sim = Arc::new(new_sim(cli, &moto, address, folder.path(), calls, faults));
     let front = tokio::spawn(serve(Arc::clone(&sim), listener));
-    tokio::spawn(moto.client.clone().warm_up(region()));
+    let warm_up = tokio::spawn(moto.client.clone().warm_up(region()));
+    if cli.warm {
+        // It only fails by a panic, which has been printed then.
+        let _ = warm_up.await;
+    }
 
     let code = if let Some((program, arguments)) = cli.command.split_first() {
         run_command(cli, &sim, program, arguments, &mut interrupts, &mut terminations).await

@@ -41,6 +41,13 @@ impl Element {
         element
     }
 
+    /// Gives the element a namespace, when it has no attributes.
+    pub(crate) fn ensure_namespace(&mut self, namespace: &str) {
+        if self.attributes.is_empty() {
+            self.attributes = format!("xmlns=\"{namespace}\"");
+        }
+    }
+
     /// Reads one document. `None` when `bytes` are not well-formed XML with a root element.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;

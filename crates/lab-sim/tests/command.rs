@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use support::{LAB_SIM, Sim, children_of, is_running, wait_for};
@@ -76,6 +77,24 @@ fn a_taken_port_and_a_command_that_does_not_exist_are_clear_failures() {
     let output = run(&["--", "/nonexistent/command"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("/nonexistent/command cannot be started"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_signal_is_passed_on_and_the_commands_own_answer_to_it_counts() {
+    for (signal, code) in [("-TERM", 5), ("-INT", 6)] {
+        let script = "trap 'exit 5' TERM; trap 'exit 6' INT; echo ready; while :; do sleep 0.01; done";
+        let mut child = Command::new(LAB_SIM)
+            .args(["--", "sh", "-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("lab-sim runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill runs");
+        assert_eq!(child.wait().expect("its end").code(), Some(code), "{signal}");
+    }
 }
 
 #[test]

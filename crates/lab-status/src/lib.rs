@@ -29,7 +29,8 @@ pub async fn run(args: &Args) -> Result<Exit, Problem> {
     let parts = look(&session).await?;
     let leaks = args.looks_for_leaks();
     let heading = session.heading();
-    let text = if args.lab.json { show::to_json(&heading, &parts, leaks)? } else { show::to_text(&heading, &parts, leaks) };
+    let text =
+        if args.lab.json { show::to_json(&heading, &parts, leaks)? } else { show::to_text(&heading, &parts, leaks) };
     lab_plan::print_out(&text)?;
     let left = parts.iter().any(|part| !part.resources.is_empty() || !part.leaving.is_empty());
     Ok(if leaks && left { Exit::Failed } else { Exit::Done })

@@ -106,6 +106,8 @@ async fn put_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Result<A
             check_destination(sim, &target.function_arn, bucket).await?;
         }
     }
+    // moto fails at an empty configuration without it.
+    root.ensure_namespace("http://s3.amazonaws.com/doc/2006-03-01/");
     let rest = call.with_body(root.to_document());
     let answer = sim.moto.forward(&rest).await;
     if answer.status().is_success() {

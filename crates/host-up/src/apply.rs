@@ -1,0 +1,376 @@
+//! One step, carried out.
+//!
+//! Each step is one changing call that may be repeated: by its client token, by the name that AWS keeps unique, or
+//! because it says how something is to be. A kill or a lost answer at any point is healed by running again.
+
+use aws_sdk_ec2::primitives::Blob;
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
+    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceStateName, InstanceType, ResourceType, Tag,
+    TagSpecification, VolumeType,
+};
+use aws_sdk_iam::error::{BuildError, ProvideErrorMetadata, SdkError};
+use lab_common::{Home, Runs, Session, explain, has_code};
+use lab_ec2::{client_token, is_duplicate, is_gone, specify_tags};
+use lab_plan::{Pace, Problem, Stop, retry_while};
+
+use crate::clients::Clients;
+use crate::error::{explain_launch, is_in_between, is_passing};
+use crate::live::{IMAGE_TAG, RUNS_TAG, describe_key_pairs, find_host_role, find_profile};
+use crate::plan::{Launch, Op};
+use crate::user_data::{render_bare, render_jupyter};
+use crate::want::{name_runs, trust_policy};
+use crate::{roles, secrets};
+
+/// Tokens tried before giving up. Each stands for an instance that was terminated within the last hour.
+const TOKENS: u32 = 100;
+
+/// What a step works with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hands<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) clients: &'a Clients,
+    pub(crate) home: &'a Home,
+    pub(crate) stop: &'a Stop,
+}
+
+impl Hands<'_> {
+    /// Carries out `op`; answers with the id of what it made or changed.
+    pub(crate) async fn apply(&self, op: &Op) -> Result<Option<String>, Problem> {
+        match op {
+            Op::ImportKeyPair => self.import_key_pair().await.map(Some),
+            Op::CreateRole => self.create_role().await.map(Some),
+            Op::PutRolePolicy { policy } => self.put_role_policy(policy).await.map(Some),
+            Op::CreateProfile => self.create_profile().await.map(Some),
+            Op::AddRoleToProfile => self.add_role_to_profile().await.map(Some),
+            Op::RunInstance(launch) => self.run_instance(launch).await.map(Some),
+            Op::StartInstance { id } => self.start_instance(id).await.map(Some),
+            Op::SetSecurityGroup { id, group } => self.set_security_group(id, group).await.map(Some),
+            Op::AttachProfile { id, profile } => self.attach_profile(id, profile).await.map(Some),
+            Op::TerminateInstance { id } => self.terminate_instance(id).await.map(Some),
+            Op::DeleteKeyPair { id } => self.delete_key_pair().await.map(|()| Some(id.clone())),
+            Op::RemoveRoleFromProfile => self.remove_role_from_profile().await.map(|()| None),
+            Op::DeleteProfile => self.delete_profile().await.map(|()| None),
+            Op::DeleteRolePolicy => self.delete_role_policy().await.map(|()| None),
+            Op::DeleteRole => self.delete_role().await.map(|()| None),
+        }
+    }
+
+    /// The name is the token: EC2 keeps it unique in a Region, so a repeated import is a duplicate of ours.
+    async fn import_key_pair(&self) -> Result<String, Problem> {
+        let Session { names, tags, .. } = self.session;
+        let name = names.key_pair();
+        let key = secrets::make_public_key(self.home, &name)?;
+        let text =
+            key.to_openssh().map_err(|error| Problem::failed("cannot write the key").because(error.to_string()))?;
+        let request = self.clients.ec2.import_key_pair().key_name(&name).public_key_material(Blob::new(text));
+        let answer = request
+            .tag_specifications(specify_tags(ResourceType::KeyPair, tags, roles::KEY_PAIR, &name, None))
+            .send()
+            .await;
+        let error = match answer {
+            Ok(answer) => return Ok(answer.key_pair_id().unwrap_or(&name).to_owned()),
+            Err(error) => error,
+        };
+        if !is_duplicate(&error) {
+            return Err(explain("ImportKeyPair", &error));
+        }
+        let found = describe_key_pairs(self.clients, tags, vec![name.clone()]).await?.remove(&name);
+        let same = |pair: &crate::live::KeyPair| {
+            let same = secrets::is_same_key(&key, pair.public_key.as_deref(), pair.fingerprint.as_deref());
+            same.unwrap_or(pair.ours)
+        };
+        match found {
+            Some(pair) if same(&pair) => Ok(pair.id),
+            _ => {
+                Err(explain("ImportKeyPair", &error).fix("run the same command again: it says whose key pair that is"))
+            }
+        }
+    }
+
+    async fn run_instance(&self, launch: &Launch) -> Result<String, Problem> {
+        let user_data = self.render_user_data(launch)?;
+        for n in 0..TOKENS {
+            let token = self.make_token(launch, &user_data, n);
+            if launch.used_tokens.contains(&token) {
+                continue;
+            }
+            let request = self.request_instance(launch, &user_data).client_token(token);
+            let answer = retry_while(Pace::SPREAD, self.stop, is_passing, async || request.clone().send().await).await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) if has_code(&error, "IdempotentInstanceTerminated") => continue,
+                Err(error) => return Err(explain_launch("RunInstances", &launch.host, &error)),
+            };
+            let Some(instance) = answer.instances().first() else {
+                return Err(Problem::failed("RunInstances answered without an instance"));
+            };
+            let state = instance.state().and_then(|state| state.name());
+            // A token that is used up may also be answered with the instance that it made, which is gone.
+            if matches!(state, Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown)) {
+                continue;
+            }
+            return Ok(instance.instance_id().unwrap_or_default().to_owned());
+        }
+        let what = format!("{} was made and terminated {TOKENS} times within an hour", launch.name);
+        Err(Problem::failed(what).fix("wait an hour, until EC2 has forgotten the terminated ones"))
+    }
+
+    fn render_user_data(&self, launch: &Launch) -> Result<String, Problem> {
+        match launch.runs {
+            None => render_bare(),
+            Some(Runs::Jupyter) => {
+                let token = secrets::make_token(self.home)?;
+                render_jupyter(&self.session.region, self.session.lab.images.as_ref(), &token)
+            }
+            Some(Runs::Filegator) => Err(Problem::failed("there is no user-data for filegator")),
+        }
+    }
+
+    fn make_token(&self, launch: &Launch, user_data: &str, n: u32) -> String {
+        let Session { lab, region, .. } = self.session;
+        let disk_gb = launch.disk_gb.to_string();
+        let parts = [
+            &launch.account,
+            region,
+            &lab.owner,
+            &lab.name,
+            &roles::instance(&launch.host),
+            &launch.ami,
+            &launch.root_device,
+            &launch.size,
+            &launch.subnet,
+            &launch.group,
+            &launch.key,
+            launch.profile.as_deref().unwrap_or_default(),
+            &disk_gb,
+            user_data,
+        ];
+        client_token(&parts, n)
+    }
+
+    fn request_instance(
+        &self,
+        launch: &Launch,
+        user_data: &str,
+    ) -> aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder {
+        use base64::Engine as _;
+        let profile = launch.profile.as_ref().map(|name| IamInstanceProfileSpecification::builder().name(name).build());
+        let disk = EbsBlockDevice::builder()
+            .volume_type(VolumeType::Gp3)
+            .volume_size(launch.disk_gb)
+            .encrypted(true)
+            .delete_on_termination(true)
+            .build();
+        let disk = BlockDeviceMapping::builder().device_name(&launch.root_device).ebs(disk).build();
+        let metadata = InstanceMetadataOptionsRequest::builder()
+            .http_endpoint(InstanceMetadataEndpointState::Enabled)
+            .http_tokens(HttpTokensState::Required)
+            // One hop: a container or a forwarded request on the host does not reach the credentials.
+            .http_put_response_hop_limit(1)
+            .build();
+        self.clients
+            .ec2
+            .run_instances()
+            .image_id(&launch.ami)
+            .instance_type(InstanceType::from(launch.size.as_str()))
+            .min_count(1)
+            .max_count(1)
+            .key_name(&launch.key)
+            .subnet_id(&launch.subnet)
+            .security_group_ids(&launch.group)
+            .set_iam_instance_profile(profile)
+            .block_device_mappings(disk)
+            .metadata_options(metadata)
+            .user_data(base64::engine::general_purpose::STANDARD.encode(user_data))
+            .tag_specifications(self.tag_instance(launch))
+            .tag_specifications(specify_tags(
+                ResourceType::Volume,
+                &self.session.tags,
+                &roles::volume(&launch.host),
+                &launch.name,
+                None,
+            ))
+    }
+
+    /// The lab's tags, and those by which a later run sees what was asked for.
+    fn tag_instance(&self, launch: &Launch) -> TagSpecification {
+        let role = roles::instance(&launch.host);
+        let ours = self.session.tags.of(&role, &launch.name);
+        let more = [(RUNS_TAG, name_runs(launch.runs).to_owned()), (IMAGE_TAG, launch.image.clone())];
+        let tags = ours.into_iter().chain(more).map(|(key, value)| Tag::builder().key(key).value(value).build());
+        TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(tags.collect())).build()
+    }
+
+    /// What is still stopping is waited for.
+    async fn start_instance(&self, id: &str) -> Result<String, Problem> {
+        let request = self.clients.ec2.start_instances().instance_ids(id);
+        let answer = retry_while(Pace::MINUTES, self.stop, is_in_between, async || request.clone().send().await).await;
+        answer.map(|_| id.to_owned()).map_err(|error| explain_launch("StartInstances", id, &error))
+    }
+
+    async fn set_security_group(&self, id: &str, group: &str) -> Result<String, Problem> {
+        let answer = self.clients.ec2.modify_instance_attribute().instance_id(id).groups(group).send().await;
+        answer.map(|_| id.to_owned()).map_err(|error| explain("ModifyInstanceAttribute", &error))
+    }
+
+    async fn attach_profile(&self, id: &str, profile: &str) -> Result<String, Problem> {
+        let specification = IamInstanceProfileSpecification::builder().name(profile).build();
+        let request =
+            self.clients.ec2.associate_iam_instance_profile().instance_id(id).iam_instance_profile(specification);
+        let answer = retry_while(Pace::SPREAD, self.stop, is_passing, async || request.clone().send().await).await;
+        match answer {
+            // It has one by now: the next look compares which.
+            Err(error) if !has_code(&error, "IncorrectState") => Err(explain("AssociateIamInstanceProfile", &error)),
+            _ => Ok(id.to_owned()),
+        }
+    }
+
+    async fn terminate_instance(&self, id: &str) -> Result<String, Problem> {
+        match self.clients.ec2.terminate_instances().instance_ids(id).send().await {
+            Err(error) if !is_gone(&error) => Err(explain("TerminateInstances", &error)),
+            _ => Ok(id.to_owned()),
+        }
+    }
+
+    /// Deleting what is not there is no error.
+    async fn delete_key_pair(&self) -> Result<(), Problem> {
+        let answer = self.clients.ec2.delete_key_pair().key_name(self.session.names.key_pair()).send().await;
+        answer.map(|_| ()).map_err(|error| explain("DeleteKeyPair", &error))
+    }
+
+    async fn create_role(&self) -> Result<String, Problem> {
+        let Session { names, tags, .. } = self.session;
+        let name = names.host_role();
+        let request = self
+            .clients
+            .iam
+            .create_role()
+            .role_name(&name)
+            .description("What the hosts of a hybrid-lab may do")
+            .assume_role_policy_document(trust_policy().to_string())
+            .set_tags(Some(self.iam_tags(roles::HOST_ROLE, &name)?));
+        let error = match request.send().await {
+            Ok(_) => return Ok(name),
+            Err(error) => error,
+        };
+        // Either our own call, whose answer was lost, or somebody else's role.
+        if has_code(&error, "EntityAlreadyExists")
+            && find_host_role(self.clients, names, tags).await?.is_some_and(|role| role.ours)
+        {
+            return Ok(name);
+        }
+        Err(explain("CreateRole", &error))
+    }
+
+    async fn put_role_policy(&self, policy: &serde_json::Value) -> Result<String, Problem> {
+        let name = self.session.names.host_role();
+        let request = self
+            .clients
+            .iam
+            .put_role_policy()
+            .role_name(&name)
+            .policy_name(roles::HOST_POLICY)
+            .policy_document(policy.to_string());
+        let answer = retry_while(Pace::SPREAD, self.stop, is_unseen, async || request.clone().send().await).await;
+        answer.map(|_| name).map_err(|error| explain("PutRolePolicy", &error))
+    }
+
+    async fn create_profile(&self) -> Result<String, Problem> {
+        let Session { names, tags, .. } = self.session;
+        let name = names.host_profile();
+        let request = self
+            .clients
+            .iam
+            .create_instance_profile()
+            .instance_profile_name(&name)
+            .set_tags(Some(self.iam_tags(roles::HOST_PROFILE, &name)?));
+        let error = match request.send().await {
+            Ok(_) => return Ok(name),
+            Err(error) => error,
+        };
+        if has_code(&error, "EntityAlreadyExists")
+            && find_profile(self.clients, names, tags).await?.is_some_and(|profile| profile.ours)
+        {
+            return Ok(name);
+        }
+        Err(explain("CreateInstanceProfile", &error))
+    }
+
+    async fn add_role_to_profile(&self) -> Result<String, Problem> {
+        let Session { names, tags, .. } = self.session;
+        let (profile, role) = (names.host_profile(), names.host_role());
+        let request = self.clients.iam.add_role_to_instance_profile().instance_profile_name(&profile).role_name(&role);
+        let answer = retry_while(Pace::SPREAD, self.stop, is_unseen, async || request.clone().send().await).await;
+        let error = match answer {
+            Ok(_) => return Ok(profile),
+            Err(error) => error,
+        };
+        // A profile holds one role: repeated after a lost answer, ours is the one in the way.
+        if has_code(&error, "LimitExceeded")
+            && find_profile(self.clients, names, tags).await?.is_some_and(|found| found.roles == [role.as_str()])
+        {
+            return Ok(profile);
+        }
+        Err(explain("AddRoleToInstanceProfile", &error))
+    }
+
+    async fn remove_role_from_profile(&self) -> Result<(), Problem> {
+        let Session { names, .. } = self.session;
+        let request = self.clients.iam.remove_role_from_instance_profile();
+        let request = request.instance_profile_name(names.host_profile()).role_name(names.host_role());
+        ignore_absent("RemoveRoleFromInstanceProfile", request.send().await)
+    }
+
+    async fn delete_profile(&self) -> Result<(), Problem> {
+        let request =
+            self.clients.iam.delete_instance_profile().instance_profile_name(self.session.names.host_profile());
+        let answer = retry_while(Pace::MOMENT, self.stop, is_still_used, async || request.clone().send().await).await;
+        ignore_absent("DeleteInstanceProfile", answer)
+    }
+
+    async fn delete_role_policy(&self) -> Result<(), Problem> {
+        let request = self.clients.iam.delete_role_policy();
+        let request = request.role_name(self.session.names.host_role()).policy_name(roles::HOST_POLICY);
+        ignore_absent("DeleteRolePolicy", request.send().await)
+    }
+
+    async fn delete_role(&self) -> Result<(), Problem> {
+        let request = self.clients.iam.delete_role().role_name(self.session.names.host_role());
+        let answer = retry_while(Pace::MOMENT, self.stop, is_still_used, async || request.clone().send().await).await;
+        ignore_absent("DeleteRole", answer)
+    }
+
+    fn iam_tags(&self, role: &str, name: &str) -> Result<Vec<aws_sdk_iam::types::Tag>, Problem> {
+        let tags = self.session.tags.of(role, name).into_iter();
+        let built = tags.map(|(key, value)| aws_sdk_iam::types::Tag::builder().key(key).value(value).build());
+        let built: Result<Vec<_>, BuildError> = built.collect();
+        built.map_err(|error| Problem::failed("cannot write a tag").because(error.to_string()))
+    }
+}
+
+type Answer<T, E> = Result<T, SdkError<E, aws_sdk_ec2::config::http::HttpResponse>>;
+
+/// Deleting what is gone already is done.
+fn ignore_absent<T, E>(call: &str, answer: Answer<T, E>) -> Result<(), Problem>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match answer {
+        Err(error) if !has_code(&error, "NoSuchEntity") => Err(explain(call, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether IAM does not show yet what has just been made.
+fn is_unseen<E: ProvideErrorMetadata>(error: &SdkError<E, aws_sdk_ec2::config::http::HttpResponse>) -> bool {
+    has_code(error, "NoSuchEntity")
+}
+
+/// Whether IAM still shows what has just been taken out or deleted.
+fn is_still_used<E: ProvideErrorMetadata>(error: &SdkError<E, aws_sdk_ec2::config::http::HttpResponse>) -> bool {
+    has_code(error, "DeleteConflict")
+}
+
+#[cfg(test)]
+mod tests;

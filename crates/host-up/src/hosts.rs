@@ -1,0 +1,187 @@
+//! The hosts of a lab as one concern.
+
+use std::cell::RefCell;
+
+use aws_sdk_ec2::types::InstanceStateName;
+use lab_common::{Home, Secret, Session};
+use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step};
+
+use crate::apply::Hands;
+use crate::clients::Clients;
+use crate::console::Marker;
+use crate::live::{Instance, Live, Look, observe};
+use crate::plan::{Op, Scene, plan, teardown};
+use crate::resources::list_resources;
+use crate::roles;
+use crate::want::{WantedHost, want_hosts};
+
+/// The hosts of a lab, or some of them: key pair, role, profile and instances.
+#[derive(Debug)]
+pub struct Hosts<'a> {
+    session: &'a Session,
+    clients: Clients,
+    home: Home,
+    /// The hosts that the command line names; all when it names none.
+    chosen: Vec<String>,
+    wanted: Vec<WantedHost>,
+    look: Look,
+    wait_ready: bool,
+    token: Option<Secret>,
+    /// Instances that this run has started: none of them may go away again by itself.
+    started: RefCell<Vec<String>>,
+}
+
+impl<'a> Hosts<'a> {
+    /// The hosts of the session's lab; only those that `chosen` names, where it names some.
+    ///
+    /// As it is, it observes, lists and tears down. To plan or to make hosts it needs [`Hosts::with_images`].
+    ///
+    /// # Errors
+    /// When this machine has no place for the lab's keys.
+    pub fn new(session: &'a Session, chosen: &[String]) -> Result<Self, Problem> {
+        Ok(Self {
+            clients: Clients::new(&session.sdk),
+            home: Home::of(&session.lab)?,
+            wanted: want_hosts(&session.lab, &session.names, chosen),
+            chosen: chosen.to_vec(),
+            look: Look::default(),
+            wait_ready: false,
+            token: None,
+            started: RefCell::default(),
+            session,
+        })
+    }
+
+    /// Also looks up the images of hosts that have no instance yet.
+    #[must_use]
+    pub fn with_images(mut self) -> Self {
+        self.look.images = true;
+        self
+    }
+
+    /// Also reads the consoles of running hosts, so that `ready` is known.
+    #[must_use]
+    pub fn with_consoles(mut self) -> Self {
+        self.look.consoles = true;
+        self
+    }
+
+    /// `up` also waits until each host says on its console that its setup is done.
+    #[must_use]
+    pub fn waiting_for_ready(mut self) -> Self {
+        self.wait_ready = true;
+        self.with_consoles()
+    }
+
+    /// Addresses of Jupyter are shown with this login token.
+    #[must_use]
+    pub(crate) fn showing(mut self, token: Option<Secret>) -> Self {
+        self.token = token;
+        self
+    }
+
+    pub(crate) fn wanted(&self) -> &[WantedHost] {
+        &self.wanted
+    }
+
+    fn concerns(&self, instance: &Instance) -> bool {
+        self.chosen.is_empty() || self.chosen.contains(&instance.host)
+    }
+
+    /// An instance that this run started and EC2 took back (no capacity, a volume limit, a key it may not use).
+    fn find_lost<'b>(&self, live: &'b Live) -> Option<&'b Instance> {
+        let started = self.started.borrow();
+        live.instances.iter().find(|instance| started.contains(&instance.id) && !instance.is_alive())
+    }
+
+    /// What an instance still lacks, in a few words.
+    fn await_instance(&self, instance: &Instance) -> Result<Option<String>, Problem> {
+        let name = &instance.name;
+        if instance.state != InstanceStateName::Running {
+            return Ok(Some(format!("{name} is {}", instance.state)));
+        }
+        match &instance.marker {
+            Some(Marker::Failed(tail)) if self.wait_ready => {
+                let what = format!("the setup of {name} failed; the end of its console:\n{tail}");
+                let fix = format!(
+                    "look around there (host-up ssh {0}), then make it anew: host-up down {0}, host-up up {0}",
+                    instance.host
+                );
+                return Err(Problem::failed(what).fix(fix));
+            }
+            _ => {}
+        }
+        match instance.checks.as_deref() {
+            Some("ok") if self.wait_ready && instance.marker != Some(Marker::Ready) => {
+                Ok(Some(format!("{name} is setting itself up")))
+            }
+            Some("ok") => Ok(None),
+            checks => Ok(Some(format!("status checks of {name}: {}", checks.unwrap_or("initializing")))),
+        }
+    }
+}
+
+impl Concern for Hosts<'_> {
+    type Live = Live;
+    type Op = Op;
+
+    async fn observe(&self) -> Result<Live, Problem> {
+        observe(self.session, &self.clients, &self.home, &self.wanted, self.look).await
+    }
+
+    fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
+        let Session { lab, names, region, .. } = self.session;
+        plan(Scene { lab, names, region, home: &self.home, hosts: &self.wanted, live })
+    }
+
+    fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
+        Ok(teardown(&self.session.names, &self.chosen, live))
+    }
+
+    fn settling(&self, live: &Live, goal: Goal) -> Result<Settling, Problem> {
+        if goal == Goal::Down {
+            let leaving =
+                |instance: &&Instance| self.concerns(instance) && instance.state == InstanceStateName::ShuttingDown;
+            let leaving = live.instances.iter().filter(leaving);
+            return Ok(leaving.map(|instance| format!("{} is shutting-down", instance.name)).collect());
+        }
+        if let Some(instance) = self.find_lost(live) {
+            let why = instance.reason.as_deref().unwrap_or("EC2 gives no reason");
+            return Err(Problem::failed(format!(
+                "{} ({}) was started, but is {}",
+                instance.name, instance.id, instance.state
+            ))
+            .because(why)
+            .fix("a limit or a missing capacity: try another size or another zone"));
+        }
+        let mut settling = Settling::new();
+        for host in &self.wanted {
+            for instance in live.alive(&host.host) {
+                settling.extend(self.await_instance(instance)?);
+            }
+        }
+        Ok(settling)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::MINUTES
+    }
+
+    fn ids(&self, live: &Live) -> Ids {
+        let instances = live.instances.iter().filter(|instance| instance.is_alive());
+        instances.map(|instance| (roles::instance(&instance.host), instance.id.clone())).collect()
+    }
+
+    async fn apply(&self, step: &Step<Op>, context: Context<'_>) -> Result<Option<String>, Problem> {
+        let hands = Hands { session: self.session, clients: &self.clients, home: &self.home, stop: context.stop };
+        let id = hands.apply(&step.op).await?;
+        if matches!(step.op, Op::RunInstance(_) | Op::StartInstance { .. }) {
+            self.started.borrow_mut().extend(id.clone());
+        }
+        Ok(id)
+    }
+
+    fn resources(&self, live: &Live) -> Vec<Resource> {
+        list_resources(&self.session.names, live, self.token.as_ref())
+    }
+}

@@ -1,0 +1,28 @@
+//! The roles of everything this concern makes, and of what it takes from the network. A role names a step in a plan
+//! and is the value of the tag by which the thing is found again.
+
+pub(crate) const KEY_PAIR: &str = "key-pair";
+pub(crate) const HOST_ROLE: &str = "host-role";
+/// The role's inline policy. It bears no tags: it belongs to its role.
+pub(crate) const HOST_POLICY: &str = "host-policy";
+pub(crate) const HOST_PROFILE: &str = "host-profile";
+/// The link between profile and role. It bears no tags: it belongs to the profile.
+pub(crate) const PROFILE_ROLE: &str = "host-profile host-role";
+
+pub(crate) fn instance(host: &str) -> String {
+    format!("instance {host}")
+}
+
+pub(crate) fn volume(host: &str) -> String {
+    format!("volume {host}")
+}
+
+/// Made by net-up.
+pub(crate) fn subnet(subnet: &str) -> String {
+    format!("subnet {subnet}")
+}
+
+/// Made by net-up.
+pub(crate) fn security_group(host: &str) -> String {
+    format!("security-group {host}")
+}
