@@ -32,5 +32,5 @@ pub use lab::{
 pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, read_lab};
-pub use session::Session;
+pub use session::{Session, quote};
 pub use tags::Tags;

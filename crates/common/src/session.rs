@@ -72,8 +72,8 @@ fn repeat_options(args: &LabArgs, owner: &str) -> String {
     given.collect()
 }
 
-/// As a POSIX shell takes it.
-fn quote(text: &str) -> String {
+/// One word as a POSIX shell takes it, in quotes only where it must be.
+pub fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -155,7 +155,8 @@ pub(crate) fn sum_usd(resources: &[Resource]) -> f64 {
 
 /// Prices have at most six digits behind the point; sums must not show binary dust.
 pub(crate) fn round_usd(usd: f64) -> f64 {
-    (usd * 1e6).round() / 1e6
+    // The sum of nothing is -0.0, which `+ 0.0` makes plain zero.
+    (usd * 1e6).round() / 1e6 + 0.0
 }
 
 /// `$0.0104 an hour`

@@ -2,6 +2,7 @@
 
 mod event;
 mod notification;
+mod policy;
 mod post_form;
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,7 @@ use crate::sim::{Sim, lock};
 use crate::xml::{Element, with_document};
 use event::{ObjectEvent, RecordContext, make_event};
 use notification::{FunctionTargets, has_overlap, permits_s3};
+use policy::{restore_tls, spare_tls};
 
 /// What lab-sim knows about buckets that moto does not.
 #[derive(Debug)]
@@ -60,6 +62,17 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
             Err(error) => error.to_answer(Protocol::S3),
         },
         "GetBucketNotificationConfiguration" => get_notification(sim, call, &bucket).await,
+        "PutBucketPolicy" => sim.moto.forward(&call.with_body(spare_tls(&call.body))).await,
+        "GetBucketPolicy" => {
+            let answer = sim.moto.forward(call).await;
+            if !answer.status().is_success() {
+                return answer;
+            }
+            let policy = Bytes::from(restore_tls(answer.body()));
+            let mut answer = answer.map(|_| policy);
+            answer.headers_mut().remove(http::header::CONTENT_LENGTH);
+            answer
+        }
         "DeleteBucket" => {
             let answer = sim.moto.forward(call).await;
             if answer.status().is_success() {
@@ -132,13 +145,13 @@ async fn check_destination(sim: &Arc<Sim>, function_arn: &str, bucket: &str) -> 
 
 async fn get_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Answer {
     let answer = sim.moto.forward(call).await;
-    let Some(targets) = sim.s3.targets_of(bucket) else {
-        return answer;
-    };
     if !answer.status().is_success() {
         return answer;
     }
+    let targets = sim.s3.targets_of(bucket).unwrap_or_default();
     let mut root = Element::parse(answer.body()).unwrap_or_else(|| Element::new("NotificationConfiguration"));
+    // moto calls an empty one otherwise.
+    root.name = "NotificationConfiguration".to_owned();
     targets.add_to(&mut root);
     with_document(answer, &root)
 }

@@ -1,0 +1,38 @@
+//! Carries out one step. Every call here may be repeated: names make them idempotent, and "it is there already" is
+//! done once it has been seen to be ours.
+
+use lab_plan::{Context, Problem, Step};
+
+use crate::clients::Clients;
+use crate::plan::Op;
+use crate::want::Want;
+use crate::{bucket, function, log_group, role};
+
+/// Answers with the name or ARN of what was made or changed.
+pub(crate) async fn apply(
+    clients: &Clients,
+    want: &Want,
+    step: &Step<Op>,
+    context: Context<'_>,
+) -> Result<Option<String>, Problem> {
+    let id = match &step.op {
+        Op::CreateBucket(side, properties) => bucket::create(clients, want, *side, properties, context.stop).await?,
+        Op::SetBucket(side, properties) => {
+            bucket::set(clients, want.buckets.get(*side), properties, context.stop).await?
+        }
+        Op::CreateRole(parts) => role::create(clients, want, parts, context.stop).await?,
+        Op::SetRole(parts) => role::set(clients, want, parts).await?,
+        Op::CreateLogGroup(parts) => log_group::create(clients, want, parts, context.stop).await?,
+        Op::SetLogGroup(parts) => log_group::set(clients, want, parts).await?,
+        Op::SetFunction(parts) => function::configure(clients, want, parts, context.stop).await?,
+        Op::SetPermission(parts) => function::permit(clients, want, parts, context.stop).await?,
+        Op::SetTrigger(trigger) => bucket::set_trigger(clients, want, trigger, context.stop).await?,
+        Op::DeleteTrigger => bucket::delete_trigger(clients, want, context.stop).await?,
+        Op::DeletePermission => function::forbid(clients, want).await?,
+        Op::DeleteFunction => function::delete(clients, want, context.stop).await?,
+        Op::DeleteRole => role::delete(clients, want, context.stop).await?,
+        Op::DeleteLogGroup => log_group::delete(clients, want, context.stop).await?,
+        Op::DeleteBucket(side) => bucket::delete(clients, want.buckets.get(*side), context.stop).await?,
+    };
+    Ok(Some(id))
+}

@@ -1,0 +1,29 @@
+//! The services this concern speaks to.
+
+use aws_sdk_s3::config::Builder as S3Config;
+use lab_common::Session;
+
+/// One client a service, all over one HTTP client with one rate limit.
+#[derive(Debug, Clone)]
+pub(crate) struct Clients {
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) lambda: aws_sdk_lambda::Client,
+    pub(crate) iam: aws_sdk_iam::Client,
+    pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
+}
+
+impl Clients {
+    pub(crate) fn new(session: &Session) -> Self {
+        let sdk = &session.sdk;
+        // An endpoint of one's own seldom has a host name for every bucket. AWS has, and wants it.
+        let own_endpoint = sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        Self {
+            s3: aws_sdk_s3::Client::from_conf(S3Config::from(sdk).force_path_style(own_endpoint).build()),
+            lambda: aws_sdk_lambda::Client::new(sdk),
+            iam: aws_sdk_iam::Client::new(sdk),
+            logs: aws_sdk_cloudwatchlogs::Client::new(sdk),
+            sts: aws_sdk_sts::Client::new(sdk),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The command that deploys the function, and running it.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use lab_common::quote;
+use lab_plan::{Pace, Problem, Stop};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+use crate::want::{Place, Want};
+
+/// The package of the function's code, and of its binary.
+const BINARY: &str = "image-processor";
+
+/// How `cargo lambda deploy` reaches the same AWS as we do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) profile: Option<String>,
+    pub(crate) endpoint_url: Option<String>,
+}
+
+/// The words of the command. It deploys `binary`, or what `cargo lambda build --package image-processor` has made, and
+/// may be run again at any time: what others have set in the function's environment stays.
+pub(crate) fn deploy_command(want: &Want, place: &Place, way: &Way, binary: Option<&Path>) -> Vec<String> {
+    let function = &want.function;
+    let mut words: Vec<String> = ["cargo", "lambda", "deploy", &function.name].map(str::to_owned).into();
+    let mut option = |flag: &str, value: &str| words.extend([flag.to_owned(), value.to_owned()]);
+    match binary {
+        Some(path) => option("--binary-path", &path.display().to_string()),
+        None => option("--binary-name", BINARY),
+    }
+    option("--region", &want.region);
+    option("--iam-role", &place.role_arn(want));
+    option("--memory", &function.memory_mb.to_string());
+    option("--timeout", &function.timeout_s.to_string());
+    for (name, value) in &function.environment {
+        option("--env-var", &format!("{name}={value}"));
+    }
+    for (key, value) in want.function_tags() {
+        option("--tag", &format!("{key}={value}"));
+    }
+    if let Some(profile) = &way.profile {
+        option("--profile", profile);
+    }
+    if let Some(url) = &way.endpoint_url {
+        option("--endpoint-url", url);
+    }
+    words.push("--merge-env".to_owned());
+    words
+}
+
+/// The command as one line that a POSIX shell takes.
+pub(crate) fn to_line(words: &[String]) -> String {
+    words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs the command; again while its only complaint is that the new role has not spread yet, which `cargo lambda`
+/// waits for only with roles that it makes itself.
+///
+/// # Errors
+/// When there is no `cargo lambda`, when it fails, or when the user stops us.
+pub(crate) async fn run_deploy(words: &[String], stop: &Stop) -> Result<(), Problem> {
+    let start = tokio::time::Instant::now();
+    for pause in Pace::SPREAD.pauses() {
+        let Some(complaint) = run_once(words).await? else { return Ok(()) };
+        if let Some(exit) = stop.asked() {
+            return Err(Stop::problem(exit));
+        }
+        if !is_role_unknown(&complaint) || start.elapsed() + pause > Pace::SPREAD.deadline {
+            break;
+        }
+        eprintln!("the function's new role has not spread yet: deploying again");
+        stop.sleep(pause).await?;
+    }
+    Err(Problem::failed("cargo lambda deploy has failed; what it says is above")
+        .because(to_line(words))
+        .fix("build the function first (cargo lambda build --release --package image-processor); then again"))
+}
+
+/// Everything that the command says goes to stderr. Answers with its complaint where it fails.
+async fn run_once(words: &[String]) -> Result<Option<String>, Problem> {
+    let [program, arguments @ ..] = words else { return Ok(None) };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr()).stderr(Stdio::piped()).kill_on_drop(true);
+    // The Rust SDK inside it reads this one, and not AWS's own variable.
+    if let (Some(bundle), None) = (std::env::var_os("AWS_CA_BUNDLE"), std::env::var_os("SSL_CERT_FILE")) {
+        command.env("SSL_CERT_FILE", bundle);
+    }
+    let failed = |error: std::io::Error| {
+        Problem::failed("cannot run cargo lambda")
+            .because(error.to_string())
+            .fix("scripts/setup.sh installs it; put it into PATH")
+    };
+    let mut child = command.spawn().map_err(failed)?;
+    let mut said = String::new();
+    if let Some(stderr) = child.stderr.take() {
+        let mut lines = BufReader::new(stderr).lines();
+        while let Some(line) = lines.next_line().await.map_err(failed)? {
+            eprintln!("{line}");
+            said.push_str(&line);
+            said.push('\n');
+        }
+    }
+    let status = child.wait().await.map_err(failed)?;
+    Ok((!status.success()).then_some(said))
+}
+
+/// Whether Lambda says that it cannot assume the role. The message comes wrapped and decorated.
+fn is_role_unknown(complaint: &str) -> bool {
+    let words = complaint.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().windows(3).any(|three| three == ["cannot", "be", "assumed"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::want::sample;
+
+    #[test]
+    fn the_command_says_everything_that_lab_toml_and_the_way_to_aws_say() {
+        let (want, place) = sample(|_| ());
+        let way = Way { profile: Some("class a".into()), endpoint_url: Some("http://127.0.0.1:4566".into()) };
+        let line = to_line(&deploy_command(&want, &place, &way, None));
+        assert_eq!(
+            line,
+            "cargo lambda deploy lab-lambda-function --binary-name image-processor --region us-east-1 \
+             --iam-role arn:aws:iam::123456789012:role/lab-lambda-role-ada --memory 512 --timeout 60 \
+             --env-var MODE=png --env-var OUTPUT_BUCKET=lab-output-bucket-ada \
+             --tag Name=lab-lambda-function --tag hybrid-lab:lab=lab --tag hybrid-lab:owner=ada \
+             --tag hybrid-lab:role=function --profile 'class a' --endpoint-url http://127.0.0.1:4566 --merge-env"
+        );
+    }
+
+    #[test]
+    fn a_role_that_has_not_spread_is_recognised_however_it_is_wrapped() {
+        assert!(is_role_unknown("  │ The role defined for the function cannot be\n  │ assumed by Lambda."));
+        assert!(!is_role_unknown("AccessDenied: not authorized to perform: iam:PassRole"));
+    }
+
+    #[tokio::test]
+    async fn a_failing_command_is_a_problem_that_repeats_it_and_a_missing_one_says_how_to_get_it() {
+        let run = async |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            run_deploy(&words, &Stop::new()).await
+        };
+        assert_eq!(run(&["true"]).await, Ok(()));
+        let failed = run(&["sh", "-c", "echo no such binary >&2; exit 1"]).await.unwrap_err();
+        assert_eq!(failed.why(), Some("sh -c 'echo no such binary >&2; exit 1'"));
+        let missing = run(&["no-such-program-anywhere"]).await.unwrap_err();
+        assert!(missing.remedy().is_some_and(|fix| fix.contains("scripts/setup.sh")), "{missing}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The concern, as the flow of `lab_plan` drives it.
+
+use std::path::Path;
+
+use lab_common::Session;
+use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, Step};
+
+use crate::clients::Clients;
+use crate::deploy::{Way, deploy_command, to_line};
+use crate::live::{Live, observe};
+use crate::plan::{Op, find_ours, make_plan, make_teardown};
+use crate::want::{Side, Want};
+use crate::{apply, show};
+
+/// The pipeline of one lab, with the way to AWS.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    pub(crate) want: Want,
+    pub(crate) clients: Clients,
+    pub(crate) way: Way,
+}
+
+impl Pipeline {
+    /// The pipeline of the session's lab. Nothing is called.
+    ///
+    /// # Errors
+    /// When the lab has no `[images]`.
+    pub fn new(session: &Session) -> Result<Self, Problem> {
+        let want = Want::new(&session.lab, &session.region)?;
+        let way = Way { profile: None, endpoint_url: session.sdk.endpoint_url().map(str::to_owned) };
+        Ok(Self { want, clients: Clients::new(session), way })
+    }
+
+    /// Names this profile of `~/.aws/config` in the commands it says.
+    #[must_use]
+    pub fn profile(mut self, profile: Option<String>) -> Self {
+        self.way.profile = profile;
+        self
+    }
+
+    /// The words of the command that deploys the function.
+    pub(crate) fn deploy_command(&self, live: &Live, binary: Option<&Path>) -> Vec<String> {
+        deploy_command(&self.want, &live.place, &self.way, binary)
+    }
+
+    /// Whether the function can be deployed.
+    ///
+    /// # Errors
+    /// When its role is not there, or when the function is another lab's.
+    pub(crate) fn check_deployable(&self, live: &Live) -> Result<(), Problem> {
+        self.plan(live).map_err(|problems| Problem::all(&problems).unwrap_or_else(|| Problem::failed("refused")))?;
+        if live.role.is_none() && !live.place.academy {
+            return Err(Problem::failed(format!("the function's role {} is not there yet", self.want.role))
+                .fix("run `pipeline-up` first: it makes the role that the function gets"));
+        }
+        Ok(())
+    }
+}
+
+impl Concern for Pipeline {
+    type Live = Live;
+    type Op = Op;
+
+    async fn observe(&self) -> Result<Live, Problem> {
+        // Two dozen calls wait in it at once: too large for the stack.
+        Box::pin(observe(&self.clients, &self.want)).await
+    }
+
+    fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
+        make_plan(&self.want, live)
+    }
+
+    fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
+        Ok(make_teardown(&self.want, live))
+    }
+
+    fn settling(&self, live: &Live, goal: Goal) -> Result<Settling, Problem> {
+        show::list_settling(&self.want, live, goal)
+    }
+
+    fn ids(&self, live: &Live) -> Ids {
+        let buckets = Side::BOTH.map(|side| (side, live.buckets.get(side).here()));
+        let there = buckets.into_iter().filter(|(_, bucket)| bucket.is_some());
+        let named = there.map(|(side, _)| (side.role(), self.want.buckets.get(side).clone()));
+        let role = live.role.as_ref().map(|role| ("role", role.arn.clone()));
+        let function = live.function.as_ref().map(|function| ("function", function.arn.clone()));
+        named.chain(role).chain(function).collect()
+    }
+
+    async fn apply(&self, step: &Step<Op>, context: Context<'_>) -> Result<Option<String>, Problem> {
+        apply::apply(&self.clients, &self.want, step, context).await
+    }
+
+    fn resources(&self, live: &Live) -> Vec<Resource> {
+        show::list_resources(&self.want, live)
+    }
+
+    fn next(&self, live: &Live) -> Option<String> {
+        let made = Side::BOTH.iter().all(|side| find_ours(&self.want, live, *side).is_some());
+        (made && live.function.is_none()).then(|| to_line(&self.deploy_command(live, None)))
+    }
+}

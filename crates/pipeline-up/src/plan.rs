@@ -1,0 +1,454 @@
+//! From what is there to what is wanted, and back to nothing. Pure.
+
+use std::collections::BTreeMap;
+
+use lab_plan::{Action, Plan, Problem, Step};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::live::{Claim, Guard, HereBucket, Live, LiveBucket, LiveFunction, LiveLogGroup, LiveRole, find_claim};
+use crate::notification::{Found, Trigger, find_overlap, find_trigger, has_entry, invokes};
+use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
+use crate::want::{LOG_DAYS, Side, Want, WantedFunction};
+
+/// What one step does, with everything it needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Op {
+    /// Makes a bucket and gives it these properties.
+    CreateBucket(Side, Vec<Property>),
+    /// Gives a bucket these properties.
+    SetBucket(Side, Vec<Property>),
+    /// Makes the function's role.
+    CreateRole(RoleParts),
+    /// Changes these parts of it.
+    SetRole(RoleParts),
+    /// Makes the function's log group.
+    CreateLogGroup(LogGroupParts),
+    /// Changes these parts of it.
+    SetLogGroup(LogGroupParts),
+    /// Configures the function as lab.toml says.
+    SetFunction(FunctionParts),
+    /// Lets the input bucket invoke the function.
+    SetPermission(PermissionParts),
+    /// Puts our entry into the input bucket's notification configuration.
+    SetTrigger(Trigger),
+    /// Takes our entry out of it.
+    DeleteTrigger,
+    /// Takes the permission back.
+    DeletePermission,
+    /// Deletes the function.
+    DeleteFunction,
+    /// Deletes the role with its policies.
+    DeleteRole,
+    /// Deletes the log group.
+    DeleteLogGroup,
+    /// Empties and deletes a bucket.
+    DeleteBucket(Side),
+}
+
+/// One property of a bucket, as it must become.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Property {
+    /// All tags, those of others included.
+    Tags(BTreeMap<String, String>),
+    /// A protection.
+    Guard(Guard),
+    /// The whole policy, statements of others included.
+    Policy(Value),
+}
+
+impl Property {
+    const fn noun(&self) -> &'static str {
+        match self {
+            Self::Tags(_) => "tags",
+            Self::Guard(Guard::PublicAccessBlock) => "public access block",
+            Self::Guard(Guard::Encryption) => "encryption",
+            Self::Guard(Guard::OwnerEnforced) => "ownership",
+            Self::Policy(_) => "TLS-only policy",
+        }
+    }
+}
+
+/// The parts of a role that are written; an absent part is left alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct RoleParts {
+    /// Who may assume it.
+    pub trust: Option<Value>,
+    /// What it may do.
+    pub policy: Option<Value>,
+    /// Whose it is.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// The parts of a log group that are written; an absent part is left alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LogGroupParts {
+    /// How long its events are kept, in days.
+    pub retention: Option<i32>,
+    /// Whose it is.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Its ARN, where it is there already.
+    pub arn: Option<String>,
+}
+
+/// The function's configuration as it must become.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FunctionParts {
+    /// The ARN of its role.
+    pub role: String,
+    /// In MB.
+    pub memory_mb: i32,
+    /// In seconds.
+    pub timeout_s: i32,
+    /// Variables that are set; others stay.
+    pub environment: BTreeMap<&'static str, String>,
+}
+
+/// Who may invoke the function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PermissionParts {
+    /// The input bucket's ARN.
+    pub bucket_arn: String,
+    /// The account that must own it.
+    pub account: String,
+    /// Whether a statement of ours says something else and must go first.
+    pub replaces: bool,
+}
+
+/// What becomes of one thing.
+enum Fate {
+    /// It needs this.
+    Change(Box<Step<Op>>),
+    /// It is as it should be.
+    Right,
+    /// Nothing is wanted of it here.
+    NotWanted,
+}
+
+impl From<Step<Op>> for Fate {
+    fn from(step: Step<Op>) -> Self {
+        Self::Change(Box::new(step))
+    }
+}
+
+/// The steps that make the pipeline as lab.toml says; or everything that forbids it.
+pub(crate) fn make_plan(want: &Want, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
+    let conflicts = find_conflicts(want, live);
+    if !conflicts.is_empty() {
+        return Err(conflicts);
+    }
+    let fates = [
+        plan_bucket(want, live, Side::Input),
+        plan_bucket(want, live, Side::Output),
+        plan_role(want, live),
+        plan_log_group(want, live),
+        plan_function(want, live),
+        plan_permission(want, live),
+        plan_trigger(want, live),
+    ];
+    let mut plan = Plan::default();
+    for fate in fates {
+        match fate {
+            Fate::Change(step) => plan.steps.push(*step),
+            Fate::Right => plan.unchanged += 1,
+            Fate::NotWanted => {}
+        }
+    }
+    Ok(plan)
+}
+
+/// The steps that remove all of ours. Of others nothing can stand in their way.
+pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
+    let mut steps = Vec::new();
+    let mut delete = |kind, role: &str, name: &str, op, needs: &[&str], detail: &str| {
+        steps.push(Step::new(Action::Delete, kind, role, name, op).needs(needs.iter().copied()).detail(detail));
+    };
+    if find_ours(want, live, Side::Input).is_some_and(|bucket| has_entry(&bucket.notifications)) {
+        delete("bucket-notification", "bucket-notification", &want.buckets.input, Op::DeleteTrigger, &[], "");
+    }
+    if let Some(function) = &live.function {
+        let name = &want.function.name;
+        // With the function goes its policy.
+        if find_claim(&want.tags, &function.tags) == Claim::Ours {
+            delete("function", "function", name, Op::DeleteFunction, &["bucket-notification"], "");
+        } else if check_permission(function.policy.as_ref(), &want.input_arn(&live.place), &live.place.account)
+            != Permission::Absent
+        {
+            let detail = "the function bears no tags of this lab and stays";
+            let needs = ["bucket-notification"];
+            delete("function-permission", "function-permission", name, Op::DeletePermission, &needs, detail);
+        }
+    }
+    if live.log_group.as_ref().is_some_and(|group| find_claim(&want.tags, &group.tags) == Claim::Ours) {
+        delete("log-group", "log-group", &want.log_group, Op::DeleteLogGroup, &["function"], "");
+    }
+    if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) == Claim::Ours) {
+        delete("role", "role", &want.role, Op::DeleteRole, &["function"], "");
+    }
+    for side in Side::BOTH {
+        if let Some(bucket) = find_ours(want, live, side) {
+            // A running function still writes; and an event must not find its object gone.
+            let needs = ["bucket-notification", "function"];
+            let detail = if bucket.is_empty { "" } else { "with everything in it" };
+            delete("bucket", side.role(), want.buckets.get(side), Op::DeleteBucket(side), &needs, detail);
+        }
+    }
+    Plan { steps, ..Plan::default() }
+}
+
+/// The bucket of `side`, if it is there and ours.
+pub(crate) fn find_ours<'a>(want: &Want, live: &'a Live, side: Side) -> Option<&'a HereBucket> {
+    live.buckets.get(side).here().filter(|bucket| find_claim(&want.tags, &bucket.tags) == Claim::Ours)
+}
+
+/// Everything that is not ours and has a name that we need, and entries that S3 would not have beside ours.
+fn find_conflicts(want: &Want, live: &Live) -> Vec<Problem> {
+    let mut problems: Vec<_> = Side::BOTH.iter().filter_map(|side| find_bucket_conflict(want, live, *side)).collect();
+    let taken = |kind: &str, name: &str, fix: &str| {
+        Problem::failed(format!("the {kind} {name} is there and does not bear the tags of this lab")).fix(fix)
+    };
+    if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) != Claim::Ours) {
+        problems.push(taken("role", &want.role, "choose another --owner, or delete that role"));
+    }
+    if live.log_group.as_ref().is_some_and(|group| find_claim(&want.tags, &group.tags) == Claim::Anothers) {
+        problems.push(taken("log group", &want.log_group, RENAME_FUNCTION));
+    }
+    let Some(function) = &live.function else { return problems };
+    if find_claim(&want.tags, &function.tags) == Claim::Anothers {
+        problems.push(taken("function", &want.function.name, RENAME_FUNCTION));
+    }
+    if live.buckets.output.here().is_some_and(|bucket| invokes(&bucket.notifications, &function.arn)) {
+        let output = &want.buckets.output;
+        problems.push(
+            Problem::failed(format!("the output bucket {output} triggers {}, which writes there", want.function.name))
+                .because("the function would trigger itself, again and again")
+                .fix(format!("remove that event notification of {output} (S3 console, Properties)")),
+        );
+    }
+    if let Some(bucket) = live.buckets.input.here() {
+        problems.extend(find_overlap_conflict(want, bucket, &wanted_trigger(want, function)));
+    }
+    problems
+}
+
+const RENAME_FUNCTION: &str =
+    "give the function a name of your own: function = \"lab-lambda-function-{owner}\" in [images] of lab.toml";
+
+fn find_bucket_conflict(want: &Want, live: &Live, side: Side) -> Option<Problem> {
+    let name = want.buckets.get(side);
+    let rename = "choose another --owner, or another name in [images] of lab.toml; nothing was changed";
+    match live.buckets.get(side) {
+        LiveBucket::Absent => None,
+        LiveBucket::Taken => Some(
+            Problem::failed(format!("the bucket name {name} belongs to someone else"))
+                .because("HeadBucket: 403; bucket names are shared by all AWS accounts")
+                .fix(rename),
+        ),
+        LiveBucket::Elsewhere(region) => Some(
+            Problem::failed(format!("the bucket {name} is in {region}, and the lab is in {}", want.region))
+                .because("a bucket cannot be moved")
+                .fix(format!("pass --region {region}, take it down there first, or choose another name")),
+        ),
+        LiveBucket::Here(bucket) => {
+            let claim = find_claim(&want.tags, &bucket.tags);
+            // Tags come with the bucket; only where the service drops them can a new one be found bare.
+            (claim != Claim::Ours && !bucket.tags.is_empty()).then(|| {
+                Problem::failed(format!("the bucket {name} is there and does not bear the tags of this lab"))
+                    .fix(rename)
+            })
+        }
+    }
+}
+
+fn find_overlap_conflict(want: &Want, bucket: &HereBucket, trigger: &Trigger) -> Option<Problem> {
+    if find_trigger(&bucket.notifications, trigger) == Found::Right {
+        return None;
+    }
+    let other = find_overlap(&bucket.notifications, trigger)?;
+    let show = |prefix: &str, suffix: &str| format!("prefix \"{prefix}\", suffix \"{suffix}\"");
+    let (theirs, ours) = (&other.filter, &trigger.filter);
+    let input = &want.buckets.input;
+    Some(
+        Problem::failed(format!("the event notification `{}` of {input} overlaps with ours", other.id))
+            .because(format!(
+                "it tells {} of {}; ours is for {}; S3 takes no two for one object and event",
+                other.target,
+                show(&theirs.prefix, &theirs.suffix),
+                show(&ours.prefix, &ours.suffix)
+            ))
+            .fix(format!(
+                "remove it (S3 console, {input}, Properties), or set prefix or suffix in [images] of lab.toml"
+            )),
+    )
+}
+
+fn plan_bucket(want: &Want, live: &Live, side: Side) -> Fate {
+    let name = want.buckets.get(side);
+    let Some(bucket) = live.buckets.get(side).here() else {
+        let bare = HereBucket::bare();
+        let properties = list_differences(want, live, side, &bare);
+        let detail = "private, encrypted, TLS only";
+        return Step::new(Action::Create, "bucket", side.role(), name, Op::CreateBucket(side, properties))
+            .detail(detail)
+            .into();
+    };
+    let properties = list_differences(want, live, side, bucket);
+    if properties.is_empty() {
+        return Fate::Right;
+    }
+    let detail = properties.iter().map(Property::noun).collect::<Vec<_>>().join(", ");
+    let step = Step::new(Action::Update, "bucket", side.role(), name, Op::SetBucket(side, properties)).detail(detail);
+    if bucket.tags.is_empty() && !bucket.is_empty {
+        let question = format!("{name} bears no tags and holds objects: as part of this lab, `down` will delete them");
+        return step.asks(question).into();
+    }
+    step.into()
+}
+
+fn list_differences(want: &Want, live: &Live, side: Side, bucket: &HereBucket) -> Vec<Property> {
+    let tags = merge_tags(&bucket.tags, &want.bucket_tags(side)).map(Property::Tags);
+    let policy = merge_bucket_policy(want, &live.place, side, bucket.policy.as_ref()).map(Property::Policy);
+    let guards = [Guard::PublicAccessBlock, Guard::Encryption, Guard::OwnerEnforced];
+    let missing = guards.into_iter().filter(|guard| !bucket.guards.contains(guard)).map(Property::Guard);
+    tags.into_iter().chain(missing).chain(policy).collect()
+}
+
+/// All tags as they must become; `None` where ours are right. AWS's own (`aws:`) cannot be written.
+fn merge_tags(live: &BTreeMap<String, String>, ours: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    if bears(live, ours) {
+        return None;
+    }
+    let others = live.iter().filter(|(key, _)| !key.starts_with("aws:"));
+    Some(others.map(|(key, value)| (key.clone(), value.clone())).chain(ours.clone()).collect())
+}
+
+fn bears(live: &BTreeMap<String, String>, ours: &BTreeMap<String, String>) -> bool {
+    ours.iter().all(|(key, value)| live.get(key) == Some(value))
+}
+
+fn plan_role(want: &Want, live: &Live) -> Fate {
+    if live.place.academy {
+        return Fate::NotWanted;
+    }
+    let (trust, policy, tags) = (trust_policy(), function_policy(want, &live.place), want.role_tags());
+    let Some(LiveRole { trust: live_trust, policy: live_policy, tags: live_tags, .. }) = &live.role else {
+        let parts = RoleParts { trust: Some(trust), policy: Some(policy), tags: Some(tags) };
+        return Step::new(Action::Create, "role", "role", &want.role, Op::CreateRole(parts)).into();
+    };
+    let differs = |live: &Option<Value>, wanted: &Value| !live.as_ref().is_some_and(|live| says_same(live, wanted));
+    let parts = RoleParts {
+        trust: differs(live_trust, &trust).then_some(trust),
+        policy: differs(live_policy, &policy).then_some(policy),
+        tags: (!bears(live_tags, &tags)).then_some(tags),
+    };
+    let words = [("trust", parts.trust.is_some()), ("policy", parts.policy.is_some()), ("tags", parts.tags.is_some())];
+    match join_changed(&words) {
+        None => Fate::Right,
+        Some(detail) => Step::new(Action::Update, "role", "role", &want.role, Op::SetRole(parts)).detail(detail).into(),
+    }
+}
+
+fn plan_log_group(want: &Want, live: &Live) -> Fate {
+    let (name, tags) = (&want.log_group, want.log_group_tags());
+    let Some(LiveLogGroup { arn, tags: live_tags, retention }) = &live.log_group else {
+        let parts = LogGroupParts { retention: Some(LOG_DAYS), tags: Some(tags), arn: None };
+        let detail = format!("kept {LOG_DAYS} days");
+        return Step::new(Action::Create, "log-group", "log-group", name, Op::CreateLogGroup(parts))
+            .detail(detail)
+            .into();
+    };
+    // A function that is not ours has made it: its log is not ours either.
+    let nobodys = |tags| find_claim(&want.tags, tags) == Claim::Nobodys;
+    if nobodys(live_tags) && live.function.as_ref().is_some_and(|function| nobodys(&function.tags)) {
+        return Fate::NotWanted;
+    }
+    let parts = LogGroupParts {
+        retention: (*retention != Some(LOG_DAYS)).then_some(LOG_DAYS),
+        tags: (!bears(live_tags, &tags)).then_some(tags),
+        arn: Some(arn.clone()),
+    };
+    match join_changed(&[("retention", parts.retention.is_some()), ("tags", parts.tags.is_some())]) {
+        None => Fate::Right,
+        Some(detail) => {
+            Step::new(Action::Update, "log-group", "log-group", name, Op::SetLogGroup(parts)).detail(detail).into()
+        }
+    }
+}
+
+/// Only a function of ours is configured; its code is not our business.
+fn plan_function(want: &Want, live: &Live) -> Fate {
+    let Some(function) = &live.function else { return Fate::NotWanted };
+    if find_claim(&want.tags, &function.tags) != Claim::Ours {
+        return Fate::NotWanted;
+    }
+    let WantedFunction { name, memory_mb, timeout_s, environment } = &want.function;
+    let parts = FunctionParts {
+        role: live.place.role_arn(want),
+        memory_mb: *memory_mb,
+        timeout_s: *timeout_s,
+        environment: environment.clone(),
+    };
+    let mut differences = Vec::new();
+    if function.role != parts.role {
+        differences.push(format!("role -> {}", parts.role));
+    }
+    if function.memory_mb != *memory_mb {
+        differences.push(format!("memory {} -> {memory_mb} MB", function.memory_mb));
+    }
+    if function.timeout_s != *timeout_s {
+        differences.push(format!("timeout {} -> {timeout_s} s", function.timeout_s));
+    }
+    let changed = environment.iter().filter(|(key, value)| function.environment.get(*key) != Some(value));
+    differences.extend(changed.map(|(key, value)| format!("{key} -> {value}")));
+    if differences.is_empty() {
+        return Fate::Right;
+    }
+    Step::new(Action::Update, "function", "function", name, Op::SetFunction(parts))
+        .needs(["role"])
+        .detail(differences.join(", "))
+        .into()
+}
+
+fn plan_permission(want: &Want, live: &Live) -> Fate {
+    let Some(function) = &live.function else { return Fate::NotWanted };
+    let found = check_permission(function.policy.as_ref(), &want.input_arn(&live.place), &live.place.account);
+    let action = match found {
+        Permission::Right => return Fate::Right,
+        Permission::Absent => Action::Create,
+        Permission::Different => Action::Update,
+    };
+    let parts = PermissionParts {
+        bucket_arn: want.input_arn(&live.place),
+        account: live.place.account.clone(),
+        replaces: found == Permission::Different,
+    };
+    let op = Op::SetPermission(parts);
+    Step::new(action, "function-permission", "function-permission", &want.function.name, op)
+        .detail(format!("{} may invoke it", want.buckets.input))
+        .into()
+}
+
+fn plan_trigger(want: &Want, live: &Live) -> Fate {
+    let Some(function) = &live.function else { return Fate::NotWanted };
+    let trigger = wanted_trigger(want, function);
+    let found = live.buckets.input.here().map_or(Found::Absent, |it| find_trigger(&it.notifications, &trigger));
+    let action = match found {
+        Found::Right => return Fate::Right,
+        Found::Absent => Action::Create,
+        Found::Different => Action::Update,
+    };
+    Step::new(action, "bucket-notification", "bucket-notification", &want.buckets.input, Op::SetTrigger(trigger))
+        .needs([Side::Input.role(), "function-permission"])
+        .detail(format!("new objects run {}", want.function.name))
+        .into()
+}
+
+fn wanted_trigger(want: &Want, function: &LiveFunction) -> Trigger {
+    Trigger { function: function.arn.clone(), filter: want.filter.clone() }
+}
+
+/// The words whose part changes; `None` where none does.
+fn join_changed(words: &[(&str, bool)]) -> Option<String> {
+    let changed: Vec<_> = words.iter().filter(|(_, changed)| *changed).map(|(word, _)| *word).collect();
+    (!changed.is_empty()).then(|| changed.join(", "))
+}

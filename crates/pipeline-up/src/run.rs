@@ -1,0 +1,63 @@
+//! One run of the program.
+
+use lab_common::Session;
+use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, print_out, run_verb};
+use serde::Serialize;
+
+use crate::cli::{Deploy, Task};
+use crate::deploy::{run_deploy, to_line};
+use crate::{Args, Pipeline};
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// What stopped it, ready to be shown.
+pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    let session = Session::open(&args.lab).await?;
+    let pipeline = Pipeline::new(&session)?.profile(args.lab.profile.clone());
+    match args.task() {
+        Task::Verb(verb) => run_verb(&pipeline, verb, &session.request(&args.lab, "pipeline-up"), stop).await,
+        Task::Deploy(deploy) => run_deployment(&pipeline, &session, &deploy, args.lab.json, stop).await,
+    }
+}
+
+/// What `deploy --json` answers.
+#[derive(Serialize)]
+struct DeployDocument<'a> {
+    #[serde(flatten)]
+    heading: Heading,
+    /// The words of the command.
+    command: &'a [String],
+}
+
+async fn run_deployment(
+    pipeline: &Pipeline,
+    session: &Session,
+    deploy: &Deploy,
+    json: bool,
+    stop: &Stop,
+) -> Result<Exit, Problem> {
+    if let Some(path) = deploy.binary.as_ref().filter(|path| !path.is_file()) {
+        return Err(Problem::usage(format!("there is no file {}", path.display()))
+            .fix("build the function first: cargo lambda build --release --package image-processor"));
+    }
+    let live = tokio::select! {
+        biased;
+        exit = stop.wait() => return Err(Stop::problem(exit)),
+        live = pipeline.observe() => live?,
+    };
+    pipeline.check_deployable(&live)?;
+    let command = pipeline.deploy_command(&live, deploy.binary.as_deref());
+    if !deploy.print {
+        run_deploy(&command, stop).await?;
+    }
+    if json {
+        let document = DeployDocument { heading: session.heading(), command: &command };
+        let json = serde_json::to_string_pretty(&document);
+        let json = json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))?;
+        print_out(&format!("{json}\n"))?;
+    } else if deploy.print {
+        print_out(&format!("{}\n", to_line(&command)))?;
+    }
+    Ok(Exit::Done)
+}

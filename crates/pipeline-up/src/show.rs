@@ -1,0 +1,90 @@
+//! What exists, for people and programs. Pure.
+
+use lab_plan::{Goal, Problem, Resource, Settling};
+
+use crate::live::{Claim, Live, LiveFunction, find_claim};
+use crate::notification::{ENTRY_ID, Found, Trigger, find_trigger, has_entry};
+use crate::plan::find_ours;
+use crate::policy::{PERMISSION_SID, Permission, check_permission};
+use crate::want::{Side, Want};
+
+/// Everything of ours, and a function that is connected though it is not ours.
+pub(crate) fn list_resources(want: &Want, live: &Live) -> Vec<Resource> {
+    let buckets = Side::BOTH.into_iter().filter_map(|side| {
+        let bucket = find_ours(want, live, side)?;
+        let name = want.buckets.get(side);
+        let resource = Resource::new("bucket", name, name).with("role", side.role()).with("empty", bucket.is_empty);
+        Some(resource)
+    });
+    let mut resources: Vec<_> = buckets.collect();
+    let ours = |tags| find_claim(&want.tags, tags) == Claim::Ours;
+    if let Some(role) = live.role.as_ref().filter(|role| ours(&role.tags)) {
+        resources.push(Resource::new("role", &want.role, &role.arn));
+    }
+    if let Some(group) = live.log_group.as_ref().filter(|group| ours(&group.tags)) {
+        let resource = Resource::new("log-group", &want.log_group, &group.arn);
+        resources.push(match group.retention {
+            Some(days) => resource.with("retention_days", days),
+            None => resource,
+        });
+    }
+    if let Some(function) = &live.function {
+        let permission = check_permission(function.policy.as_ref(), &want.input_arn(&live.place), &live.place.account);
+        if ours(&function.tags) || permission != Permission::Absent {
+            resources.push(show_function(want, function, ours(&function.tags)));
+        }
+        if permission != Permission::Absent {
+            let state = if permission == Permission::Right { "available" } else { "different" };
+            let name = &want.function.name;
+            resources.push(Resource::new("function-permission", name, PERMISSION_SID).state(state));
+        }
+    }
+    resources.extend(show_trigger(want, live));
+    resources
+}
+
+fn show_function(want: &Want, function: &LiveFunction, ours: bool) -> Resource {
+    let resource = Resource::new("function", &want.function.name, &function.arn)
+        .state(&function.state)
+        .with("memory_mb", function.memory_mb)
+        .with("timeout_s", function.timeout_s)
+        .with("code_bytes", function.code_bytes)
+        .with("last_modified", function.modified.clone())
+        .with("role", function.role.clone());
+    if ours { resource } else { resource.with("tagged", false) }
+}
+
+fn show_trigger(want: &Want, live: &Live) -> Option<Resource> {
+    let bucket = find_ours(want, live, Side::Input)?;
+    let function = live.function.as_ref().map(|function| function.arn.clone()).unwrap_or_default();
+    let trigger = Trigger { function, filter: want.filter.clone() };
+    let found = find_trigger(&bucket.notifications, &trigger);
+    if found == Found::Absent && !has_entry(&bucket.notifications) {
+        return None;
+    }
+    let state = if found == Found::Right { "available" } else { "different" };
+    let resource = Resource::new("bucket-notification", &want.buckets.input, ENTRY_ID).state(state);
+    Some(
+        resource
+            .with("events", "s3:ObjectCreated:*")
+            .with("prefix", want.filter.prefix.clone())
+            .with("suffix", want.filter.suffix.clone())
+            .with("function", trigger.function),
+    )
+}
+
+/// What is on its way: a function that Lambda is still making or changing.
+pub(crate) fn list_settling(want: &Want, live: &Live, goal: Goal) -> Result<Settling, Problem> {
+    let Some(function) = live.function.as_ref().filter(|_| goal == Goal::Up) else { return Ok(Settling::new()) };
+    let name = &want.function.name;
+    let update = function.update.as_deref();
+    if function.state == "Failed" || update == Some("Failed") {
+        return Err(Problem::failed(format!("the function {name} is in state Failed"))
+            .because(function.reason.clone().unwrap_or_default())
+            .fix("deploy it again (pipeline-up deploy-command), or remove it (pipeline-up down)"));
+    }
+    if function.state == "Pending" || update == Some("InProgress") {
+        return Ok(vec![format!("{name} is being changed by Lambda")]);
+    }
+    Ok(Settling::new())
+}
