@@ -38,7 +38,7 @@ pub async fn run(args: &Args) -> Result<Exit, Problem> {
 
 async fn look(session: &Session) -> Result<Vec<Part>, Problem> {
     let network = net_up::Network::to_look_at(session);
-    let hosts = host_up::Hosts::to_look_at(session)?;
+    let hosts = host_up::Hosts::new(session, &[])?;
     let network = look_at("net-up", &network);
     let hosts = look_at("host-up", &hosts);
     if session.lab.images.is_none() {
