@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn wait_stands_alone_or_with_its_timeout() {
         let parse = |arguments: &[&str]| Args::try_parse_from([&["upload-sample-image"], arguments].concat());
-        assert_eq!(parse(&["--wait"]).unwrap().wait, Some(Duration::from_secs(60)));
+        assert_eq!(parse(&["--wait"]).unwrap().wait, Some(Duration::from_mins(1)));
         assert_eq!(parse(&["--wait=5", "--json"]).unwrap().wait, Some(Duration::from_secs(5)));
         assert!(parse(&["--out", "x"]).is_err(), "--out says nothing without --wait");
         assert!(parse(&["--file", "a.png", "--count", "2"]).is_err());

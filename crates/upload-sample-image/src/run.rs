@@ -191,10 +191,9 @@ mod tests {
     use super::*;
 
     fn client(rules: &[Rule]) -> Client {
-        let interceptor = rules.iter().fold(
-            MockResponseInterceptor::new().rule_mode(RuleMode::MatchAny),
-            MockResponseInterceptor::with_rule,
-        );
+        let interceptor = rules
+            .iter()
+            .fold(MockResponseInterceptor::new().rule_mode(RuleMode::MatchAny), MockResponseInterceptor::with_rule);
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
