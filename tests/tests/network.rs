@@ -104,17 +104,25 @@ fn a_changed_file_brings_only_the_difference() {
     assert_whole(&aws, "after all changes");
 }
 
+/// What one lab adds to the account.
+fn count_one_lab(aws: &mut LocalAws) -> Vec<usize> {
+    let before = counts(aws);
+    aws.owner = "one".into();
+    let _ = aws.run("net-up", &[]).expect_code(0);
+    added(&before, &counts(aws))
+}
+
+fn added(before: &[usize], after: &[usize]) -> Vec<usize> {
+    after.iter().zip(before).map(|(after, before)| after - before).collect()
+}
+
 #[test]
 fn killed_after_any_call_the_next_up_makes_one_of_each() {
-    let aws = LocalAws::start(&[]);
-    let before = counts(&aws);
-    let whole: Vec<usize> = {
-        let _ = aws.run("net-up", &[]).expect_code(0);
-        counts(&aws)
-    };
+    let mut aws = LocalAws::start(&[]);
+    let one = count_one_lab(&mut aws);
     for nth in 1.. {
-        aws.reset();
-        assert_eq!(counts(&aws), before);
+        let before = counts(&aws);
+        aws.owner = format!("killed-{nth}");
         aws.set_faults(&json!([{ "nth": nth, "effect": { "kill": "caller" } }]));
         let killed = aws.run("net-up", &[]);
         aws.clear_faults();
@@ -127,17 +135,18 @@ fn killed_after_any_call_the_next_up_makes_one_of_each() {
         let next = aws.run("net-up", &[]);
         assert_eq!(next.code, Some(0), "{why}: {next:#?}");
         assert_whole(&aws, &why);
-        assert_eq!(counts(&aws), whole, "{why}: one of each");
+        assert_eq!(added(&before, &counts(&aws)), one, "{why}: one of each");
     }
 }
 
-/// Runs `up` once for each of its calls, with that call meeting `effect`, then once more without.
+/// Runs `up` once for each of its calls, with that call meeting `effect`.
 fn meet_at_every_call(effect: &Value) {
-    let aws = LocalAws::start(&[]);
-    let _ = aws.run("net-up", &[]).expect_code(0);
-    let whole = counts(&aws);
+    let mut aws = LocalAws::start(&[]);
+    let one = count_one_lab(&mut aws);
     for nth in 1.. {
-        aws.reset();
+        let before = counts(&aws);
+        aws.owner = format!("met-{nth}");
+        aws.clear_calls();
         aws.set_faults(&json!([{ "nth": nth, "effect": effect }]));
         let first = aws.run("net-up", &[]);
         let fired = aws.calls().len() >= nth;
@@ -145,7 +154,7 @@ fn meet_at_every_call(effect: &Value) {
         let why = format!("{effect} at call {nth}");
         assert_eq!(first.code, Some(0), "{why} is weathered: {first:#?}");
         assert_whole(&aws, &why);
-        assert_eq!(counts(&aws), whole, "{why}: one of each");
+        assert_eq!(added(&before, &counts(&aws)), one, "{why}: one of each");
         if !fired {
             assert!(nth > 25, "the run has more than 25 calls, and {nth} were met");
             return;
@@ -174,9 +183,10 @@ fn ids_that_become_visible_late_are_waited_for() {
 
 #[test]
 fn expired_credentials_say_so_and_a_fresh_token_continues() {
-    let aws = LocalAws::start(&[]);
+    let mut aws = LocalAws::start(&[]);
     for from in [1, 12] {
-        aws.reset();
+        aws.owner = format!("expired-{from}");
+        aws.clear_calls();
         aws.set_faults(&json!([{ "from": from, "effect": "expired-credentials" }]));
         let expired = aws.run("net-up", &[]).expect_code(1);
         assert!(expired.stderr.contains("the AWS credentials have expired"), "{expired:#?}");
@@ -251,6 +261,6 @@ fn someone_elses_things_in_the_vpc_are_named_and_kept() {
     let down = aws.run("net-up", &["down", "--yes"]).expect_code(1);
     assert!(down.stderr.contains(interface), "{down:#?}");
     assert!(aws.calls().iter().all(|action| !is_write(action)), "nothing is deleted: {:?}", aws.calls());
-    aws.act(&format!("Action=DeleteNetworkInterface&NetworkInterfaceId={interface}"));
+    let _ = aws.act(&format!("Action=DeleteNetworkInterface&NetworkInterfaceId={interface}"));
     let _ = aws.run("net-up", &["down", "--yes"]).expect_code(0);
 }

@@ -13,7 +13,7 @@ use crate::live::{Instance, Live, Look, observe};
 use crate::plan::{Op, Scene, plan, teardown};
 use crate::resources::list_resources;
 use crate::roles;
-use crate::want::{WantedHost, want_hosts};
+use crate::want::{WantedHost, check_hosts, want_hosts};
 
 /// The hosts of a lab, or some of them: key pair, role, profile and instances.
 #[derive(Debug)]
@@ -32,31 +32,44 @@ pub struct Hosts<'a> {
 }
 
 impl<'a> Hosts<'a> {
-    /// The hosts of the session's lab; only those that `chosen` names, where it names some.
-    ///
-    /// As it is, it observes, lists and tears down. To plan or to make hosts it needs [`Hosts::with_images`].
+    /// For reading and for taking down: all hosts.
     ///
     /// # Errors
     /// When this machine has no place for the lab's keys.
-    pub fn new(session: &'a Session, chosen: &[String]) -> Result<Self, Problem> {
+    pub fn to_look_at(session: &'a Session) -> Result<Self, Problem> {
+        Self::new(session, &[], Look::default())
+    }
+
+    /// For `up` and `plan`: also reads this machine's secrets, and the images of hosts that have no instance yet.
+    /// `chosen` are keys of lab.toml's `[hosts]`; none means all.
+    ///
+    /// # Errors
+    /// When the lab has no such host, or this machine has no place for its keys.
+    pub fn to_make(session: &'a Session, chosen: &[String]) -> Result<Self, Problem> {
+        Self::new(session, chosen, Look { to_make: true, consoles: false })
+    }
+
+    /// For taking down only some hosts.
+    ///
+    /// # Errors
+    /// As [`Hosts::to_make`].
+    pub fn to_take_down(session: &'a Session, chosen: &[String]) -> Result<Self, Problem> {
+        Self::new(session, chosen, Look::default())
+    }
+
+    fn new(session: &'a Session, chosen: &[String], look: Look) -> Result<Self, Problem> {
+        check_hosts(&session.lab, chosen)?;
         Ok(Self {
             clients: Clients::new(&session.sdk),
             home: Home::of(&session.lab)?,
             wanted: want_hosts(&session.lab, &session.names, chosen),
             chosen: chosen.to_vec(),
-            look: Look::default(),
+            look,
             wait_ready: false,
             token: None,
             started: RefCell::default(),
             session,
         })
-    }
-
-    /// Also looks up the images of hosts that have no instance yet.
-    #[must_use]
-    pub fn with_images(mut self) -> Self {
-        self.look.images = true;
-        self
     }
 
     /// Also reads the consoles of running hosts, so that `ready` is known.

@@ -137,8 +137,8 @@ impl Live {
 /// What to look at beyond what is always looked at.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Look {
-    /// The images of wanted hosts that have no instance yet.
-    pub(crate) images: bool,
+    /// What `plan` needs: this machine's secrets, and the images of wanted hosts that have no instance yet.
+    pub(crate) to_make: bool,
     /// The consoles of running instances.
     pub(crate) consoles: bool,
 }
@@ -151,11 +151,11 @@ pub(crate) async fn observe(
     hosts: &[WantedHost],
     look: Look,
 ) -> Result<Live, Problem> {
-    let mut live = Live {
-        own_key: secrets::find_public_key(home)?,
-        has_token: secrets::find_token(home)?.is_some(),
-        ..Live::default()
-    };
+    let mut live = Live::default();
+    if look.to_make {
+        live.own_key = secrets::find_public_key(home)?;
+        live.has_token = secrets::find_token(home)?.is_some();
+    }
     let (caller, instances, volumes, subnets, groups, key_pairs, iam) = tokio::join!(
         identify_caller(clients),
         find_instances(clients, &session.tags),
@@ -187,7 +187,7 @@ async fn look_closer(clients: &Clients, hosts: &[WantedHost], look: Look, live: 
     let ids: Vec<String> = live.instances.iter().filter(running).map(|instance| instance.id.clone()).collect();
     let consoles = live.instances.iter().filter(|instance| look.consoles && running(instance));
     let consoles = consoles.map(|instance| read_console(clients, &instance.id, &instance.size));
-    let missing: Vec<_> = hosts.iter().filter(|host| look.images && live.alive(&host.host).next().is_none()).collect();
+    let missing: Vec<_> = hosts.iter().filter(|host| look.to_make && live.alive(&host.host).next().is_none()).collect();
     let (checks, markers, images) = tokio::join!(
         find_checks(clients, &ids),
         futures::future::try_join_all(consoles),

@@ -18,23 +18,23 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let request = session.request(&args.lab, PROGRAM);
     match args.verb.clone().unwrap_or_default() {
         Verb::Up { hosts, wait_ready } => {
-            let concern = open_hosts(&session, &hosts)?.with_images();
+            let concern = Hosts::to_make(&session, &hosts)?;
             let concern = if wait_ready { concern.waiting_for_ready() } else { concern };
             check_served(&session.lab, concern.wanted())?;
             run_verb(&concern, lab_plan::Verb::Up, &name_hosts(request, &hosts, wait_ready), stop).await
         }
         Verb::Plan { hosts, check } => {
-            let concern = open_hosts(&session, &hosts)?.with_images();
+            let concern = Hosts::to_make(&session, &hosts)?;
             check_served(&session.lab, concern.wanted())?;
             run_verb(&concern, lab_plan::Verb::Plan { check }, &request, stop).await
         }
         Verb::Status { show_url } => {
             let token = if show_url { find_token(&session)? } else { None };
-            let concern = open_hosts(&session, &[])?.with_consoles().showing(token);
+            let concern = Hosts::to_look_at(&session)?.with_consoles().showing(token);
             run_verb(&concern, lab_plan::Verb::Status, &request, stop).await
         }
         Verb::Down { hosts } => {
-            let concern = open_hosts(&session, &hosts)?;
+            let concern = Hosts::to_take_down(&session, &hosts)?;
             run_verb(&concern, lab_plan::Verb::Down, &name_hosts(request, &hosts, false), stop).await
         }
         Verb::Ssh { host, user, identity, command } => {
@@ -43,15 +43,10 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             Ok(Exit::Done)
         }
         Verb::SshConfig => {
-            print!("{}", ssh::show_config(&session).await?);
+            lab_plan::print_out(&ssh::show_config(&session).await?)?;
             Ok(Exit::Done)
         }
     }
-}
-
-fn open_hosts<'a>(session: &'a Session, hosts: &[String]) -> Result<Hosts<'a>, Problem> {
-    check_hosts(&session.lab, hosts)?;
-    Hosts::new(session, hosts)
 }
 
 fn find_token(session: &Session) -> Result<Option<lab_common::Secret>, Problem> {

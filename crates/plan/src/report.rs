@@ -60,7 +60,7 @@ impl Resource {
     /// Costing this many US dollars an hour.
     #[must_use]
     pub fn costs(mut self, usd_per_hour: f64) -> Self {
-        self.usd_per_hour = usd_per_hour;
+        self.usd_per_hour = round_usd(usd_per_hour);
         self
     }
 
@@ -154,7 +154,7 @@ pub(crate) fn sum_usd(resources: &[Resource]) -> f64 {
 }
 
 /// Prices have at most six digits behind the point; sums must not show binary dust.
-fn round_usd(usd: f64) -> f64 {
+pub(crate) fn round_usd(usd: f64) -> f64 {
     // The sum of nothing is -0.0, which `+ 0.0` makes plain zero.
     (usd * 1e6).round() / 1e6 + 0.0
 }

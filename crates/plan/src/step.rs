@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::report::round_usd;
+
 /// What a step does to its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -95,7 +97,7 @@ impl<O> Step<O> {
     /// Changes the burn rate by this many dollars an hour.
     #[must_use]
     pub fn costs(mut self, usd_per_hour: f64) -> Self {
-        self.usd_per_hour = usd_per_hour;
+        self.usd_per_hour = round_usd(usd_per_hour);
         self
     }
 

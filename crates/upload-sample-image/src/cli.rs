@@ -22,9 +22,6 @@ The buckets are those of [images] in the lab file; pipeline-up makes them.";
 #[derive(Debug, Parser)]
 #[command(name = "upload-sample-image", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Which lab, whose, where
-    #[command(flatten)]
-    pub lab: LabArgs,
     /// What is written on the picture, in Latin letters (ISO 8859-15)
     #[arg(long, value_name = "TEXT", default_value = "Hello!")]
     pub text: String,
@@ -47,6 +44,9 @@ pub struct Args {
     /// Where results are saved; nothing that is there is overwritten
     #[arg(long, value_name = "DIR", default_value = ".", requires = "wait")]
     pub out: PathBuf,
+    /// Which lab, whose, where
+    #[command(flatten)]
+    pub lab: LabArgs,
 }
 
 /// `90`, `90s` or `2m`; at most a day.
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn wait_stands_alone_or_with_its_timeout() {
         let parse = |arguments: &[&str]| Args::try_parse_from([&["upload-sample-image"], arguments].concat());
-        assert_eq!(parse(&["--wait"]).unwrap().wait, Some(Duration::from_secs(60)));
+        assert_eq!(parse(&["--wait"]).unwrap().wait, Some(Duration::from_mins(1)));
         assert_eq!(parse(&["--wait=5", "--json"]).unwrap().wait, Some(Duration::from_secs(5)));
         assert!(parse(&["--out", "x"]).is_err(), "--out says nothing without --wait");
         assert!(parse(&["--file", "a.png", "--count", "2"]).is_err());

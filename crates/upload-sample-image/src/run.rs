@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use futures::StreamExt as _;
 use lab_common::{Images, Session};
-use lab_plan::{Exit, Pace, Problem, Stop, wait_for};
+use lab_plan::{Exit, Pace, Problem, Stop, print_out, wait_for};
 
 use crate::bucket::{Seen, connect, look_at, make_folder, put_image, save};
 use crate::cli::Args;
@@ -54,19 +54,12 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
 }
 
 fn print_report(report: &Report, json: bool) -> Result<(), Problem> {
-    use std::io::Write as _;
-    let text = if json {
-        let document = serde_json::to_string_pretty(report)
-            .map_err(|error| Problem::failed("cannot write the answer").because(error.to_string()))?;
-        format!("{document}\n")
-    } else {
-        report.to_string()
-    };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads us has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|error| Problem::failed("cannot write the answer").because(error.to_string())),
+    if !json {
+        return print_out(&report.to_string());
     }
+    let document = serde_json::to_string_pretty(report)
+        .map_err(|error| Problem::failed("cannot write the answer").because(error.to_string()))?;
+    print_out(&format!("{document}\n"))
 }
 
 /// What all uploads of a run share.
@@ -182,7 +175,136 @@ async fn open_body(content: &Content) -> Result<ByteStream, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_sdk_s3::config::retry::RetryConfig;
+    use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+    use aws_sdk_s3::operation::get_object::GetObjectOutput;
+    use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+    use aws_sdk_s3::operation::put_object::PutObjectOutput;
+    use aws_smithy_mocks::{MockResponse, MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock};
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_types::body::SdkBody;
+    use lab_common::{HOL02, Overrides, read_lab};
+
     use super::*;
+
+    fn client(rules: &[Rule]) -> Client {
+        let interceptor = rules
+            .iter()
+            .fold(MockResponseInterceptor::new().rule_mode(RuleMode::MatchAny), MockResponseInterceptor::with_rule);
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::for_tests())
+            .http_client(create_mock_http_client())
+            .interceptor(interceptor)
+            .retry_config(RetryConfig::disabled());
+        Client::from_conf(config.build())
+    }
+
+    fn refuse(status: u16, code: &str) -> HttpResponse {
+        let body = format!("<Error><Code>{code}</Code><Message>as told</Message></Error>");
+        HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+    }
+
+    fn job(rules: &[Rule], wait: Option<(Duration, PathBuf)>) -> Job {
+        let overrides = Overrides { owner: Some("ana".into()), region: None };
+        let images = read_lab("hol02", HOL02, &overrides).unwrap().images.unwrap();
+        Job { client: client(rules), images, wait, stop: Stop::new() }
+    }
+
+    fn sample(key: &str) -> Upload {
+        Upload {
+            key: key.into(),
+            content_type: "image/png",
+            content: Content::Sample { text: "Hello!".into(), size: "200x100".parse().unwrap() },
+        }
+    }
+
+    fn put_into_the_input_bucket() -> Rule {
+        mock!(Client::put_object)
+            .match_requests(|put| {
+                put.bucket() == Some("lab-input-bucket-ana") && put.content_type() == Some("image/png")
+            })
+            .then_output(|| PutObjectOutput::builder().e_tag("\"e1\"").build())
+    }
+
+    /// No result for `looks` looks, then one made from `etag`.
+    fn result_after(looks: usize, etag: &'static str) -> Rule {
+        let seen = Arc::new(AtomicUsize::new(0));
+        mock!(Client::head_object)
+            .match_requests(|head| {
+                head.bucket() == Some("lab-output-bucket-ana") && head.key() == Some("lab-image-processed.png")
+            })
+            .then_compute_response(move |_| {
+                if seen.fetch_add(1, Ordering::Relaxed) < looks {
+                    return MockResponse::Http(HttpResponse::new(404.try_into().unwrap(), SdkBody::empty()));
+                }
+                let head = HeadObjectOutput::builder().metadata("source-etag", etag).metadata("source-sequencer", "1");
+                MockResponse::Output(head.build())
+            })
+    }
+
+    #[tokio::test]
+    async fn a_waited_for_result_is_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let get = mock!(Client::get_object)
+            .then_output(|| GetObjectOutput::builder().body(ByteStream::from_static(b"a result")).build());
+        let rules = [put_into_the_input_bucket(), result_after(3, "e1"), get];
+        let job = job(&rules, Some((Duration::from_secs(10), folder.path().into())));
+        let (done, problems) = job.upload_all(vec![sample("lab-image.png")]).await;
+        assert_eq!(problems, []);
+        let processed = done[0].processed.as_ref().unwrap();
+        assert_eq!(done[0].etag, "e1");
+        assert_eq!(processed.uri, "s3://lab-output-bucket-ana/lab-image-processed.png");
+        assert_eq!(processed.file, folder.path().join("lab-image-processed.png"));
+        assert_eq!(std::fs::read(&processed.file).unwrap(), b"a result");
+        assert_eq!(rules[1].num_calls(), 4);
+    }
+
+    #[tokio::test]
+    async fn another_versions_result_is_not_waited_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = [put_into_the_input_bucket(), result_after(0, "another")];
+        let job = job(&rules, Some((Duration::from_millis(80), folder.path().into())));
+        let (done, problems) = job.upload_all(vec![sample("lab-image.png")]).await;
+        assert_eq!(done.len(), 1, "the upload itself succeeded and is told");
+        assert_eq!(done[0].processed, None);
+        let text = problems[0].to_string();
+        assert!(text.contains("lab-image-processed.png") && text.contains("aws logs tail"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn many_uploads_keep_their_order() {
+        let rules = [put_into_the_input_bucket()];
+        let keys: Vec<_> = (1..=40).map(|n| format!("lab-image-{n}.png")).collect();
+        let (done, problems) = job(&rules, None).upload_all(keys.iter().map(|key| sample(key)).collect()).await;
+        assert_eq!(problems, []);
+        assert_eq!(done.iter().map(|upload| &upload.key).collect::<Vec<_>>(), keys.iter().collect::<Vec<_>>());
+        assert_eq!(rules[0].num_calls(), 40);
+    }
+
+    #[tokio::test]
+    async fn a_missing_bucket_is_told_once_with_the_command_that_makes_it() {
+        let rules = [mock!(Client::put_object).then_http_response(|| refuse(404, "NoSuchBucket"))];
+        let (done, problems) = job(&rules, None).upload_all(vec![sample("a.png"), sample("b.png")]).await;
+        assert_eq!(done, []);
+        assert_eq!(problems.len(), 1);
+        let text = problems[0].to_string();
+        assert!(text.contains("lab-input-bucket-ana does not exist") && text.contains("pipeline-up"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn after_ctrl_c_nothing_new_starts() {
+        let rules = [put_into_the_input_bucket()];
+        let job = job(&rules, None);
+        job.stop.ask(Exit::Interrupted);
+        let (done, problems) = job.upload_all(vec![sample("a.png")]).await;
+        assert_eq!((done.len(), rules[0].num_calls()), (0, 0));
+        assert_eq!(problems[0].exit(), Exit::Interrupted);
+    }
 
     #[test]
     fn a_result_belongs_to_the_upload_it_was_made_from() {

@@ -150,7 +150,7 @@ impl Processor {
                 }),
                 Outcome::Skipped(reason) => summary.skipped.push(Skipped { bucket, key, reason }),
                 Outcome::Refused(reason) => {
-                    summary.failed.push(Failed { bucket, key, reason: reason.code(), detail: reason.to_string() })
+                    summary.failed.push(Failed { bucket, key, reason: reason.code(), detail: reason.to_string() });
                 }
                 Outcome::Failed(error) => failures.push(error.to_string()),
             }

@@ -1,1 +1,212 @@
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use super::*;
+use crate::testing::lab;
+
+const TOKEN: &str = "5f2c0f6c9f1d4b7e8a3d2c1b0a99887766554433221100ffeeddccbbaa998877";
+
+fn jupyter() -> String {
+    render_jupyter("us-east-1", lab().images.as_ref(), &Secret::new(TOKEN)).unwrap()
+}
+
+/// Runs a program of the system; `None`, outside of CI, when this machine does not have it.
+fn run(program: &str, arguments: &[&str]) -> Option<std::process::Output> {
+    match Command::new(program).args(arguments).output() {
+        Ok(output) => Some(output),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{program}: {error}");
+            eprintln!("not checked: there is no {program} on this machine");
+            None
+        }
+    }
+}
+
+fn documents() -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("bare", render_bare().unwrap()),
+        ("jupyter", jupyter()),
+        ("jupyter without buckets", render_jupyter("eu-west-1", None, &Secret::new(TOKEN)).unwrap()),
+    ])
+}
+
+/// The text of one written file, as cloud-init would read it out of the document.
+fn read_file(document: &str, path: &str) -> String {
+    let mut lines = document.lines().skip_while(|line| line.trim() != format!("- path: {path}"));
+    lines.find(|line| line.trim() == "content: |").unwrap();
+    let block = lines.take_while(|line| line.is_empty() || line.starts_with("      "));
+    block.map(|line| line.strip_prefix("      ").unwrap_or_default().to_owned() + "\n").collect()
+}
+
+#[test]
+fn every_place_is_filled_and_the_token_is_not_in_it() {
+    for (name, text) in documents() {
+        assert!(text.starts_with("#cloud-config\n"), "{name}");
+        assert!(text.len() <= LONGEST, "{name} is {} bytes", text.len());
+        assert!(!text.contains("{{") && !text.contains(TOKEN), "{name}");
+        let place =
+            text.split('@').skip(1).step_by(2).find(|word| word.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
+        assert_eq!(place, None, "{name}");
+    }
+    let text = jupyter();
+    assert!(text.contains("input_bucket = \\\"lab-input-bucket-ada\\\""), "{text}");
+    assert!(text.contains(&hash_token(&Secret::new(TOKEN))));
+}
+
+#[test]
+fn the_longest_names_still_fit() {
+    let mut images = lab().images.unwrap();
+    (images.input, images.output) = ("i".repeat(63), "o".repeat(63));
+    assert!(render_jupyter("ap-southeast-99", Some(&images), &Secret::new(TOKEN)).is_ok());
+}
+
+#[test]
+fn cloud_init_finds_nothing_to_complain_about() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in documents() {
+        let path = directory.path().join("user-data.yaml");
+        std::fs::write(&path, text).unwrap();
+        let Some(output) = run("cloud-init", &["schema", "-c", path.to_str().unwrap()]) else { return };
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn shellcheck_finds_nothing_to_complain_about() {
+    let directory = tempfile::tempdir().unwrap();
+    let scripts = [
+        (render_bare().unwrap(), "/var/lib/cloud/scripts/per-boot/hybrid-lab-ready"),
+        (jupyter(), "/usr/local/lib/hybrid-lab/report-ready"),
+        (jupyter(), "/usr/local/lib/hybrid-lab/setup"),
+    ];
+    for (document, path) in scripts {
+        let text = read_file(&document, path);
+        assert!(text.starts_with("#!/bin/bash\n") && text.contains("\nset -euo pipefail\n"), "{path}:\n{text}");
+        let file = directory.path().join("script");
+        std::fs::write(&file, text).unwrap();
+        let Some(output) = run("shellcheck", &[file.to_str().unwrap()]) else { return };
+        assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn the_notebook_is_json_with_the_buckets_in_it() {
+    let text = read_file(&jupyter(), "/etc/hybrid-lab/sample-image.ipynb");
+    let notebook: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(notebook["nbformat"], 4);
+    assert!(notebook["cells"].to_string().contains("lab-output-bucket-ada"));
+}
+
+/// A program of the project's own venv: `.venv/bin/NAME` in this folder or one above.
+fn find_in_venv(name: &str) -> Option<PathBuf> {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join(".venv/bin").join(name));
+    let found = found.into_iter().find(|path| path.exists());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "there is no .venv/bin/{name}: run scripts/setup.sh");
+        eprintln!("not checked: there is no .venv/bin/{name} (scripts/setup.sh makes it)");
+    }
+    found
+}
+
+/// A Jupyter server, killed when it is dropped.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+    // Holds the configuration until the server is gone.
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Server {
+    /// The host's configuration and nothing else; only address and folder are this machine's.
+    fn start(program: &Path, hash: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("jupyter_server_config.py");
+        std::fs::write(&config, read_file(&jupyter(), "/etc/hybrid-lab/jupyter_server_config.py")).unwrap();
+        std::fs::write(directory.path().join("token.sha256"), hash).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = Command::new(program)
+            .arg(format!("--config={}", config.display()))
+            .arg(format!("--ServerApp.root_dir={}", directory.path().display()))
+            .arg(format!("--ServerApp.port={}", address.port()))
+            .args(["--ServerApp.ip=127.0.0.1", "--allow-root"])
+            // Neither the user's own configuration nor a token in the environment has a say.
+            .env("HOME", directory.path())
+            .env("JUPYTER_CONFIG_DIR", directory.path())
+            .env("JUPYTER_RUNTIME_DIR", directory.path())
+            .env("JUPYTER_TOKEN", "environment")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { process, address, _directory: directory }
+    }
+
+    /// Waits until it answers; `false` when it has ended instead.
+    fn answers(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while Instant::now() < deadline {
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if self.try_get("/api", "").is_ok_and(|status| status == 200) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("Jupyter neither answers nor ends");
+    }
+
+    fn get(&self, path: &str, header: &str) -> u16 {
+        self.try_get(path, header).unwrap()
+    }
+
+    fn try_get(&self, path: &str, header: &str) -> std::io::Result<u16> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{header}\r\n", self.address)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.ok_or_else(|| std::io::Error::other("no status"))
+    }
+}
+
+#[test]
+fn jupyter_lets_in_who_knows_the_token_and_nobody_else() {
+    let Some(program) = find_in_venv("jupyter-server") else { return };
+    let mut server = Server::start(&program, &hash_token(&Secret::new(TOKEN)));
+    assert!(server.answers(), "Jupyter does not start");
+    let status = "/api/status";
+    for (path, header) in [
+        (status.to_owned(), String::new()),
+        (format!("{status}?token="), String::new()),
+        (format!("{status}?token=wrong"), String::new()),
+        (format!("{status}?token=environment"), String::new()),
+        // The hash, which everybody who may read user-data knows, opens nothing.
+        (format!("{status}?token={}", hash_token(&Secret::new(TOKEN))), String::new()),
+        (status.to_owned(), "Authorization: token wrong\r\n".to_owned()),
+    ] {
+        assert_eq!(server.get(&path, &header), 403, "{path} {header}");
+    }
+    assert_eq!(server.get(&format!("{status}?token={TOKEN}"), ""), 200);
+    assert_eq!(server.get(status, &format!("Authorization: token {TOKEN}\r\n")), 200);
+    assert_eq!(server.get(status, &format!("Authorization: Bearer {TOKEN}\r\n")), 200);
+}
+
+#[test]
+fn jupyter_does_not_start_without_a_hash() {
+    let Some(program) = find_in_venv("jupyter-server") else { return };
+    assert!(!Server::start(&program, "").answers());
+}
