@@ -203,7 +203,7 @@ impl LocalAws {
         reply
     }
 
-    /// Makes a call of `service` as somebody else would, with a JSON or XML body. Answers with status line and body.
+    /// Makes a call of `service` as somebody else would, in the format it speaks. Answers with status line and body.
     #[track_caller]
     #[must_use]
     pub fn send(&self, service: &str, method: &str, path: &str, body: &str) -> String {
@@ -240,10 +240,15 @@ impl LocalAws {
             "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
              Signature=0"
         );
+        let kind = match service {
+            "ec2" | "iam" => "application/x-www-form-urlencoded",
+            "lambda" => "application/json",
+            _ => "application/octet-stream",
+        };
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {scope}\r\nConnection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         )

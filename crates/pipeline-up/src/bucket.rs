@@ -202,3 +202,114 @@ pub(crate) async fn delete(clients: &Clients, name: &str, stop: &Stop) -> Result
     .await?;
     Ok(name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::Client;
+    use aws_sdk_s3::operation::create_bucket::CreateBucketOutput;
+    use aws_sdk_s3::operation::get_bucket_notification_configuration::GetBucketNotificationConfigurationOutput;
+    use aws_sdk_s3::operation::get_bucket_tagging::GetBucketTaggingOutput;
+    use aws_sdk_s3::operation::put_bucket_notification_configuration::PutBucketNotificationConfigurationOutput;
+    use aws_sdk_s3::types::{EventBridgeConfiguration, QueueConfiguration};
+    use aws_smithy_mocks::{Rule, mock};
+    use lab_plan::Stop;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::testing::{refuse, s3_clients};
+    use crate::want::{Filter, sample};
+
+    const UNVALIDATED: &str = "Unable to validate the following destination configurations";
+
+    fn trigger() -> Trigger {
+        Trigger { function: "arn:aws:lambda:us-east-1:1:function:f".into(), filter: Filter::default() }
+    }
+
+    /// A configuration of others, as S3 answers it.
+    fn others() -> Rule {
+        mock!(Client::get_bucket_notification_configuration).then_output(|| {
+            let queue = QueueConfiguration::builder().id("q").queue_arn("q").events("s3:ObjectRemoved:*".into());
+            GetBucketNotificationConfigurationOutput::builder()
+                .queue_configurations(queue.build().unwrap())
+                .event_bridge_configuration(EventBridgeConfiguration::builder().build())
+                .build()
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_destination_that_is_not_valid_yet_is_tried_again_after_1_2_and_4_seconds() {
+        let (want, _) = sample(|_| ());
+        let put = mock!(Client::put_bucket_notification_configuration)
+            .match_requests(|put| {
+                let it = put.notification_configuration().unwrap();
+                it.queue_configurations().len() == 1
+                    && it.event_bridge_configuration().is_some()
+                    && it.lambda_function_configurations().len() == 1
+                    && put.skip_destination_validation().is_none()
+            })
+            .sequence()
+            .http_response(|| refuse(400, "InvalidArgument", UNVALIDATED))
+            .times(3)
+            .output(|| PutBucketNotificationConfigurationOutput::builder().build())
+            .build();
+        let start = Instant::now();
+        let clients = s3_clients(&[&others(), &put]);
+        assert_eq!(set_trigger(&clients, &want, &trigger(), &Stop::new()).await.as_deref(), Ok("hybrid-lab"));
+        assert_eq!((put.num_calls(), start.elapsed().as_secs()), (4, 7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_other_refusal_of_a_notification_is_final() {
+        let (want, _) = sample(|_| ());
+        for (code, message) in [("InvalidArgument", "The event is not supported"), ("AccessDenied", UNVALIDATED)] {
+            let put = mock!(Client::put_bucket_notification_configuration)
+                .then_http_response(move || refuse(400, code, message));
+            let clients = s3_clients(&[&others(), &put]);
+            let problem = set_trigger(&clients, &want, &trigger(), &Stop::new()).await.unwrap_err();
+            assert!(problem.to_string().contains(code), "{problem}");
+            assert_eq!(put.num_calls(), 1, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_is_created_with_its_tags_and_without_a_location_in_the_first_region() {
+        for (region, location) in [("us-east-1", None), ("eu-west-1", Some("eu-west-1"))] {
+            let (mut want, _) = sample(|_| ());
+            want.region = region.into();
+            let create = mock!(Client::create_bucket)
+                .match_requests(move |create| {
+                    let configuration = create.create_bucket_configuration().unwrap();
+                    let named = configuration.location_constraint().map(BucketLocationConstraint::as_str);
+                    let tags: Vec<_> = configuration.tags().iter().map(|tag| (tag.key(), tag.value())).collect();
+                    named == location
+                        && tags.contains(&("hybrid-lab:owner", "ada"))
+                        && tags.contains(&("hybrid-lab:role", "bucket input"))
+                        && create.object_ownership() == Some(&ObjectOwnership::BucketOwnerEnforced)
+                })
+                .then_output(|| CreateBucketOutput::builder().build());
+            let clients = s3_clients(&[&create]);
+            let made = super::create(&clients, &want, Side::Input, &[], &Stop::new()).await;
+            assert_eq!((made.as_deref(), create.num_calls()), (Ok("lab-input-bucket-ada"), 1), "{region}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_is_there_already_is_done_when_it_is_ours_and_refused_when_not() {
+        let (want, _) = sample(|_| ());
+        for (owner, done) in [("ada", true), ("bob", false)] {
+            let create = mock!(Client::create_bucket).then_http_response(|| refuse(409, "BucketAlreadyOwnedByYou", ""));
+            let tags = mock!(Client::get_bucket_tagging).then_output(move || {
+                let tags = [("hybrid-lab:lab", "lab"), ("hybrid-lab:owner", owner)]
+                    .map(|(key, value)| Tag::builder().key(key).value(value).build().unwrap());
+                GetBucketTaggingOutput::builder().set_tag_set(Some(tags.into())).build().unwrap()
+            });
+            let clients = s3_clients(&[&create, &tags]);
+            let made = super::create(&clients, &want, Side::Input, &[], &Stop::new()).await;
+            assert_eq!(made.is_ok(), done, "{made:?}");
+        }
+        let taken = mock!(Client::create_bucket).then_http_response(|| refuse(409, "BucketAlreadyExists", ""));
+        let problem = super::create(&s3_clients(&[&taken]), &want, Side::Input, &[], &Stop::new()).await.unwrap_err();
+        assert!(problem.to_string().contains("another --owner"), "{problem}");
+        assert_eq!(taken.num_calls(), 1);
+    }
+}

@@ -92,3 +92,80 @@ fn check_stop(stop: &Stop) -> Result<(), Problem> {
 fn unbuildable(error: &BuildError) -> Problem {
     Problem::failed("S3 lists an object without a key").because(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_s3::Client;
+    use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadOutput;
+    use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
+    use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsOutput;
+    use aws_sdk_s3::types::{DeleteMarkerEntry, Error, ObjectVersion};
+    use aws_smithy_mocks::{Rule, mock};
+
+    use super::*;
+    use crate::testing::{refuse, s3_clients};
+
+    /// A bucket that holds this many versions, and one delete marker less.
+    fn listing(held: &Arc<Mutex<usize>>) -> Rule {
+        let held = Arc::clone(held);
+        mock!(Client::list_object_versions).then_compute_output(move |_| {
+            let held = *held.lock().unwrap();
+            let version = |n: usize| ObjectVersion::builder().key(format!("k{n}")).version_id(format!("v{n}")).build();
+            let marker = |n: usize| DeleteMarkerEntry::builder().key(format!("k{n}")).version_id("m").build();
+            let versions = held.min(600);
+            ListObjectVersionsOutput::builder()
+                .set_versions(Some((0..versions).map(|n| version(held - n)).collect()))
+                .set_delete_markers(Some((1..versions).map(marker).take(400).collect()))
+                .build()
+        })
+    }
+
+    #[tokio::test]
+    async fn versions_markers_and_unfinished_uploads_go_a_thousand_a_call() {
+        let held = Arc::new(Mutex::new(1500));
+        let (list, left) = (listing(&held), Arc::clone(&held));
+        let delete = mock!(Client::delete_objects).then_compute_output(move |delete| {
+            let objects = delete.delete().unwrap().objects();
+            assert!(objects.len() <= 1000 && objects.iter().all(|object| object.version_id().is_some()));
+            let mut left = left.lock().unwrap();
+            *left -= (*left).min(600);
+            DeleteObjectsOutput::builder().build()
+        });
+        let uploads = mock!(Client::list_multipart_uploads).then_output(|| {
+            let upload = MultipartUpload::builder().key("big").upload_id("u1").build();
+            ListMultipartUploadsOutput::builder().uploads(upload).build()
+        });
+        let abort = mock!(Client::abort_multipart_upload)
+            .match_requests(|abort| (abort.key(), abort.upload_id()) == (Some("big"), Some("u1")))
+            .then_output(|| AbortMultipartUploadOutput::builder().build());
+        let clients = s3_clients(&[&list, &delete, &uploads, &abort]);
+        assert_eq!(empty_bucket(&clients, "b", &Stop::new()).await, Ok(()));
+        assert_eq!((*held.lock().unwrap(), delete.num_calls(), abort.num_calls()), (0, 3, 1));
+    }
+
+    #[tokio::test]
+    async fn an_object_that_cannot_be_deleted_is_named() {
+        let list = listing(&Arc::new(Mutex::new(1)));
+        let delete = mock!(Client::delete_objects).then_output(|| {
+            let error = Error::builder().key("k1").code("AccessDenied").message("object lock").build();
+            DeleteObjectsOutput::builder().errors(error).build()
+        });
+        let problem = empty_bucket(&s3_clients(&[&list, &delete]), "b", &Stop::new()).await.unwrap_err();
+        assert!(problem.to_string().contains("`k1` cannot be deleted"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_is_gone_is_empty_and_one_that_never_empties_is_no_endless_loop() {
+        let gone = || refuse(404, "NoSuchBucket", "");
+        let list = mock!(Client::list_object_versions).then_http_response(gone);
+        let uploads = mock!(Client::list_multipart_uploads).then_http_response(gone);
+        assert_eq!(empty_bucket(&s3_clients(&[&list, &uploads]), "b", &Stop::new()).await, Ok(()));
+
+        let list = listing(&Arc::new(Mutex::new(1)));
+        let delete = mock!(Client::delete_objects).then_output(|| DeleteObjectsOutput::builder().build());
+        let problem = empty_bucket(&s3_clients(&[&list, &delete]), "b", &Stop::new()).await.unwrap_err();
+        assert!(problem.to_string().contains("still listed"), "{problem}");
+    }
+}

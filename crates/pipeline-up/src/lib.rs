@@ -23,6 +23,8 @@ mod policy;
 mod role;
 mod run;
 mod show;
+#[cfg(test)]
+mod testing;
 mod want;
 
 pub use cli::Args;
