@@ -60,7 +60,7 @@ fn find_token(session: &Session) -> Result<Option<lab_common::Secret>, Problem> 
 
 /// The commands that continue or undo this run speak of the same hosts.
 fn name_hosts(request: Request, hosts: &[String], wait_ready: bool) -> Request {
-    let named: String = hosts.iter().map(|host| format!(" {host}")).collect();
+    let named = hosts.iter().flat_map(|host| [" ", host]).collect::<String>();
     let ready = if wait_ready { " --wait-ready" } else { "" };
     let insert = |command: &str, verb: &str, more: &str| {
         let start = format!("{PROGRAM} {verb}");

@@ -51,9 +51,15 @@ pub(crate) fn make_token(home: &Home) -> Result<Secret, Problem> {
     let token = home.secret(TOKEN_FILE, || {
         let mut bytes = [0; TOKEN_BYTES];
         OsRng.fill_bytes(&mut bytes);
-        Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+        Ok(Secret::new(write_hex(&bytes)))
     })?;
     check_token(home, token)
+}
+
+/// Two lower-case digits a byte.
+pub(crate) fn write_hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// An empty or shortened token would open the host to everybody.
