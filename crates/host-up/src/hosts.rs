@@ -138,7 +138,8 @@ impl Concern for Hosts<'_> {
     type Op = Op;
 
     async fn observe(&self) -> Result<Live, Problem> {
-        observe(self.session, &self.clients, &self.home, &self.wanted, self.look).await
+        // A dozen calls at once make a large future; here it is kept off every caller's stack.
+        Box::pin(observe(self.session, &self.clients, &self.home, &self.wanted, self.look)).await
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {

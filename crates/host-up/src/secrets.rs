@@ -97,8 +97,8 @@ mod tests {
         let made = make_public_key(&home, "lab-key-ada").unwrap();
         assert_eq!(make_public_key(&home, "other").unwrap(), made);
         assert_eq!(find_public_key(&home).unwrap().as_ref(), Some(&made));
-        let mode = std::fs::metadata(home.path(KEY_FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = std::fs::metadata(home.path(KEY_FILE)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
 
         let shown = std::process::Command::new("ssh-keygen").arg("-y").arg("-f").arg(home.path(KEY_FILE)).output();
         let Ok(shown) = shown else {

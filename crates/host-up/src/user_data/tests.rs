@@ -154,7 +154,7 @@ impl Server {
 
     /// Waits until it answers; `false` when it has ended instead.
     fn answers(&mut self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         while Instant::now() < deadline {
             if self.process.try_wait().unwrap().is_some() {
                 return false;
