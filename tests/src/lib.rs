@@ -203,6 +203,15 @@ impl LocalAws {
         reply
     }
 
+    /// Makes a call of `service` as somebody else would, with a JSON or XML body. Answers with status line and body.
+    #[track_caller]
+    #[must_use]
+    pub fn send(&self, service: &str, method: &str, path: &str, body: &str) -> String {
+        let reply = self.exchange_signed(service, method, path, body);
+        assert!(reply.starts_with("HTTP/1.1 2"), "{method} {path}: {reply}");
+        reply
+    }
+
     /// Waits until `action` has been called.
     #[track_caller]
     pub fn wait_for_call(&self, action: &str) {
@@ -222,9 +231,15 @@ impl LocalAws {
     }
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> String {
+        self.exchange_signed("ec2", method, path, body)
+    }
+
+    fn exchange_signed(&self, service: &str, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("lab-sim serves");
-        let scope =
-            "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0";
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
+             Signature=0"
+        );
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {scope}\r\nConnection: close\r\n\

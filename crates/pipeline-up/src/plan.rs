@@ -452,3 +452,6 @@ fn join_changed(words: &[(&str, bool)]) -> Option<String> {
     let changed: Vec<_> = words.iter().filter(|(_, changed)| *changed).map(|(word, _)| *word).collect();
     (!changed.is_empty()).then(|| changed.join(", "))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! `pipeline-up` against local AWS, as a user runs it, and with everything that can go wrong on the way.
+
+use lab_tests::{Answer, LocalAws};
+use serde_json::{Value, json};
+
+/// A zip file with nothing in it, in base64: the code of a function that is never run.
+const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
+const HOL02: &str = include_str!("../../crates/common/labs/hol02.toml");
+
+/// Local AWS, and the pipeline of HOL 02 with a function whose name ends in its owner's, as a class has it.
+struct Lab {
+    aws: LocalAws,
+}
+
+impl Lab {
+    fn start(options: &[&str]) -> Self {
+        let aws = LocalAws::start(options);
+        let text = HOL02.replace("\"lab-lambda-function\"", "\"lab-lambda-function-{owner}\"");
+        std::fs::write(aws.folder.path().join("lab.toml"), text).expect("written");
+        Self { aws }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Answer {
+        self.aws.command("pipeline-up", arguments).env("LAB_FILE", "lab.toml").output().expect("it starts").into()
+    }
+
+    fn function(&self) -> String {
+        format!("lab-lambda-function-{}", self.aws.owner)
+    }
+
+    /// Deploys the function as `cargo lambda deploy` does, with these tags.
+    fn deploy(&self, tags: &Value) {
+        let Self { aws } = self;
+        let function = json!({
+            "FunctionName": self.function(), "Runtime": "provided.al2023", "Handler": "bootstrap",
+            "Role": format!("arn:aws:iam::123456789012:role/lab-lambda-role-{}", aws.owner),
+            "Code": { "ZipFile": EMPTY_ZIP }, "MemorySize": 512, "Timeout": 60, "Tags": tags,
+            "Environment": {
+                "Variables": { "MODE": "png", "OUTPUT_BUCKET": format!("lab-output-bucket-{}", aws.owner) }
+            },
+        });
+        let _ = aws.send("lambda", "POST", "/2015-03-31/functions", &function.to_string());
+    }
+
+    fn our_tags(&self) -> Value {
+        json!({
+            "Name": self.function(), "hybrid-lab:lab": "lab", "hybrid-lab:owner": self.aws.owner,
+            "hybrid-lab:role": "function",
+        })
+    }
+
+    /// Everything is there and needs no change.
+    #[track_caller]
+    fn assert_whole(&self, why: &str) {
+        let check = self.run(&["plan", "--check"]);
+        assert_eq!(check.code, Some(0), "{why}: {check:#?}");
+        let (owner, function) = (&self.aws.owner, self.function());
+        let whole = [
+            ("bucket", format!("lab-input-bucket-{owner}")),
+            ("bucket", format!("lab-output-bucket-{owner}")),
+            ("role", format!("lab-lambda-role-{owner}")),
+            ("log-group", format!("/aws/lambda/{function}")),
+            ("function", function.clone()),
+            ("function-permission", function),
+            ("bucket-notification", format!("lab-input-bucket-{owner}")),
+        ];
+        let whole = whole.map(|(kind, name)| (kind.to_owned(), name));
+        assert_eq!(names(&self.run(&["status", "--json"])), whole, "{why}");
+    }
+
+    fn writes(&self) -> Vec<String> {
+        let reads = ["Get", "List", "Head", "Describe"];
+        let is_write = |action: &String| !reads.iter().any(|read| action.starts_with(read));
+        self.aws.calls().into_iter().filter(is_write).collect()
+    }
+}
+
+fn names(answer: &Answer) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let document = answer.json();
+    let resources = document["resources"].as_array().expect("resources");
+    resources.iter().map(|one| (text(&one["kind"]), text(&one["name"]))).collect()
+}
+
+#[test]
+fn the_built_in_lab_has_the_names_of_the_seed() {
+    let lab = Lab::start(&[]);
+    let up = lab.aws.run("pipeline-up", &["--json"]).expect_code(0);
+    let expected = [
+        ("bucket", "lab-input-bucket-ada"),
+        ("bucket", "lab-output-bucket-ada"),
+        ("role", "lab-lambda-role-ada"),
+        ("log-group", "/aws/lambda/lab-lambda-function"),
+    ];
+    assert_eq!(names(&up), expected.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
+    assert!(up.stderr.contains("cargo lambda deploy lab-lambda-function "), "{up:#?}");
+}
+
+#[test]
+fn without_a_function_up_does_all_else_and_names_the_command_that_deploys_it() {
+    let lab = Lab::start(&[]);
+    assert_eq!(lab.run(&["plan", "--check"]).code, Some(3));
+    let early = lab.run(&["deploy", "--print"]).expect_code(1);
+    assert!(early.stderr.contains("run `pipeline-up` first"), "{early:#?}");
+
+    let up = lab.run(&["up", "--json"]).expect_code(0);
+    let next = up.json()["next"].as_str().expect("the next command").to_owned();
+    let role = "--iam-role arn:aws:iam::123456789012:role/lab-lambda-role-ada ";
+    assert!(next.starts_with("cargo lambda deploy lab-lambda-function-ada ") && next.contains(role), "{next}");
+    assert!(up.stderr.contains(&next), "people are told too: {up:#?}");
+    let printed = lab.run(&["deploy", "--print"]).expect_code(0);
+    assert_eq!(printed.stdout.trim_end(), next);
+    let _ = lab.run(&["plan", "--check"]).expect_code(0);
+
+    lab.deploy(&lab.our_tags());
+    let again = lab.run(&["up", "--json"]).expect_code(0);
+    assert_eq!(again.json()["next"], Value::Null);
+    assert_eq!(again.json()["changed"].as_array().map(Vec::len), Some(2), "the permission and the trigger");
+    lab.assert_whole("after the deployment");
+
+    lab.aws.clear_calls();
+    let third = lab.run(&["up", "--json"]).expect_code(0);
+    assert_eq!(third.json()["changed"], json!([]));
+    assert_eq!(lab.writes(), Vec::<String>::new(), "no change, no write");
+
+    let refused = lab.run(&["down"]).expect_code(2);
+    assert!(refused.stderr.contains("--yes"), "{refused:#?}");
+    let down = lab.run(&["down", "--yes", "--json"]).expect_code(0);
+    assert_eq!(down.json()["resources"], json!([]));
+    let buckets = lab.aws.send("s3", "GET", "/", "");
+    assert!(!buckets.contains("<Name>"), "no bucket is left: {buckets}");
+    let again = lab.run(&["down", "--yes"]).expect_code(0);
+    assert!(again.stderr.contains("nothing of this part is left"), "{again:#?}");
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let lab = Lab::start(&[]);
+    lab.deploy(&lab.our_tags());
+    let _ = lab.run(&[]).expect_code(0);
+    let mend = |expected: &[&str]| {
+        lab.aws.clear_calls();
+        let up = lab.run(&[]).expect_code(0);
+        assert_eq!(lab.writes(), expected, "{up:#?}");
+        lab.assert_whole("mended");
+    };
+    let _ = lab.aws.send("s3", "DELETE", "/lab-input-bucket-ada?policy", "");
+    mend(&["PutBucketPolicy"]);
+    let _ = lab.aws.send("s3", "DELETE", "/lab-output-bucket-ada?publicAccessBlock", "");
+    mend(&["PutPublicAccessBlock"]);
+    let configuration = json!({ "MemorySize": 128, "Environment": { "Variables": { "MODE": "copy" } } }).to_string();
+    let path = format!("/2015-03-31/functions/{}", lab.function());
+    let _ = lab.aws.send("lambda", "PUT", &format!("{path}/configuration"), &configuration);
+    mend(&["UpdateFunctionConfiguration"]);
+    let _ = lab.aws.send("lambda", "DELETE", &format!("{path}/policy/hybrid-lab-input-bucket"), "");
+    mend(&["AddPermission"]);
+}
+
+#[test]
+fn a_bucket_that_belongs_to_someone_else_stops_before_anything_is_made() {
+    let lab = Lab::start(&["--foreign-bucket", "lab-output-bucket-ada"]);
+    let refused = lab.run(&[]).expect_code(1);
+    for part in ["lab-output-bucket-ada belongs to someone else", "another --owner"] {
+        assert!(refused.stderr.contains(part), "{part:?} is missing from {refused:#?}");
+    }
+    assert_eq!(lab.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_function_without_our_tags_is_connected_but_neither_configured_nor_deleted() {
+    let lab = Lab::start(&[]);
+    lab.deploy(&json!({}));
+    let up = lab.run(&["--json"]).expect_code(0);
+    assert!(names(&up).contains(&("bucket-notification".into(), "lab-input-bucket-ada".into())), "{up:#?}");
+    let _ = lab.run(&["down", "--yes"]).expect_code(0);
+    let function = lab.aws.send("lambda", "GET", &format!("/2015-03-31/functions/{}", lab.function()), "");
+    assert!(function.contains(&lab.function()), "it is still there: {function}");
+}
+
+#[test]
+fn another_labs_function_is_refused() {
+    let lab = Lab::start(&[]);
+    lab.deploy(&json!({ "hybrid-lab:lab": "lab", "hybrid-lab:owner": "bob" }));
+    lab.aws.clear_calls();
+    let refused = lab.run(&[]).expect_code(1);
+    assert!(refused.stderr.contains("lab-lambda-function-{owner}"), "the fix is named: {refused:#?}");
+    assert_eq!(lab.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_learner_lab_uses_lab_role_and_writes_nothing_to_iam() {
+    let lab = Lab::start(&["--caller-arn", "arn:aws:sts::123456789012:assumed-role/voclabs/user1"]);
+    let up = lab.run(&["--json"]).expect_code(0);
+    let next = up.json()["next"].as_str().expect("the next command").to_owned();
+    assert!(next.contains("--iam-role arn:aws:iam::123456789012:role/LabRole "), "{next}");
+    assert!(!lab.writes().iter().any(|action| action.contains("Role")), "{:?}", lab.aws.calls());
+}
+
+#[test]
+fn a_lab_without_images_is_a_usage_error() {
+    let lab = Lab::start(&[]);
+    let (before, after) = HOL02.split_once("[images]").expect("hol02 has images");
+    let (_, after) = after.split_once("\n[").expect("and more");
+    std::fs::write(lab.aws.folder.path().join("lab.toml"), format!("{before}[{after}")).expect("written");
+    let refused = lab.run(&[]).expect_code(2);
+    assert!(refused.stderr.contains("add an [images] section"), "{refused:#?}");
+    assert_eq!(lab.aws.calls(), Vec::<String>::new());
+}
+
+/// Runs `verb` in a lab of its own for each of its calls, killed after that call, and then once more to its end.
+fn kill_after_every_call(verb: &[&str], prepare: impl Fn(&Lab), check: impl Fn(&Lab, &str)) {
+    let mut lab = Lab::start(&[]);
+    for nth in 1.. {
+        lab.aws.owner = format!("killed-{nth}");
+        prepare(&lab);
+        lab.aws.set_faults(&json!([{ "nth": nth, "effect": { "kill": "caller" } }]));
+        let killed = lab.run(verb);
+        lab.aws.clear_faults();
+        if killed.code == Some(0) {
+            assert!(nth > 25, "the run has more than 25 calls, so it must have been killed {nth} times");
+            return;
+        }
+        assert_eq!(killed.code, None, "killed by a signal: {killed:#?}");
+        let why = format!("{verb:?} killed after call {nth}");
+        let next = lab.run(verb);
+        assert_eq!(next.code, Some(0), "{why}: {next:#?}");
+        check(&lab, &why);
+    }
+}
+
+#[test]
+fn killed_after_any_call_the_next_up_makes_it_whole() {
+    kill_after_every_call(&["up"], |lab| lab.deploy(&lab.our_tags()), Lab::assert_whole);
+}
+
+#[test]
+fn killed_after_any_call_the_next_down_leaves_nothing() {
+    let prepare = |lab: &Lab| {
+        lab.deploy(&lab.our_tags());
+        let _ = lab.run(&[]).expect_code(0);
+        let _ = lab.aws.send("s3", "PUT", &format!("/lab-output-bucket-{}/an-object", lab.aws.owner), "text");
+    };
+    kill_after_every_call(&["down", "--yes"], prepare, |lab, why| {
+        assert_eq!(lab.run(&["status", "--json"]).json()["resources"], json!([]), "{why}");
+    });
+}
+
+/// Runs `up` in a lab of its own for each of its calls, with that call meeting `effect`.
+fn meet_at_every_call(effect: &Value) {
+    let mut lab = Lab::start(&[]);
+    for nth in 1.. {
+        lab.aws.owner = format!("met-{nth}");
+        lab.deploy(&lab.our_tags());
+        lab.aws.clear_calls();
+        lab.aws.set_faults(&json!([{ "nth": nth, "effect": effect }]));
+        let first = lab.run(&[]);
+        let fired = lab.aws.calls().len() >= nth;
+        lab.aws.clear_faults();
+        let why = format!("{effect} at call {nth}");
+        assert_eq!(first.code, Some(0), "{why} is weathered: {first:#?}");
+        lab.assert_whole(&why);
+        if !fired {
+            assert!(nth > 25, "the run has more than 25 calls, and {nth} were met");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_lost_answer_to_any_call_is_weathered() {
+    meet_at_every_call(&json!("reset-after"));
+}
+
+#[test]
+fn throttling_at_any_call_is_waited_out() {
+    meet_at_every_call(&json!("throttle"));
+}
+
+#[test]
+fn expired_credentials_say_so_and_a_fresh_token_continues() {
+    let lab = Lab::start(&[]);
+    lab.deploy(&lab.our_tags());
+    for from in [1, 20] {
+        lab.aws.set_faults(&json!([{ "from": from, "effect": "expired-credentials" }]));
+        let expired = lab.run(&[]).expect_code(1);
+        assert!(expired.stderr.contains("the AWS credentials have expired"), "{expired:#?}");
+        lab.aws.clear_faults();
+    }
+    let _ = lab.run(&[]).expect_code(0);
+    lab.assert_whole("a fresh token");
+}
