@@ -8,12 +8,12 @@ export PATH="$target/debug:$root/.venv/bin:$PATH"
 
 say() { echo "${0##*/}: $*" >&2; }
 
-# Builds the programs. Always all of them: a part alone would have other features, and build the SDKs a second time.
+# Builds the programs, and the tests with them: a part alone has other features, and would build the SDKs a second time.
 build_programs() {
   if [[ ! -x $target/debug/net-up ]]; then
     say "first build: the AWS SDKs take about 5 minutes on 2 cores and up to 8 GB of memory; later ones take seconds"
   fi
-  cargo build --quiet --workspace --bins --manifest-path "$root/Cargo.toml"
+  cargo build --quiet --workspace --all-targets --manifest-path "$root/Cargo.toml"
 }
 
 # Builds the function for Lambda. cargo-lambda says where it failed; its own chatter is of no use.

@@ -250,10 +250,7 @@ impl Hands<'_> {
             .description("What the hosts of a hybrid-lab may do")
             .assume_role_policy_document(trust_policy().to_string())
             .set_tags(Some(self.iam_tags(roles::HOST_ROLE, &name)?));
-        let error = match request.send().await {
-            Ok(_) => return Ok(name),
-            Err(error) => error,
-        };
+        let Err(error) = request.send().await else { return Ok(name) };
         // Either our own call, whose answer was lost, or somebody else's role.
         if has_code(&error, "EntityAlreadyExists")
             && find_host_role(self.clients, names, tags).await?.is_some_and(|role| role.ours)
@@ -285,10 +282,7 @@ impl Hands<'_> {
             .create_instance_profile()
             .instance_profile_name(&name)
             .set_tags(Some(self.iam_tags(roles::HOST_PROFILE, &name)?));
-        let error = match request.send().await {
-            Ok(_) => return Ok(name),
-            Err(error) => error,
-        };
+        let Err(error) = request.send().await else { return Ok(name) };
         if has_code(&error, "EntityAlreadyExists")
             && find_profile(self.clients, names, tags).await?.is_some_and(|profile| profile.ours)
         {
@@ -302,10 +296,7 @@ impl Hands<'_> {
         let (profile, role) = (names.host_profile(), names.host_role());
         let request = self.clients.iam.add_role_to_instance_profile().instance_profile_name(&profile).role_name(&role);
         let answer = retry_while(Pace::SPREAD, self.stop, is_unseen, async || request.clone().send().await).await;
-        let error = match answer {
-            Ok(_) => return Ok(profile),
-            Err(error) => error,
-        };
+        let Err(error) = answer else { return Ok(profile) };
         // A profile holds one role: repeated after a lost answer, ours is the one in the way.
         if has_code(&error, "LimitExceeded")
             && find_profile(self.clients, names, tags).await?.is_some_and(|found| found.roles == [role.as_str()])
@@ -316,10 +307,17 @@ impl Hands<'_> {
     }
 
     async fn remove_role_from_profile(&self) -> Result<(), Problem> {
-        let Session { names, .. } = self.session;
+        let Session { names, tags, .. } = self.session;
+        let role = names.host_role();
         let request = self.clients.iam.remove_role_from_instance_profile();
-        let request = request.instance_profile_name(names.host_profile()).role_name(names.host_role());
-        ignore_absent("RemoveRoleFromInstanceProfile", request.send().await)
+        let answer = request.instance_profile_name(names.host_profile()).role_name(&role).send().await;
+        let Err(error) = answer else { return Ok(()) };
+        // Repeated after a lost answer, there is nothing left to take out: AWS says so, others fail in other ways.
+        let profile = find_profile(self.clients, names, tags).await?;
+        if profile.is_none_or(|profile| !profile.roles.contains(&role)) {
+            return Ok(());
+        }
+        Err(explain("RemoveRoleFromInstanceProfile", &error))
     }
 
     async fn delete_profile(&self) -> Result<(), Problem> {

@@ -113,16 +113,15 @@ impl<'a> Hosts<'a> {
         if instance.state != InstanceStateName::Running {
             return Ok(Some(format!("{name} is {}", instance.state)));
         }
-        match &instance.marker {
-            Some(Marker::Failed(tail)) if self.wait_ready => {
-                let what = format!("the setup of {name} failed; the end of its console:\n{tail}");
-                let fix = format!(
-                    "look around there (host-up ssh {0}), then make it anew: host-up down {0}, host-up up {0}",
-                    instance.host
-                );
-                return Err(Problem::failed(what).fix(fix));
-            }
-            _ => {}
+        if self.wait_ready
+            && let Some(Marker::Failed(tail)) = &instance.marker
+        {
+            let what = format!("the setup of {name} failed; the end of its console:\n{tail}");
+            let fix = format!(
+                "look around there (host-up ssh {0}), then make it anew: host-up down {0}, host-up up {0}",
+                instance.host
+            );
+            return Err(Problem::failed(what).fix(fix));
         }
         match instance.checks.as_deref() {
             Some("ok") if self.wait_ready && instance.marker != Some(Marker::Ready) => {
@@ -139,7 +138,8 @@ impl Concern for Hosts<'_> {
     type Op = Op;
 
     async fn observe(&self) -> Result<Live, Problem> {
-        observe(self.session, &self.clients, &self.home, &self.wanted, self.look).await
+        // A dozen calls at once make a large future; here it is kept off every caller's stack.
+        Box::pin(observe(self.session, &self.clients, &self.home, &self.wanted, self.look)).await
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Filter, InstanceStateName};
+use aws_sdk_ec2::types::{Filter, InstanceStateName, Reservation};
 use lab_common::{Account, Caller, Home, Image, Names, Session, Tags, explain, has_code};
 use lab_ec2::{find_role, find_tag, is_gone, lab_filters};
 use lab_plan::Problem;
@@ -213,8 +213,7 @@ pub(crate) async fn find_instances(clients: &Clients, tags: &Tags) -> Result<Vec
     let pages = clients.ec2.describe_instances().set_filters(Some(lab_filters(tags))).into_paginator().items().send();
     let reservations = pages.collect::<Result<Vec<_>, _>>().await;
     let reservations = reservations.map_err(|error| explain("DescribeInstances", &error))?;
-    let mut found: Vec<_> =
-        reservations.iter().flat_map(|reservation| reservation.instances()).filter_map(read_instance).collect();
+    let mut found: Vec<_> = reservations.iter().flat_map(Reservation::instances).filter_map(read_instance).collect();
     found.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
     Ok(found)
 }

@@ -89,15 +89,10 @@ pub struct Launch {
     pub(crate) key: String,
     pub(crate) profile: Option<String>,
     pub(crate) disk_gb: i32,
-    #[serde(serialize_with = "serialize_runs")]
+    #[serde(skip)]
     pub(crate) runs: Option<Runs>,
     /// Client tokens that instances of this host have used up by being terminated.
     pub(crate) used_tokens: Vec<String>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn serialize_runs<S: serde::Serializer>(runs: &Option<Runs>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(name_runs(*runs))
 }
 
 /// What lab.toml wants, and what is there.

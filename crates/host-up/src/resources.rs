@@ -99,8 +99,8 @@ mod tests {
         assert!(list_resources(&names(), &live_with([instance.clone()]), None).is_empty());
         instance.state = InstanceStateName::Stopped;
         let resources = list_resources(&names(), &live_with([instance]), None);
-        assert!((resources[0].usd_per_hour - prices::gp3(8)).abs() < 1e-9);
+        assert!((resources[0].usd_per_hour - prices::gp3(8)).abs() < 1e-6);
         let resources = list_resources(&names(), &live_with([running("public")]), None);
-        assert!((resources[0].usd_per_hour - (0.0104 + 0.005 + prices::gp3(8))).abs() < 1e-9);
+        assert!((resources[0].usd_per_hour - (0.0104 + 0.005 + prices::gp3(8))).abs() < 1e-6);
     }
 }

@@ -35,7 +35,10 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         }
         Verb::Down { hosts } => {
             let concern = Hosts::to_take_down(&session, &hosts)?;
-            run_verb(&concern, lab_plan::Verb::Down, &name_hosts(request, &hosts, false), stop).await
+            let request = name_hosts(request, &hosts, false);
+            // What continues a `down` is a `down`.
+            let request = Request { again: request.down.clone(), ..request };
+            run_verb(&concern, lab_plan::Verb::Down, &request, stop).await
         }
         Verb::Ssh { host, user, identity, command } => {
             check_hosts(&session.lab, std::slice::from_ref(&host))?;
@@ -60,7 +63,7 @@ fn find_token(session: &Session) -> Result<Option<lab_common::Secret>, Problem> 
 
 /// The commands that continue or undo this run speak of the same hosts.
 fn name_hosts(request: Request, hosts: &[String], wait_ready: bool) -> Request {
-    let named: String = hosts.iter().map(|host| format!(" {host}")).collect();
+    let named = hosts.iter().flat_map(|host| [" ", host]).collect::<String>();
     let ready = if wait_ready { " --wait-ready" } else { "" };
     let insert = |command: &str, verb: &str, more: &str| {
         let start = format!("{PROGRAM} {verb}");

@@ -51,9 +51,15 @@ pub(crate) fn make_token(home: &Home) -> Result<Secret, Problem> {
     let token = home.secret(TOKEN_FILE, || {
         let mut bytes = [0; TOKEN_BYTES];
         OsRng.fill_bytes(&mut bytes);
-        Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+        Ok(Secret::new(write_hex(&bytes)))
     })?;
     check_token(home, token)
+}
+
+/// Two lower-case digits a byte.
+pub(crate) fn write_hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// An empty or shortened token would open the host to everybody.
@@ -91,8 +97,8 @@ mod tests {
         let made = make_public_key(&home, "lab-key-ada").unwrap();
         assert_eq!(make_public_key(&home, "other").unwrap(), made);
         assert_eq!(find_public_key(&home).unwrap().as_ref(), Some(&made));
-        let mode = std::fs::metadata(home.path(KEY_FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = std::fs::metadata(home.path(KEY_FILE)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
 
         let shown = std::process::Command::new("ssh-keygen").arg("-y").arg("-f").arg(home.path(KEY_FILE)).output();
         let Ok(shown) = shown else {

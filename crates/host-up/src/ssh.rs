@@ -108,8 +108,9 @@ impl Way {
 
     fn show_block(&self) -> String {
         let first = [("HostName", self.address.clone()), ("User", self.user.clone())];
-        let lines = first.into_iter().chain(self.options()).map(|(key, value)| format!("    {key} {value}\n"));
-        format!("Host {}\n{}", self.name, lines.collect::<String>())
+        let lines = first.into_iter().chain(self.options()).map(|(key, value)| format!("    {key} {value}"));
+        let lines: Vec<_> = lines.collect();
+        format!("Host {}\n{}\n", self.name, lines.join("\n"))
     }
 }
 

@@ -7,6 +7,8 @@ use lab_common::{Images, Runs, Secret};
 use lab_plan::Problem;
 use sha2::{Digest as _, Sha256};
 
+use crate::secrets::write_hex;
+
 /// EC2's limit, before base64 (EC2 user guide, "Run commands when you launch an EC2 instance").
 const LONGEST: usize = 16 * 1024;
 
@@ -42,7 +44,7 @@ pub(crate) fn needs_token(runs: Option<Runs>) -> bool {
 }
 
 fn hash_token(token: &Secret) -> String {
-    Sha256::digest(token.reveal()).iter().map(|byte| format!("{byte:02x}")).collect()
+    write_hex(&Sha256::digest(token.reveal()))
 }
 
 fn render(template: &str, values: &[(&str, &str)]) -> Result<String, Problem> {

@@ -191,7 +191,9 @@ async fn a_role_that_exists_is_ours_only_with_our_tags() {
 async fn deleting_what_is_gone_is_done() {
     let bench = Bench::new();
     let absent = || [(404, iam_error("NoSuchEntity"))];
-    for op in [Op::RemoveRoleFromProfile, Op::DeleteProfile, Op::DeleteRolePolicy, Op::DeleteRole] {
+    let twice = [(404, iam_error("NoSuchEntity")), (404, iam_error("NoSuchEntity"))];
+    assert!(bench.apply(&Op::RemoveRoleFromProfile, &twice).await.0.is_ok());
+    for op in [Op::DeleteProfile, Op::DeleteRolePolicy, Op::DeleteRole] {
         assert!(bench.apply(&op, &absent()).await.0.is_ok(), "{op:?}");
     }
     let terminate = Op::TerminateInstance { id: "i-1".into() };

@@ -113,7 +113,7 @@ fn from_nothing_to_the_seed_s_public_host() {
     ];
     assert_eq!(titles, expected);
     let expected = 0.0104 + 0.005 + lab_common::prices::gp3(8);
-    assert!((plan.usd_per_hour - expected).abs() < 1e-9, "{}", plan.usd_per_hour);
+    assert!((plan.usd_per_hour - expected).abs() < 1e-6, "{}", plan.usd_per_hour);
 }
 
 #[test]
@@ -158,7 +158,8 @@ fn another_security_group_and_a_missing_profile_are_set_in_place() {
 
 #[test]
 fn what_cannot_change_is_refused_with_both_ways_on() {
-    let changes: [(&str, fn(&mut Live)); 6] = [
+    type Change = fn(&mut Live);
+    let changes: [(&str, Change); 6] = [
         ("size t3.nano", |live| live.instances[0].size = "t3.nano".into()),
         ("subnet subnet-other", |live| live.instances[0].subnet = Some("subnet-other".into())),
         ("key vockey", |live| live.instances[0].key = Some("vockey".into())),

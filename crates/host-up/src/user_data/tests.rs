@@ -103,8 +103,8 @@ fn the_notebook_is_json_with_the_buckets_in_it() {
 
 /// A program of the project's own venv: `.venv/bin/NAME` in this folder or one above.
 fn find_in_venv(name: &str) -> Option<PathBuf> {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join(".venv/bin").join(name));
-    let found = found.into_iter().find(|path| path.exists());
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let found = folders.map(|folder| folder.join(".venv/bin").join(name)).find(|path| path.exists());
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "there is no .venv/bin/{name}: run scripts/setup.sh");
         eprintln!("not checked: there is no .venv/bin/{name} (scripts/setup.sh makes it)");
@@ -154,7 +154,7 @@ impl Server {
 
     /// Waits until it answers; `false` when it has ended instead.
     fn answers(&mut self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_mins(2);
         while Instant::now() < deadline {
             if self.process.try_wait().unwrap().is_some() {
                 return false;
