@@ -26,7 +26,7 @@ esac
 if [[ -n ${LAB_DEMO_INSIDE:-} ]]; then
   cd "$LAB_DEMO_INSIDE"
   "$root/scripts/task1.sh"
-  say "the processed picture: $(ls "$LAB_DEMO_INSIDE"/*-processed.png)"
+  say "the processed picture: $LAB_DEMO_INSIDE/lab-image-processed.png"
   if [[ -n $keep ]]; then
     cat >&2 <<HELP
 
@@ -52,8 +52,11 @@ say "setting up, then HOL 02's Task 1 on local AWS; the first run takes about 10
 "$root/scripts/setup.sh"
 build_programs
 build_function
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+# The picture stays; keys and tokens of a lab that is gone do not.
+folder=$target/demo
+rm -rf "$folder"
+mkdir -p "$folder"
+trap 'rm -rf "$folder/home"' EXIT
 export LAB_DEMO_INSIDE=$folder LAB_HOME=$folder/home LAB_FILE=hol02 LAB_OWNER=${LAB_OWNER:-demo}
 unset AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION
 lab-sim -- "$root/scripts/demo.sh" ${keep:+--keep}

@@ -51,12 +51,22 @@ enum Command {
 /// How the function is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct Deploy {
-    /// The built function [default: where `cargo lambda build` puts it]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) binary: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) package: Package,
     /// Only print the command, quoted for a shell
     #[arg(long)]
     pub(crate) print: bool,
+}
+
+/// Where the built function is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub(crate) struct Package {
+    /// The built function [default: where `cargo lambda build` puts it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
+    /// The workspace it was built in [default: ./Cargo.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest_path: Option<PathBuf>,
 }
 
 /// What the command line asks for.
@@ -101,6 +111,6 @@ mod tests {
         let task = |words: &[&str]| Args::parse_from([&["pipeline-up"], words].concat()).task();
         assert_eq!(task(&[]), Task::Verb(Verb::Up));
         assert_eq!(task(&["plan", "--check"]), Task::Verb(Verb::Plan { check: true }));
-        assert_eq!(task(&["deploy", "--print"]), Task::Deploy(Deploy { binary: None, print: true }));
+        assert_eq!(task(&["deploy", "--print"]), Task::Deploy(Deploy { package: Package::default(), print: true }));
     }
 }

@@ -1,6 +1,5 @@
 //! The command that deploys the function, and running it.
 
-use std::path::Path;
 use std::process::Stdio;
 
 use lab_common::quote;
@@ -8,6 +7,7 @@ use lab_plan::{Pace, Problem, Stop};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
+use crate::cli::Package;
 use crate::want::{Place, Want};
 
 /// The package of the function's code, and of its binary.
@@ -22,11 +22,14 @@ pub(crate) struct Way {
 
 /// The words of the command. It deploys `binary`, or what `cargo lambda build --package image-processor` has made, and
 /// may be run again at any time: what others have set in the function's environment stays.
-pub(crate) fn deploy_command(want: &Want, place: &Place, way: &Way, binary: Option<&Path>) -> Vec<String> {
+pub(crate) fn deploy_command(want: &Want, place: &Place, way: &Way, package: &Package) -> Vec<String> {
     let function = &want.function;
     let mut words: Vec<String> = ["cargo", "lambda", "deploy", &function.name].map(str::to_owned).into();
     let mut option = |flag: &str, value: &str| words.extend([flag.to_owned(), value.to_owned()]);
-    match binary {
+    if let Some(path) = &package.manifest_path {
+        option("--manifest-path", &path.display().to_string());
+    }
+    match &package.binary {
         Some(path) => option("--binary-path", &path.display().to_string()),
         None => option("--binary-name", BINARY),
     }
@@ -121,7 +124,7 @@ mod tests {
     fn the_command_says_everything_that_lab_toml_and_the_way_to_aws_say() {
         let (want, place) = sample(|_| ());
         let way = Way { profile: Some("class a".into()), endpoint_url: Some("http://127.0.0.1:4566".into()) };
-        let line = to_line(&deploy_command(&want, &place, &way, None));
+        let line = to_line(&deploy_command(&want, &place, &way, &Package::default()));
         assert_eq!(
             line,
             "cargo lambda deploy lab-lambda-function --binary-name image-processor --region us-east-1 \

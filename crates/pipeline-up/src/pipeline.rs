@@ -1,10 +1,9 @@
 //! The concern, as the flow of `lab_plan` drives it.
 
-use std::path::Path;
-
 use lab_common::Session;
 use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, Step};
 
+use crate::cli::Package;
 use crate::clients::Clients;
 use crate::deploy::{Way, deploy_command, to_line};
 use crate::live::{Live, observe};
@@ -39,8 +38,8 @@ impl Pipeline {
     }
 
     /// The words of the command that deploys the function.
-    pub(crate) fn deploy_command(&self, live: &Live, binary: Option<&Path>) -> Vec<String> {
-        deploy_command(&self.want, &live.place, &self.way, binary)
+    pub(crate) fn deploy_command(&self, live: &Live, package: &Package) -> Vec<String> {
+        deploy_command(&self.want, &live.place, &self.way, package)
     }
 
     /// Whether the function can be deployed.
@@ -97,6 +96,6 @@ impl Concern for Pipeline {
 
     fn next(&self, live: &Live) -> Option<String> {
         let made = Side::BOTH.iter().all(|side| find_ours(&self.want, live, *side).is_some());
-        (made && live.function.is_none()).then(|| to_line(&self.deploy_command(live, None)))
+        (made && live.function.is_none()).then(|| to_line(&self.deploy_command(live, &Package::default())))
     }
 }

@@ -37,7 +37,7 @@ async fn run_deployment(
     json: bool,
     stop: &Stop,
 ) -> Result<Exit, Problem> {
-    if let Some(path) = deploy.binary.as_ref().filter(|path| !path.is_file()) {
+    if let Some(path) = deploy.package.binary.as_ref().filter(|path| !path.is_file()) {
         return Err(Problem::usage(format!("there is no file {}", path.display()))
             .fix("build the function first: cargo lambda build --release --package image-processor"));
     }
@@ -47,7 +47,7 @@ async fn run_deployment(
         live = pipeline.observe() => live?,
     };
     pipeline.check_deployable(&live)?;
-    let command = pipeline.deploy_command(&live, deploy.binary.as_deref());
+    let command = pipeline.deploy_command(&live, &deploy.package);
     if !deploy.print {
         run_deploy(&command, stop).await?;
     }
