@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: a lab on a local AWS of its own, and the programs as a user runs them.
 
+#![allow(clippy::missing_panics_doc, reason = "a test helper panics where the test fails")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long a test waits for something that must happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The folder with the programs. `scripts/test.sh` builds them before it runs the tests.
 ///

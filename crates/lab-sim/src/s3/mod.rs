@@ -151,7 +151,7 @@ async fn get_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Answer {
     let targets = sim.s3.targets_of(bucket).unwrap_or_default();
     let mut root = Element::parse(answer.body()).unwrap_or_else(|| Element::new("NotificationConfiguration"));
     // moto calls an empty one otherwise.
-    root.name = "NotificationConfiguration".to_owned();
+    "NotificationConfiguration".clone_into(&mut root.name);
     targets.add_to(&mut root);
     with_document(answer, &root)
 }
