@@ -11,10 +11,10 @@ use crate::{HOL02, Lab, Overrides, read_lab};
 #[command(next_help_heading = "Which lab")]
 pub struct LabArgs {
     /// Lab file, or the built-in lab `hol02` [default: ./lab.toml]
-    #[arg(long, value_name = "FILE", env = "LAB_FILE", global = true)]
+    #[arg(long, value_name = "FILE", env = "LAB_FILE", hide_env_values = true, global = true)]
     pub lab: Option<PathBuf>,
     /// Last part of every name that AWS wants unique
-    #[arg(long, value_name = "NAME", env = "LAB_OWNER", global = true)]
+    #[arg(long, value_name = "NAME", env = "LAB_OWNER", hide_env_values = true, global = true)]
     pub owner: Option<String>,
     /// AWS Region [default: lab.toml's, then the SDK's]
     #[arg(long, value_name = "REGION", global = true)]
@@ -22,7 +22,7 @@ pub struct LabArgs {
     /// Profile of ~/.aws/config
     #[arg(long, value_name = "NAME", global = true, help_heading = "AWS")]
     pub profile: Option<String>,
-    /// Where AWS's API is answered, such as <http://127.0.0.1:4566>
+    /// Where AWS's API is answered, such as `http://127.0.0.1:4566`
     #[arg(long, value_name = "URL", global = true, help_heading = "AWS")]
     pub endpoint_url: Option<String>,
     /// One JSON document on stdout instead of text

@@ -7,7 +7,7 @@ use lab_plan::Verb;
 const EXAMPLES: &str = "\
 Examples:
   net-up plan --lab hol02 --owner ada   what it would make, and what it costs
-  net-up                                make the network of ./lab.toml, or mend it
+  net-up                                make or mend the network of ./lab.toml
   net-up status --json                  what is there, for programs
   net-up down                           take it away; hosts must be gone before
 

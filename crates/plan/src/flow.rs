@@ -163,10 +163,10 @@ impl<C: Concern> Run<'_, C> {
             let outcome = self.apply(&plan, &live).await;
             changed = list_changed(&plan.steps, &outcome);
             if !outcome.is_complete() {
-                return Err(self.failure(&plan, &outcome, &changed));
+                return Err(self.failure(&plan, &outcome, &changed, goal));
             }
         }
-        let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, &changed))?;
+        let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, &changed, goal))?;
         self.print_status(&live, Some(&changed), goal)?;
         Ok(Exit::Done)
     }
@@ -222,9 +222,8 @@ impl<C: Concern> Run<'_, C> {
         settled
     }
 
-    fn failure(&self, plan: &Plan<C::Op>, outcome: &Outcome, changed: &[Changed]) -> Problem {
-        let Request { again, down, .. } = self.request;
-        let report = show_failure(&plan.steps, outcome, again, down);
+    fn failure(&self, plan: &Plan<C::Op>, outcome: &Outcome, changed: &[Changed], goal: Goal) -> Problem {
+        let report = show_failure(&plan.steps, outcome, &self.ways_on(goal));
         let problem = match outcome.stopped {
             Some(exit) => Problem::failed(format!("{}\n{report}", Stop::problem(exit).what())).exit_with(exit),
             None => Problem::failed(format!("not everything could be done\n{report}")),
@@ -233,9 +232,17 @@ impl<C: Concern> Run<'_, C> {
         problem
     }
 
-    fn unsettled(&self, problem: &Problem, changed: &[Changed]) -> Problem {
+    /// The commands that continue this run, or undo it.
+    fn ways_on(&self, goal: Goal) -> String {
         let Request { again, down, .. } = self.request;
-        let text = format!("{problem}\nall steps were done; go on: {again}\nor take it down: {down}");
+        match goal {
+            Goal::Up => format!("go on: {again}\nor take it down: {down}"),
+            Goal::Down => format!("go on: {down}"),
+        }
+    }
+
+    fn unsettled(&self, problem: &Problem, changed: &[Changed], goal: Goal) -> Problem {
+        let text = format!("{problem}\nall steps were done; {}", self.ways_on(goal));
         let problem = Problem::failed(text).exit_with(problem.exit());
         self.print_failure(changed, &problem);
         problem
