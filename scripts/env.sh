@@ -6,6 +6,9 @@ target=${CARGO_TARGET_DIR:-$root/target}
 export CARGO_TARGET_DIR=$target
 export PATH="$target/debug:$root/.venv/bin:$PATH"
 
+# cargo lambda's SDK does not read AWS's variable for a private CA, but this one.
+if [[ -n ${AWS_CA_BUNDLE:-} ]]; then export SSL_CERT_FILE=${SSL_CERT_FILE:-$AWS_CA_BUNDLE}; fi
+
 say() { echo "${0##*/}: $*" >&2; }
 
 # Builds the programs, and the tests with them: a part alone has other features, and would build the SDKs a second time.
