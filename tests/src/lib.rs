@@ -155,6 +155,12 @@ impl LocalAws {
         command
     }
 
+    /// The variables that lead a program here.
+    #[must_use]
+    pub fn exports(&self) -> &BTreeMap<String, String> {
+        &self.exports
+    }
+
     /// Runs a program to its end.
     #[track_caller]
     #[must_use]

@@ -1,0 +1,67 @@
+//! The scripts, as a user runs them: the demo from start to end, and the lab's own scripts twice in a row.
+
+use std::path::Path;
+use std::process::Command;
+
+use lab_tests::{Answer, LocalAws, find_programs, find_root};
+
+/// A script in a clean environment, run from a folder of its own.
+fn script(name: &str, arguments: &[&str], folder: &Path) -> Command {
+    let target = find_programs().parent().expect("target/debug has a parent").to_owned();
+    let mut command = Command::new(find_root().join("scripts").join(name));
+    command.args(arguments).current_dir(folder).env_clear().env("CARGO_TARGET_DIR", target);
+    for kept in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CI"] {
+        command.envs(std::env::var_os(kept).map(|value| (kept, value)));
+    }
+    command
+}
+
+fn run(command: &mut Command) -> Answer {
+    command.output().expect("the script starts").into()
+}
+
+#[test]
+fn the_demo_ends_with_a_picture_on_disk_and_the_proof_that_nothing_is_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = run(&mut script("demo.sh", &[], folder.path())).expect_code(0);
+    let last = demo.stdout.lines().last().unwrap_or_default();
+    assert!(last.starts_with("nothing of lab of demo is left in us-east-1"), "{demo:#?}");
+    assert!(demo.stdout.contains("s3://lab-input-bucket-demo/lab-image.png"), "{demo:#?}");
+    let said = demo.stderr.lines().find_map(|line| line.strip_prefix("demo.sh: the processed picture: "));
+    let picture = std::fs::read(said.expect("the picture's path")).expect("the picture is on disk");
+    assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"), "a PNG");
+    assert_eq!(picture[16..24], [0, 0, 0, 200, 0, 0, 0, 100], "200 by 100 pixels");
+}
+
+#[test]
+fn task1_and_down_may_be_run_twice() {
+    let aws = LocalAws::start(&[]);
+    let in_lab = |name: &str| {
+        let mut command = script(name, &["--lab", "hol02", "--owner", "twice"], aws.folder.path());
+        command.envs(aws.exports()).env("LAB_HOME", aws.folder.path().join("home"));
+        run(&mut command)
+    };
+    for round in ["first", "second"] {
+        let up = in_lab("task1.sh");
+        assert_eq!(up.code, Some(0), "{round}: {up:#?}");
+        assert!(up.stdout.contains("s3://lab-output-bucket-twice/lab-image-processed.png"), "{round}: {up:#?}");
+    }
+    assert_eq!(aws.count("DescribeInstances", "instanceId"), 1, "one host");
+    for round in ["first", "second"] {
+        let down = in_lab("down.sh");
+        assert_eq!(down.code, Some(0), "{round}: {down:#?}");
+        let last = down.stdout.lines().last().unwrap_or_default();
+        assert!(last.starts_with("nothing of lab of twice is left"), "{round}: {down:#?}");
+    }
+}
+
+#[test]
+fn wrong_options_are_refused_before_anything_is_done() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wrong = run(&mut script("demo.sh", &["--kep"], folder.path())).expect_code(2);
+    assert!(wrong.stderr.starts_with("Usage: scripts/demo.sh [--keep]"), "{wrong:#?}");
+    for help in ["demo.sh", "task1.sh", "down.sh"] {
+        let answer = run(&mut script(help, &["--help"], folder.path())).expect_code(0);
+        assert!(answer.stdout.starts_with(&format!("Usage: scripts/{help}")), "{answer:#?}");
+    }
+}
