@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of HOL 02's Task 1 on a local AWS: built, used, and taken down again. Nothing leaves this machine.
+# The whole of HOL 02's Task 1 on a local AWS: built, used, and taken down again. No AWS account is touched.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 

@@ -5,6 +5,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$root"
 
 scripts/setup.sh --tests
+# Everything that the tests need is there now: a missing tool is a failure, not a reason to skip.
+export CI=${CI:-true}
 say "scripts"
 shellcheck scripts/*.sh .ci/run
 say "format and lints"

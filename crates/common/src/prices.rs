@@ -20,8 +20,23 @@ const GP3_GB_MONTH: f64 = 0.08;
 /// AWS bills EBS by the second of a 730-hour month.
 const HOURS_PER_MONTH: f64 = 730.0;
 
-const INSTANCES: [(&str, f64); 5] =
-    [("t2.micro", 0.0116), ("t3.nano", 0.0052), ("t3.micro", 0.0104), ("t3.small", 0.0208), ("t3.medium", 0.0416)];
+const INSTANCES: [(&str, f64); 15] = [
+    ("t2.nano", 0.0058),
+    ("t2.micro", 0.0116),
+    ("t2.small", 0.023),
+    ("t2.medium", 0.0464),
+    ("t2.large", 0.0928),
+    ("t3.nano", 0.0052),
+    ("t3.micro", 0.0104),
+    ("t3.small", 0.0208),
+    ("t3.medium", 0.0416),
+    ("t3.large", 0.0832),
+    ("t4g.nano", 0.0042),
+    ("t4g.micro", 0.0084),
+    ("t4g.small", 0.0168),
+    ("t4g.medium", 0.0336),
+    ("t4g.large", 0.0672),
+];
 
 /// US dollars an hour for a running instance of this type; `None` for a type that is not in the table.
 pub fn instance(size: &str) -> Option<f64> {

@@ -23,7 +23,8 @@ use crate::LabArgs;
 const ATTEMPTS: u32 = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// AWS answers its slowest calls within seconds; a silent connection is given up after this.
+/// AWS answers its slowest calls within seconds. Counted from a request's first byte to its answer's, so whoever uploads
+/// much turns it off.
 const SILENCE: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
 

@@ -5,7 +5,7 @@ use lab_plan::{Heading, Problem, Request};
 
 use crate::read::check_region;
 use crate::sdk::load_sdk;
-use crate::{Lab, LabArgs, Names, Tags};
+use crate::{Lab, LabArgs, Names, Tags, prices};
 
 /// A lab, the Region it is in, and the way to AWS.
 #[derive(Debug, Clone)]
@@ -47,6 +47,7 @@ impl Session {
             json: args.json,
             yes: args.yes,
             ask_above: self.lab.budget.ask_above,
+            prices: format!("estimate: list prices of {}, {}", prices::PRICES_REGION, prices::PRICES_OF),
             again: format!("{program} up{options}"),
             down: format!("{program} down{options}"),
             heading,

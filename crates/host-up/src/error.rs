@@ -33,9 +33,12 @@ where
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
     let fix = match code {
         "InsufficientInstanceCapacity" => {
-            format!("try later, another size in [hosts.{host}], or another zone for its subnet (zone = \"b\")")
+            format!("try later, another size in [hosts.{host}], or a subnet in another zone")
         }
-        "Unsupported" => format!("this zone has no such size: set zone for the subnet, or another size in [hosts.{host}]"),
+        "Unsupported" => format!(
+            "this zone has no such size: choose another size in [hosts.{host}], or take the lab down (scripts/down.sh) and \
+             give its subnet another zone (zone = \"a\")"
+        ),
         "VcpuLimitExceeded" | "InstanceLimitExceeded" => {
             "terminate other instances in this Region, or ask for a higher quota (Service Quotas, \"Running On-Demand\")".into()
         }

@@ -66,6 +66,11 @@ impl WantedHost {
         self.usd_per_running_hour() + prices::gp3(self.disk_gb)
     }
 
+    /// Whether its size is not in the price table, so that its costs above are too low.
+    pub(crate) fn has_unknown_price(&self) -> bool {
+        prices::instance(&self.size).is_none()
+    }
+
     /// What starting it adds, in US dollars an hour.
     pub(crate) fn usd_per_running_hour(&self) -> f64 {
         let address = if self.public { prices::PUBLIC_IPV4 } else { 0.0 };

@@ -327,13 +327,22 @@ impl Worker<'_> {
         let named = rules.iter().cloned().map(|rule| rule.rename(|role| self.context.ids.find(role)));
         let named: Option<BTreeSet<_>> = named.collect();
         let named = named.ok_or_else(|| Problem::failed("a rule names a group that this lab does not have"))?;
-        let request = self
-            .ec2
-            .authorize_security_group_ingress()
-            .group_id(&group)
-            .set_ip_permissions(Some(to_permissions(&named)));
-        self.call_once_done("AuthorizeSecurityGroupIngress", async || request.clone().send().await).await?;
+        if self.authorize_at_once(&group, &named).await?.is_none() && named.len() > 1 {
+            // One rule that is there already makes EC2 refuse all of them.
+            for rule in named {
+                self.authorize_at_once(&group, &BTreeSet::from([rule])).await?;
+            }
+        }
         Ok(group)
+    }
+
+    /// `None` when some of the rules are there already.
+    async fn authorize_at_once(&self, group: &str, rules: &BTreeSet<Rule<String>>) -> Result<Option<()>, Problem> {
+        let permissions = to_permissions(rules);
+        let request = self.ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(permissions));
+        let answer =
+            self.call_once_done("AuthorizeSecurityGroupIngress", async || request.clone().send().await).await?;
+        Ok(answer.map(|_| ()))
     }
 
     async fn revoke(&self, group: &str, rules: &BTreeSet<Rule<String>>) -> Result<(), Problem> {

@@ -23,10 +23,10 @@ use want::{GATEWAY, MAIN_TABLE, VPC, Want};
 /// # Errors
 /// What stopped it, ready to be shown.
 pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
-    let session = Session::open(&args.lab).await?;
+    let session = stop.or(Session::open(&args.lab)).await?;
     let verb = args.verb();
     let network = match verb {
-        Verb::Up | Verb::Plan { .. } => Network::to_make(&session).await?,
+        Verb::Up | Verb::Plan { .. } => stop.or(Network::to_make(&session)).await?,
         Verb::Status | Verb::Down => Network::to_look_at(&session),
     };
     run_verb(&network, verb, &session.request(&args.lab, "net-up"), stop).await

@@ -133,15 +133,22 @@ pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> 
         tokio::try_join!(reader.vpcs(), reader.subnets(), reader.gateways(), reader.tables(), reader.groups())?;
     let mut live = Live { vpcs, subnets, gateways, tables, groups, tenants: Vec::new() };
     let Some(vpc) = live.vpc().map(|vpc| vpc.id.clone()) else { return Ok(live) };
-    let (dns_hostnames, main_table, instances, interfaces) = tokio::try_join!(
+    let (dns_hostnames, tables, instances, interfaces, subnets, groups) = tokio::try_join!(
         reader.dns_hostnames(&vpc),
-        reader.main_table(&vpc, live.main_table().is_some()),
+        reader.find_tables(vec![filter("vpc-id", &vpc)]),
         reader.instances(&vpc),
         reader.interfaces(&vpc),
+        reader.strange_subnets(&vpc),
+        reader.strange_groups(&vpc),
     )?;
     live.vpcs[0].dns_hostnames = dns_hostnames;
-    live.tables.extend(main_table);
+    let (main, others): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.main);
+    if live.main_table().is_none() {
+        live.tables.extend(main);
+    }
+    let strange_tables = others.iter().filter(|table| table.role.is_none()).map(|table| strange_table(&vpc, table));
     live.tenants = list_tenants(&vpc, &instances, &interfaces, tags);
+    live.tenants.extend(strange_tables.chain(subnets).chain(groups));
     Ok(live)
 }
 
@@ -208,12 +215,25 @@ impl Reader<'_> {
         self.find_tables(lab_filters(self.tags)).await
     }
 
-    /// The VPC's own table, unless its tags have brought it already.
-    async fn main_table(&self, vpc: &str, known: bool) -> Result<Vec<Table>, Problem> {
-        if known {
-            return Ok(Vec::new());
-        }
-        self.find_tables(vec![filter("vpc-id", vpc), filter("association.main", "true")]).await
+    /// Subnets that someone else has put into our VPC.
+    async fn strange_subnets(&self, vpc: &str) -> Result<Vec<Tenant>, Problem> {
+        let request = self.ec2.describe_subnets().filters(filter("vpc-id", vpc));
+        let found = list("DescribeSubnets", request.into_paginator().items().send().collect()).await?;
+        let strange = found.iter().filter(|subnet| !self.bears_our_tags(subnet.tags()));
+        Ok(strange.map(|subnet| strange_thing(vpc, "subnet", &own(subnet.subnet_id()))).collect())
+    }
+
+    /// Security groups that someone else has put into our VPC. Its default group goes with it.
+    async fn strange_groups(&self, vpc: &str) -> Result<Vec<Tenant>, Problem> {
+        let request = self.ec2.describe_security_groups().filters(filter("vpc-id", vpc));
+        let found = list("DescribeSecurityGroups", request.into_paginator().items().send().collect()).await?;
+        let strange =
+            found.iter().filter(|group| group.group_name() != Some("default") && !self.bears_our_tags(group.tags()));
+        Ok(strange.map(|group| strange_thing(vpc, "security-group", &own(group.group_id()))).collect())
+    }
+
+    fn bears_our_tags(&self, tags: &[types::Tag]) -> bool {
+        self.tags.match_all(tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?))))
     }
 
     async fn find_tables(&self, filters: Vec<Filter>) -> Result<Vec<Table>, Problem> {
@@ -306,6 +326,22 @@ fn read_table(table: &types::RouteTable, tags: &Tags) -> Table {
             .collect(),
         default_route: default.map(|_| own(target)),
         main: main || role == Some(MAIN_TABLE),
+    }
+}
+
+fn strange_table(vpc: &str, table: &Table) -> Tenant {
+    strange_thing(vpc, "route-table", &table.id)
+}
+
+/// Something of a kind that we make too, but without our tags.
+fn strange_thing(vpc: &str, kind: &str, id: &str) -> Tenant {
+    let option = if kind == "security-group" { "group" } else { kind };
+    Tenant {
+        vpc: vpc.to_owned(),
+        subnet: None,
+        what: format!("{kind} {id}, which is not of this lab,"),
+        removal: format!("aws ec2 delete-{kind} --{option}-id {id}"),
+        groups: Vec::new(),
     }
 }
 

@@ -121,7 +121,14 @@ impl Changes<'_> {
         } else {
             let cidr = want.cidr.to_string();
             let op = Op::CreateSubnet { cidr: cidr.clone(), zone: want.zone.clone() };
-            self.add(Step::new(Action::Create, "subnet", &want.role, &want.name, op).needs([VPC]).detail(cidr));
+            let step = Step::new(Action::Create, "subnet", &want.role, &want.name, op).needs([VPC]).detail(cidr);
+            // A subnet that lab.toml has no more may hold the addresses that this one wants.
+            let overlaps = |subnet: &&Subnet| {
+                let block = subnet.cidr.parse::<ipnet::Ipv4Net>();
+                block.is_ok_and(|block| block.contains(&want.cidr) || want.cidr.contains(&block))
+            };
+            let in_the_way = self.live.subnets.iter().filter(overlaps).map(|subnet| format!("delete {}", subnet.id));
+            self.add(step.needs(in_the_way));
         }
         if live.map_or(want.public, |subnet| subnet.public != want.public) {
             let op = Op::MapPublicAddresses { subnet: want.role.clone(), public: want.public };

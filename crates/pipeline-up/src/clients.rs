@@ -17,7 +17,8 @@ impl Clients {
     pub(crate) fn new(session: &Session) -> Self {
         let sdk = &session.sdk;
         // An endpoint of one's own seldom has a host name for every bucket. AWS has, and wants it.
-        let own_endpoint = sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let own_endpoint =
+            sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty());
         Self {
             s3: aws_sdk_s3::Client::from_conf(S3Config::from(sdk).force_path_style(own_endpoint).build()),
             lambda: aws_sdk_lambda::Client::new(sdk),

@@ -27,7 +27,7 @@ pub(crate) async fn create(clients: &Clients, want: &Want, parts: &RoleParts, st
     let arn = match create.send().await {
         Ok(made) => made.role.map(|role| role.arn).unwrap_or_default(),
         // The answer to our own call was lost, or another run was faster.
-        Err(error) if has_code(&error, "EntityAlreadyExists") => require_ours(clients, want).await?,
+        Err(error) if has_code(&error, "EntityAlreadyExists") => require_ours(clients, want, stop).await?,
         Err(error) => return Err(explain("CreateRole", &error)),
     };
     if let Some(policy) = &parts.policy {
@@ -40,8 +40,11 @@ pub(crate) async fn create(clients: &Clients, want: &Want, parts: &RoleParts, st
     Ok(arn)
 }
 
-async fn require_ours(clients: &Clients, want: &Want) -> Result<String, Problem> {
-    let answer = clients.iam.get_role().role_name(&want.role).send().await;
+async fn require_ours(clients: &Clients, want: &Want, stop: &Stop) -> Result<String, Problem> {
+    // When our own call made it and its answer was lost, IAM may not show it yet.
+    let unseen = |error: &_| has_code(error, "NoSuchEntity");
+    let get = clients.iam.get_role().role_name(&want.role);
+    let answer = retry_while(Pace::MOMENT, stop, unseen, async || get.clone().send().await).await;
     let role = answer.map_err(|error| explain("GetRole", &error))?.role;
     let tags = role.iter().flat_map(Role::tags);
     let tags = tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();

@@ -1,7 +1,7 @@
 //! One run of the program.
 
 use lab_common::Session;
-use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, print_out, run_verb};
+use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, Verb, answer_nothing, print_out, run_verb};
 use serde::Serialize;
 
 use crate::cli::{Deploy, Task};
@@ -13,7 +13,10 @@ use crate::{Args, Pipeline};
 /// # Errors
 /// What stopped it, ready to be shown.
 pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
-    let session = Session::open(&args.lab).await?;
+    let session = stop.or(Session::open(&args.lab)).await?;
+    if let (None, Task::Verb(verb @ (Verb::Status | Verb::Down))) = (&session.lab.images, args.task()) {
+        return answer_nothing(&session.request(&args.lab, "pipeline-up"), verb);
+    }
     let pipeline = Pipeline::new(&session)?.profile(args.lab.profile.clone());
     match args.task() {
         Task::Verb(verb) => run_verb(&pipeline, verb, &session.request(&args.lab, "pipeline-up"), stop).await,

@@ -81,7 +81,7 @@ pub(crate) fn list_settling(want: &Want, live: &Live, goal: Goal) -> Result<Sett
     if function.state == "Failed" || update == Some("Failed") {
         return Err(Problem::failed(format!("the function {name} is in state Failed"))
             .because(function.reason.clone().unwrap_or_default())
-            .fix("deploy it again (pipeline-up deploy-command), or remove it (pipeline-up down)"));
+            .fix("deploy it again (pipeline-up deploy), or remove it (pipeline-up down)"));
     }
     if function.state == "Pending" || update == Some("InProgress") {
         return Ok(vec![format!("{name} is being changed by Lambda")]);

@@ -1,5 +1,6 @@
 //! Up, plan, status and down, written once for every concern.
 
+use std::cell::RefCell;
 use std::io::IsTerminal as _;
 
 use serde::Serialize;
@@ -52,6 +53,8 @@ pub struct Request {
     pub yes: bool,
     /// Ask before adding more than this to the burn rate, in US dollars an hour.
     pub ask_above: f64,
+    /// Where the prices come from, in a few words.
+    pub prices: String,
     /// The command that continues this run.
     pub again: String,
     /// The command that takes down what this run made.
@@ -112,13 +115,35 @@ pub trait Concern {
 /// # Errors
 /// What stopped it, ready to be shown; what was done before is named in it.
 pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, stop: &Stop) -> Result<Exit, Problem> {
-    let run = Run { concern, request, stop, progress: Progress::stderr() };
-    match verb {
+    let run = Run { concern, request, stop, progress: Progress::stderr(), changed: RefCell::default() };
+    let answer = match verb {
         Verb::Up => run.change(Goal::Up).await,
         Verb::Down => run.change(Goal::Down).await,
         Verb::Plan { check } => run.plan(check).await,
         Verb::Status => run.status().await,
-    }
+    };
+    answer.inspect_err(|problem| run.print_failure(problem))
+}
+
+/// Answers `status` and `down` where the lab does not have the concern at all: nothing is there, nothing was changed.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn answer_nothing(request: &Request, verb: Verb) -> Result<Exit, Problem> {
+    let changed: Option<&[Changed]> = (verb == Verb::Down).then_some(&[]);
+    let heading = &request.heading;
+    print(request.json, &StatusDocument::new(heading, &[], changed, None), || show_status(heading, &[], ""))?;
+    Ok(Exit::Done)
+}
+
+fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Problem> {
+    let text = if json {
+        let json = serde_json::to_string_pretty(document);
+        json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))? + "\n"
+    } else {
+        text()
+    };
+    print_out(&text)
 }
 
 struct Run<'a, C> {
@@ -126,6 +151,8 @@ struct Run<'a, C> {
     request: &'a Request,
     stop: &'a Stop,
     progress: Progress,
+    /// What this run has changed so far.
+    changed: RefCell<Vec<Changed>>,
 }
 
 impl<C: Concern> Run<'_, C> {
@@ -134,7 +161,9 @@ impl<C: Concern> Run<'_, C> {
         let plan = self.make_plan(&live, Goal::Up)?;
         let heading = &self.request.heading;
         let next = self.concern.next(&live);
-        self.print(&PlanDocument::new(heading, &plan, next.as_deref()), || show_plan(heading, &plan))?;
+        self.print(&PlanDocument::new(heading, &plan, next.as_deref()), || {
+            show_plan(heading, &plan, &self.request.prices)
+        })?;
         self.say_next(next.as_deref());
         Ok(if check && !plan.is_empty() { Exit::Changes } else { Exit::Done })
     }
@@ -156,27 +185,22 @@ impl<C: Concern> Run<'_, C> {
             self.print_status(&live, Some(&[]), goal)?;
             return Ok(Exit::Done);
         }
-        let mut changed = Vec::new();
         if !plan.is_empty() {
-            self.progress.say(show_plan(&self.request.heading, &plan).trim_end());
+            self.progress.say(show_plan(&self.request.heading, &plan, &self.request.prices).trim_end());
             self.confirm(&plan, goal).await?;
             let outcome = self.apply(&plan, &live).await;
-            changed = list_changed(&plan.steps, &outcome);
+            self.changed.replace(list_changed(&plan.steps, &outcome));
             if !outcome.is_complete() {
-                return Err(self.failure(&plan, &outcome, &changed, goal));
+                return Err(self.failure(&plan, &outcome, goal));
             }
         }
-        let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, &changed, goal))?;
-        self.print_status(&live, Some(&changed), goal)?;
+        let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, goal))?;
+        self.print_status(&live, Some(&self.changed.borrow()), goal)?;
         Ok(Exit::Done)
     }
 
     async fn observe(&self) -> Result<C::Live, Problem> {
-        tokio::select! {
-            biased;
-            exit = self.stop.wait() => Err(Stop::problem(exit).fix("nothing was changed")),
-            live = self.concern.observe() => live,
-        }
+        self.stop.or(self.concern.observe()).await
     }
 
     fn make_plan(&self, live: &C::Live, goal: Goal) -> Result<Plan<C::Op>, Problem> {
@@ -222,14 +246,12 @@ impl<C: Concern> Run<'_, C> {
         settled
     }
 
-    fn failure(&self, plan: &Plan<C::Op>, outcome: &Outcome, changed: &[Changed], goal: Goal) -> Problem {
+    fn failure(&self, plan: &Plan<C::Op>, outcome: &Outcome, goal: Goal) -> Problem {
         let report = show_failure(&plan.steps, outcome, &self.ways_on(goal));
-        let problem = match outcome.stopped {
+        match outcome.stopped {
             Some(exit) => Problem::failed(format!("{}\n{report}", Stop::problem(exit).what())).exit_with(exit),
             None => Problem::failed(format!("not everything could be done\n{report}")),
-        };
-        self.print_failure(changed, &problem);
-        problem
+        }
     }
 
     /// The commands that continue this run, or undo it.
@@ -241,11 +263,9 @@ impl<C: Concern> Run<'_, C> {
         }
     }
 
-    fn unsettled(&self, problem: &Problem, changed: &[Changed], goal: Goal) -> Problem {
+    fn unsettled(&self, problem: &Problem, goal: Goal) -> Problem {
         let text = format!("{problem}\nall steps were done; {}", self.ways_on(goal));
-        let problem = Problem::failed(text).exit_with(problem.exit());
-        self.print_failure(changed, &problem);
-        problem
+        Problem::failed(text).exit_with(problem.exit())
     }
 
     /// Asks what the plan or the budget wants asked.
@@ -292,7 +312,7 @@ impl<C: Concern> Run<'_, C> {
         let next = self.concern.next(live).filter(|_| goal == Goal::Up);
         let heading = &self.request.heading;
         let document = StatusDocument::new(heading, &resources, changed, next.as_deref());
-        self.print(&document, || show_status(heading, &resources))?;
+        self.print(&document, || show_status(heading, &resources, &self.request.prices))?;
         self.say_next(next.as_deref());
         Ok(())
     }
@@ -303,21 +323,16 @@ impl<C: Concern> Run<'_, C> {
         }
     }
 
-    fn print_failure(&self, changed: &[Changed], problem: &Problem) {
+    fn print_failure(&self, problem: &Problem) {
         if self.request.json {
-            let document = FailureDocument { heading: &self.request.heading, changed, error: problem.to_string() };
+            let (heading, changed) = (&self.request.heading, self.changed.borrow());
+            let document = FailureDocument { heading, changed: &changed, error: problem.to_string() };
             // The failure itself is what the user must see: it goes to stderr whatever becomes of this.
             let _ = self.print(&document, String::new);
         }
     }
 
     fn print(&self, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Problem> {
-        let text = if self.request.json {
-            let json = serde_json::to_string_pretty(document);
-            json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))? + "\n"
-        } else {
-            text()
-        };
-        print_out(&text)
+        print(self.request.json, document, text)
     }
 }

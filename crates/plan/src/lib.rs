@@ -20,7 +20,7 @@ mod step;
 mod stop;
 mod wait;
 
-pub use flow::{Concern, Goal, Request, Settling, Verb, run_verb};
+pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb};
 pub use ids::Ids;
 pub use limit::Limiter;
 pub use problem::{Exit, Problem};

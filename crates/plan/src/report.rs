@@ -165,8 +165,13 @@ pub(crate) fn show_usd(usd: f64) -> String {
     if usd == 0.0 { "nothing by the hour".to_owned() } else { format!("${usd:.4} an hour") }
 }
 
+/// Where the figures come from; nothing where there are none.
+fn note_prices(usd: f64, prices: &str) -> String {
+    if usd == 0.0 { String::new() } else { format!(" ({prices})") }
+}
+
 /// A plan as a reader likes it: one line a change, with its sign.
-pub(crate) fn show_plan<O>(heading: &Heading, plan: &Plan<O>) -> String {
+pub(crate) fn show_plan<O>(heading: &Heading, plan: &Plan<O>, prices: &str) -> String {
     let Heading { lab, owner, region } = heading;
     let mut text = format!("{lab} of {owner} in {region}: ");
     if plan.is_empty() {
@@ -180,12 +185,13 @@ pub(crate) fn show_plan<O>(heading: &Heading, plan: &Plan<O>) -> String {
         let cost = if step.usd_per_hour == 0.0 { String::new() } else { format!("  {:+.4} $/h", step.usd_per_hour) };
         let _ = writeln!(text, "  {} {:kinds$}  {}{detail}{cost}", step.action.sign(), step.kind, step.name);
     }
-    let _ = writeln!(text, "costs {} once applied", show_usd(plan.usd_per_hour));
+    let usd = plan.usd_per_hour;
+    let _ = writeln!(text, "costs {} once applied{}", show_usd(usd), note_prices(usd, prices));
     text
 }
 
 /// What exists, as a table.
-pub(crate) fn show_status(heading: &Heading, resources: &[Resource]) -> String {
+pub(crate) fn show_status(heading: &Heading, resources: &[Resource], prices: &str) -> String {
     let Heading { lab, owner, region } = heading;
     if resources.is_empty() {
         return format!("{lab} of {owner} in {region}: nothing exists\n");
@@ -203,7 +209,8 @@ pub(crate) fn show_status(heading: &Heading, resources: &[Resource]) -> String {
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    let _ = writeln!(text, "costs {}", show_usd(sum_usd(resources)));
+    let usd = sum_usd(resources);
+    let _ = writeln!(text, "costs {}{}", show_usd(usd), note_prices(usd, prices));
     text
 }
 
@@ -235,13 +242,14 @@ pub(crate) fn show_failure<O>(steps: &[Step<O>], outcome: &Outcome, ways_on: &st
     for step in with(&[State::Blocked, State::Waiting]) {
         let _ = writeln!(text, "not started: {}", step.title());
     }
-    let costly: Vec<_> =
-        with(&[State::Done, State::Failed]).into_iter().filter(|step| step.usd_per_hour > 0.0).collect();
-    for step in &costly {
+    let made = with(&[State::Done, State::Failed]).into_iter().filter(|step| step.usd_per_hour > 0.0);
+    for step in made {
         let _ = writeln!(text, "may exist and cost {}: {} {}", show_usd(step.usd_per_hour), step.kind, step.name);
     }
-    if costly.is_empty() {
-        let _ = writeln!(text, "nothing that this run made costs money by the hour");
+    let kept =
+        with(&[State::Failed, State::Blocked, State::Waiting]).into_iter().filter(|step| step.usd_per_hour < 0.0);
+    for step in kept {
+        let _ = writeln!(text, "still exists and costs {}: {} {}", show_usd(-step.usd_per_hour), step.kind, step.name);
     }
     text + ways_on
 }
@@ -279,6 +287,15 @@ mod tests {
                            "usd_per_hour": 0.01, "zone": "a"}]
         });
         assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_failed_teardown_names_what_goes_on_costing() {
+        let steps = [Step::new(Action::Delete, "instance", "a", "one", ()).costs(-0.0104)];
+        let failures = vec![(0, Problem::failed("denied"))];
+        let outcome = Outcome { states: vec![State::Failed], made: vec![None], failures, stopped: None };
+        let text = show_failure(&steps, &outcome, "go on: host-up down");
+        assert!(text.contains("still exists and costs $0.0104 an hour: instance one"), "{text}");
     }
 
     #[test]

@@ -54,10 +54,10 @@ pub struct Step<O> {
     /// What the change adds to the burn rate, in US dollars an hour. Negative when it saves.
     pub usd_per_hour: f64,
     /// Why or how, in a few words, where the name does not say it all.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip)]
     pub detail: String,
     /// A question that must be answered with yes before the plan is applied.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub ask: Option<String>,
     /// What exactly is done: the concern's own business.
     #[serde(skip)]

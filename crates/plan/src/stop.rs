@@ -91,6 +91,18 @@ impl Stop {
         }
     }
 
+    /// Does `work` unless someone asks us to stop before it is done. For work that only reads: it is dropped then.
+    ///
+    /// # Errors
+    /// What `work` answers; [`Stop::problem`] when someone has asked.
+    pub async fn or<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        tokio::select! {
+            biased;
+            exit = self.wait() => Err(Self::problem(exit).fix("nothing was changed")),
+            answer = work => answer,
+        }
+    }
+
     /// The problem of having been stopped.
     pub fn problem(exit: Exit) -> Problem {
         let what = if exit == Exit::Terminated { "stopped by SIGTERM" } else { "stopped by Ctrl-C" };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use lab_common::{Session, explain, has_code};
@@ -14,8 +15,11 @@ use tokio::io::AsyncWriteExt as _;
 pub(crate) fn connect(session: &Session) -> Client {
     let own_endpoint = session.sdk.endpoint_url().is_some()
         || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty());
-    let config = aws_sdk_s3::config::Builder::from(&session.sdk).force_path_style(own_endpoint).build();
-    Client::from_conf(config)
+    let config = aws_sdk_s3::config::Builder::from(&session.sdk).force_path_style(own_endpoint);
+    // The SDK counts it from the request's first byte: a large upload over a slow line would never end. Its protection
+    // against stalled streams stays on.
+    let patient = TimeoutConfig::builder().disable_read_timeout().build();
+    Client::from_conf(config.timeout_config(patient).build())
 }
 
 /// A result at some moment, as its metadata tells.

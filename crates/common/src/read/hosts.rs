@@ -14,12 +14,22 @@ pub(super) fn read(table: &Table<'_>, root: &Table<'_>) -> Option<Vec<Host>> {
     let hosts: Vec<_> = named
         .into_iter()
         .filter_map(|(role, host)| {
-            let legal = check_role(table, &role);
+            let legal = check_role(table, &role) && check_not_vpn(table, &role);
             let host = read_host(role.value, &host, root, &roles);
             host.filter(|_| legal)
         })
         .collect();
     (hosts.len() == count).then_some(hosts)
+}
+
+/// The VPN's security group has the role `vpn`; a host's group has its host's.
+fn check_not_vpn(table: &Table<'_>, role: &At<String>) -> bool {
+    let free = role.value != "vpn";
+    if !free {
+        let what = "a host cannot be called `vpn`: that is the VPN's own name".to_owned();
+        table.file.reject(&role.span, what, "give it another name");
+    }
+    free
 }
 
 fn read_host(role: String, table: &Table<'_>, root: &Table<'_>, roles: &[String]) -> Option<Host> {

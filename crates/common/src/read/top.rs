@@ -25,6 +25,12 @@ pub(super) fn read(root: &Table<'_>, overrides: &Overrides) -> Option<Lab> {
     let images = root.table("images").map(|table| images::read(&table, owner.as_deref()).ok_or(())).transpose();
     let vpn = root.table("vpn").map(|table| vpn::read(&table, network.as_ref()).ok_or(())).transpose();
     let budget = root.table("budget").map_or(DEFAULT_BUDGET, |table| read_budget(&table));
+    if let (Some(name), Some(owner)) = (&name, &owner)
+        && name.value.len() + owner.len() > LONGEST_PAIR
+    {
+        let what = format!("name \"{}\" and owner \"{owner}\" are too long together", name.value);
+        root.file.reject(&name.span, what, format!("use up to {LONGEST_PAIR} characters for both"));
+    }
     root.reject_unknown();
     Some(Lab {
         name: name?.value,
@@ -40,7 +46,7 @@ pub(super) fn read(root: &Table<'_>, overrides: &Overrides) -> Option<Lab> {
 }
 
 fn check_name(root: &Table<'_>, name: &At<String>) -> bool {
-    match reject_name(&name.value, 20) {
+    match reject_name(&name.value, 20).or_else(|| reject_start(&name.value)) {
         None => true,
         Some(why) => {
             let fix = "use up to 20 lower-case letters, digits and hyphens, a letter first, like \"lab\"";
@@ -65,6 +71,20 @@ fn reject_name(name: &str, longest: usize) -> Option<&'static str> {
         None
     }
 }
+
+/// EC2 refuses security groups whose names begin with `sg-` (`CreateSecurityGroup`, `GroupName`).
+fn reject_start(name: &str) -> Option<&'static str> {
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        Some("does not begin with a letter")
+    } else if name == "sg" || name.starts_with("sg-") {
+        Some("would make names that EC2 keeps for its own ids")
+    } else {
+        None
+    }
+}
+
+/// An IAM role's name has up to 64 characters (IAM user guide, "IAM and STS quotas"); `-lambda-role-` stands between.
+const LONGEST_PAIR: usize = 64 - "-lambda-role-".len();
 
 /// The longest owner: `lab-output-bucket-` and it must fit into the 63 characters of a bucket name.
 const LONGEST_OWNER: usize = 40;

@@ -87,6 +87,9 @@ impl Model {
                 main.role = Some(role);
             }
             Op::CreateSubnet { cidr, zone } => {
+                let block = |cidr: &str| cidr.parse::<ipnet::Ipv4Net>().expect("a block");
+                let taken = |other: &Subnet| block(&other.cidr).contains(&block(&cidr));
+                assert!(!self.live.subnets.iter().any(taken), "InvalidSubnet.Conflict");
                 let (id, vpc) = (self.make("subnet", &role), self.id(VPC));
                 let zone = zone.unwrap_or_else(|| "us-east-1a".into());
                 self.live.subnets.push(Subnet {
@@ -256,6 +259,17 @@ fn a_new_subnet_brings_itself_and_nothing_else() {
     let steps = plan(&want_of(&lab(&changed)), &model.live).unwrap().steps;
     assert!(steps.iter().all(|step| step.name == "lab-lab-subnet"), "{steps:?}");
     assert_eq!(steps.len(), 3, "create, public addresses, association");
+}
+
+#[test]
+fn a_renamed_subnet_gets_its_block_once_the_old_one_is_gone() {
+    let mut model = built(&hol02());
+    let renamed =
+        HOL02.replace("subnets.private", "subnets.inner").replace("subnet = \"private\"", "subnet = \"inner\"");
+    let want = want_of(&lab(&renamed));
+    let steps = plan(&want, &model.live).unwrap().steps;
+    model.run(&steps, |_| 0);
+    assert_eq!(plan(&want, &model.live).unwrap().steps, []);
 }
 
 #[test]
