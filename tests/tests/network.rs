@@ -264,3 +264,18 @@ fn someone_elses_things_in_the_vpc_are_named_and_kept() {
     let _ = aws.act(&format!("Action=DeleteNetworkInterface&NetworkInterfaceId={interface}"));
     let _ = aws.run("net-up", &["down", "--yes"]).expect_code(0);
 }
+
+#[test]
+fn a_strange_subnet_in_the_vpc_stops_down_before_anything_is_deleted() {
+    let aws = LocalAws::start(&[]);
+    let up = aws.run("net-up", &["--json"]).expect_code(0).json();
+    let resources = up["resources"].as_array().expect("resources");
+    let vpc = resources.iter().find(|one| one["kind"] == "vpc").expect("a VPC")["id"].as_str().expect("an id");
+    let made = aws.act(&format!("Action=CreateSubnet&VpcId={vpc}&CidrBlock=10.0.200.0/24"));
+    let subnet = made.split("<subnetId>").nth(1).and_then(|rest| rest.split('<').next()).expect("an id");
+    aws.clear_calls();
+    let down = aws.run("net-up", &["down", "--yes", "--json"]).expect_code(1);
+    assert!(down.stderr.contains(&format!("aws ec2 delete-subnet --subnet-id {subnet}")), "{down:#?}");
+    assert!(down.json()["error"].as_str().is_some_and(|error| error.contains(subnet)), "{down:#?}");
+    assert!(aws.calls().iter().all(|action| !is_write(action)), "nothing is deleted: {:?}", aws.calls());
+}

@@ -4,18 +4,18 @@ use std::error::Error;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use lab_plan::Problem;
 
 /// What an API answers when the credentials have expired; it differs by protocol.
 const EXPIRED: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
 /// What it answers when it does not know the credentials, which is also its answer in a Region that is not enabled.
-const UNKNOWN: [&str; 5] = [
+const UNKNOWN: [&str; 6] = [
     "AuthFailure",
     "InvalidClientTokenId",
     "UnrecognizedClientException",
     "InvalidAccessKeyId",
+    "InvalidToken",
     "SignatureDoesNotMatch",
 ];
 const DENIED: [&str; 4] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"];
@@ -53,7 +53,7 @@ where
             explain_code(call, code, message)
         }
         SdkError::TimeoutError(_) => Problem::failed(format!("{call}: no answer in time"))
-            .because(DisplayErrorContext(error).to_string())
+            .because(describe(error))
             .fix("check the network, then run the same command again"),
         _ => explain_unsent(call, error),
     }
@@ -82,8 +82,8 @@ fn explain_code(call: &str, code: &str, message: &str) -> Problem {
 }
 
 fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpResponse>) -> Problem {
-    let text = DisplayErrorContext(error).to_string();
-    if chain(error).any(|cause| cause.to_string().contains("credentials")) || text.contains("CredentialsNotLoaded") {
+    let text = describe(error);
+    if text.contains("credentials") {
         return Problem::failed("there are no AWS credentials that could be used").because(text).fix(
             "on AWS: aws configure, aws sso login, or paste Academy's \"AWS Details\" into ~/.aws/credentials;\n\
              on local AWS: lab-sim -- COMMAND",
@@ -97,6 +97,17 @@ fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpRespon
     Problem::failed(format!("{call}: no usable answer"))
         .because(text)
         .fix("check the network and the Region's name, then run the same command again")
+}
+
+/// What an error and its causes say, each once, without the SDK's inner structures.
+pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for cause in chain(error).map(ToString::to_string) {
+        if !cause.is_empty() && !said.iter().any(|earlier| earlier.contains(&cause)) {
+            said.push(cause);
+        }
+    }
+    said.join(": ")
 }
 
 fn is_refused(error: &(dyn Error + 'static)) -> bool {

@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -18,6 +20,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use lab_plan::{Limiter, Problem};
 
 use crate::LabArgs;
+use crate::explain::describe;
 
 /// Attempts of a call that is safe to repeat. With the pauses below they span about ten seconds of trouble.
 const ATTEMPTS: u32 = 7;
@@ -44,13 +47,25 @@ pub(crate) async fn load_sdk(args: &LabArgs, region: Option<&str>) -> Result<Sdk
         loader = loader.region(Region::new(region.to_owned()));
     }
     if let Some(profile) = &args.profile {
-        loader = loader.profile_name(profile);
+        // The SDK would prefer keys of the environment, and work in their account.
+        loader = loader.profile_name(profile).credentials_provider(use_profile(profile).await?);
     }
     if let Some(url) = &args.endpoint_url {
         check_endpoint(url)?;
         loader = loader.endpoint_url(url);
     }
     Ok(loader.load().await)
+}
+
+/// The credentials of a profile, and of nothing else.
+async fn use_profile(profile: &str) -> Result<SharedCredentialsProvider, Problem> {
+    let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(SharedCredentialsProvider::new(provider)),
+        Err(error) => Err(Problem::usage(format!("the profile {profile} gives no credentials"))
+            .because(describe(&error))
+            .fix("see `aws configure list-profiles`; for SSO: aws sso login --profile NAME")),
+    }
 }
 
 fn check_endpoint(url: &str) -> Result<(), Problem> {

@@ -4,7 +4,7 @@ use lab_common::{Home, Session};
 use lab_plan::{Exit, Problem, Request, Stop, run_verb};
 
 use crate::ssh::{self, Login};
-use crate::want::{check_hosts, check_served};
+use crate::want::{check_hosts, check_served, choose_served};
 use crate::{Args, Hosts, Verb, secrets};
 
 const PROGRAM: &str = "host-up";
@@ -18,12 +18,14 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let request = session.request(&args.lab, PROGRAM);
     match args.verb.clone().unwrap_or_default() {
         Verb::Up { hosts, wait_ready } => {
+            let hosts = choose_served(&session.lab, &hosts);
             let concern = Hosts::to_make(&session, &hosts)?;
             let concern = if wait_ready { concern.waiting_for_ready() } else { concern };
             check_served(&session.lab, concern.wanted())?;
             run_verb(&concern, lab_plan::Verb::Up, &name_hosts(request, &hosts, wait_ready), stop).await
         }
         Verb::Plan { hosts, check } => {
+            let hosts = choose_served(&session.lab, &hosts);
             let concern = Hosts::to_make(&session, &hosts)?;
             check_served(&session.lab, concern.wanted())?;
             run_verb(&concern, lab_plan::Verb::Plan { check }, &request, stop).await

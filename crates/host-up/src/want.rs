@@ -107,6 +107,18 @@ fn list_hosts(lab: &Lab) -> String {
     format!("its hosts are: {}", known.join(", "))
 }
 
+/// The hosts to make where the command line names none: those that this version can set up. What is left out is said.
+pub(crate) fn choose_served(lab: &Lab, named: &[String]) -> Vec<String> {
+    let (not_yet, served): (Vec<_>, Vec<_>) = lab.hosts.iter().partition(|host| host.runs == Some(Runs::Filegator));
+    if !named.is_empty() || not_yet.is_empty() || served.is_empty() {
+        return named.to_vec();
+    }
+    for host in not_yet {
+        eprintln!("note: host `{}` is left out: it runs filegator, which this version does not install yet", host.role);
+    }
+    served.iter().map(|host| host.role.clone()).collect()
+}
+
 /// Refuses hosts that this version cannot set up, before anything is called.
 pub(crate) fn check_served(lab: &Lab, hosts: &[WantedHost]) -> Result<(), Problem> {
     let (not_yet, served): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| host.runs == Some(Runs::Filegator));
@@ -171,6 +183,8 @@ mod tests {
     #[test]
     fn a_host_that_cannot_be_served_is_refused_with_the_command_for_the_others() {
         let lab = lab();
+        assert_eq!(choose_served(&lab, &[]), ["public"]);
+        assert_eq!(choose_served(&lab, &["private".into()]), ["private"]);
         let all = want_hosts(&lab, &names(), &[]);
         let problem = check_served(&lab, &all).unwrap_err();
         assert!(problem.to_string().contains("host-up up public"), "{problem}");

@@ -44,7 +44,8 @@ pub(crate) fn to_text(heading: &Heading, parts: &[Part], leaks: bool) -> String 
     let count: usize = parts.iter().map(|part| part.resources.len() + part.leaving.len()).sum();
     if count == 0 {
         let programs = parts.iter().map(|part| part.program).collect::<Vec<_>>().join(", ");
-        return format!("nothing of {lab} of {owner} is left in {region} (asked: all that {programs} make)\n");
+        let verb = if leaks { "is left" } else { "exists" };
+        return format!("nothing of {lab} of {owner} {verb} in {region} (asked: all that {programs} make)\n");
     }
     let mut text = String::new();
     for part in parts {
@@ -60,15 +61,20 @@ pub(crate) fn to_text(heading: &Heading, parts: &[Part], leaks: bool) -> String 
         }
     }
     let usd = sum_usd(parts);
-    let verb = if leaks { "is left" } else { "exists" };
-    let plural = if count == 1 { "" } else { "s" };
-    let _ = writeln!(text, "{count} thing{plural} of {lab} of {owner} {verb} in {region}, costing ${usd:.4} an hour");
+    let (noun, verb) = match (count, leaks) {
+        (1, true) => ("thing", "is left"),
+        (_, true) => ("things", "are left"),
+        (1, false) => ("thing", "exists"),
+        (_, false) => ("things", "exist"),
+    };
+    let _ = writeln!(text, "{count} {noun} of {lab} of {owner} {verb} in {region}, costing ${usd:.4} an hour");
     text
 }
 
 fn sum_usd(parts: &[Part]) -> f64 {
     let sum: f64 = parts.iter().flat_map(|part| &part.resources).map(|resource| resource.usd_per_hour).sum();
-    (sum * 1e6).round() / 1e6
+    // The sum of nothing is -0.0, which `+ 0.0` makes plain zero.
+    (sum * 1e6).round() / 1e6 + 0.0
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
         if find_claim(&want.tags, &function.tags) == Claim::Ours {
             delete("function", "function", name, Op::DeleteFunction, &["bucket-notification"], "");
         } else if check_permission(function.policy.as_ref(), &want.input_arn(&live.place), &live.place.account)
-            != Permission::Absent
+            == Permission::Right
         {
             let detail = "the function bears no tags of this lab and stays";
             let needs = ["bucket-notification"];

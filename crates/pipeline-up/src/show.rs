@@ -30,7 +30,7 @@ pub(crate) fn list_resources(want: &Want, live: &Live) -> Vec<Resource> {
     }
     if let Some(function) = &live.function {
         let permission = check_permission(function.policy.as_ref(), &want.input_arn(&live.place), &live.place.account);
-        if ours(&function.tags) || permission != Permission::Absent {
+        if ours(&function.tags) || permission == Permission::Right {
             resources.push(show_function(want, function, ours(&function.tags)));
         }
         if permission != Permission::Absent {

@@ -1,6 +1,6 @@
 //! Up, plan, status and down, written once for every concern.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::IsTerminal as _;
 
 use serde::Serialize;
@@ -115,7 +115,14 @@ pub trait Concern {
 /// # Errors
 /// What stopped it, ready to be shown; what was done before is named in it.
 pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, stop: &Stop) -> Result<Exit, Problem> {
-    let run = Run { concern, request, stop, progress: Progress::stderr(), changed: RefCell::default() };
+    let run = Run {
+        concern,
+        request,
+        stop,
+        progress: Progress::stderr(),
+        changed: RefCell::default(),
+        usd_per_hour: Cell::default(),
+    };
     let answer = match verb {
         Verb::Up => run.change(Goal::Up).await,
         Verb::Down => run.change(Goal::Down).await,
@@ -153,6 +160,8 @@ struct Run<'a, C> {
     progress: Progress,
     /// What this run has changed so far.
     changed: RefCell<Vec<Changed>>,
+    /// What the concern costs once the plan is applied.
+    usd_per_hour: Cell<f64>,
 }
 
 impl<C: Concern> Run<'_, C> {
@@ -180,6 +189,7 @@ impl<C: Concern> Run<'_, C> {
         }
         let live = self.observe().await?;
         let plan = self.make_plan(&live, goal)?;
+        self.usd_per_hour.set(plan.usd_per_hour);
         if plan.is_empty() && self.concern.settling(&live, goal)?.is_empty() {
             self.progress.say(&self.nothing_to_do(goal, plan.unchanged));
             self.print_status(&live, Some(&[]), goal)?;
@@ -264,7 +274,11 @@ impl<C: Concern> Run<'_, C> {
     }
 
     fn unsettled(&self, problem: &Problem, goal: Goal) -> Problem {
-        let text = format!("{problem}\nall steps were done; {}", self.ways_on(goal));
+        let costs = match goal {
+            Goal::Up => format!("what was made costs {}", show_usd(self.usd_per_hour.get())),
+            Goal::Down => "what is still on its way out may cost a little longer".to_owned(),
+        };
+        let text = format!("{problem}\nall steps were done; {costs}\n{}", self.ways_on(goal));
         Problem::failed(text).exit_with(problem.exit())
     }
 

@@ -15,7 +15,9 @@ pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, P
     let answer = runtime.block_on(async {
         let stop = Stop::on_signals()
             .map_err(|error| Problem::failed("cannot listen for Ctrl-C").because(error.to_string()))?;
-        program(stop).await
+        let exit = program(stop.clone()).await?;
+        // Who pressed Ctrl-C wants what comes next to stop too, also when this program was done already.
+        Ok(stop.asked().unwrap_or(exit))
     });
     // A question that nobody answered still reads stdin: do not wait for it.
     runtime.shutdown_background();

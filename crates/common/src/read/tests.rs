@@ -84,6 +84,9 @@ fn each_mistake_is_named_with_its_remedy() {
             "name = \"Lab\" has characters that a bucket name cannot bear",
             "lower-case",
         ),
+        ("name = \"lab\" ", "name = \"sg-lab\" ", "names that EC2 keeps for its own ids", "a letter first"),
+        ("name = \"lab\" ", "name = \"1lab\" ", "does not begin with a letter", "a letter first"),
+        ("[hosts.public]", "[hosts.vpn]", "a host cannot be called `vpn`", "another name"),
         ("cidr = \"10.0.0.0/16\"", "cidr = \"10.0.0.0/8\"", "prefix length that AWS does not take here", "/16 to /28"),
         ("10.0.2.0/24", "10.0.1.128/25", "overlaps 10.0.1.0/24 of subnet `public`", "addresses of its own"),
         ("internet = \"none\"", "internet = \"nome\"", "internet = \"nome\" is not known", "did you mean `none`?"),
@@ -124,6 +127,12 @@ fn an_owner_that_no_bucket_can_bear_is_refused_with_one_that_fits() {
         assert!(problem.what().contains("--owner or LAB_OWNER"), "{problem}");
     }
     assert!(read(&"a".repeat(41)).unwrap_err().what().contains("is too long"));
+    let long = HOL02.replace("name = \"lab\" ", "name = \"a-long-name-for-a-lab\" ").replace("-for-a-lab", "");
+    let owner = Overrides { owner: Some("b".repeat(41 - 1)), region: None };
+    assert!(read_lab("lab.toml", &long, &owner).is_ok(), "11 and 40 characters make a role name of 64");
+    let longer = long.replace("a-long-name", "a-long-names");
+    let problem = read_lab("lab.toml", &longer, &owner).unwrap_err();
+    assert!(problem.what().contains("are too long together"), "{problem}");
     assert!(read("your-name").unwrap_err().what().contains("placeholder"));
 }
 
