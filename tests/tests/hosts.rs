@@ -219,13 +219,22 @@ fn without_a_network_or_with_a_host_that_cannot_be_served_nothing_is_changed() {
     assert!(!aws.folder.path().join("home").exists(), "no key was made");
 
     aws.clear_calls();
-    let all = aws.run("host-up", &["up"]).expect_code(2);
-    assert!(all.stderr.contains("host-up up public"), "{all:#?}");
+    let private = aws.run("host-up", &["up", "private"]).expect_code(2);
+    assert!(private.stderr.contains("host-up up public"), "{private:#?}");
     let unknown = aws.run("host-up", &["up", "pubic"]).expect_code(2);
     assert!(unknown.stderr.contains("public, private"), "{unknown:#?}");
     let unasked = aws.run("host-up", &["down"]).expect_code(2);
     assert!(unasked.stderr.contains("--yes"), "{unasked:#?}");
     assert_eq!(aws.calls(), [""; 0]);
+}
+
+#[test]
+fn without_names_a_host_that_cannot_be_served_is_left_out_aloud() {
+    let aws = start_with_network();
+    let plan = aws.run("host-up", &["plan", "--json"]).expect_code(0);
+    assert!(plan.stderr.contains("host `private` is left out"), "{plan:#?}");
+    let changes = plan.json()["changes"].to_string();
+    assert!(changes.contains("lab-public-ec2") && !changes.contains("lab-private-ec2"), "{changes}");
 }
 
 #[test]
