@@ -15,6 +15,7 @@ mod my_ip;
 mod names;
 pub mod prices;
 mod read;
+pub mod roles;
 mod sdk;
 mod session;
 mod table;

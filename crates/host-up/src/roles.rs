@@ -1,6 +1,8 @@
 //! The roles of everything this concern makes, and of what it takes from the network. A role names a step in a plan
 //! and is the value of the tag by which the thing is found again.
 
+pub(crate) use lab_common::roles::{security_group, subnet};
+
 pub(crate) const KEY_PAIR: &str = "key-pair";
 pub(crate) const HOST_ROLE: &str = "host-role";
 /// The role's inline policy. It bears no tags: it belongs to its role.
@@ -15,14 +17,4 @@ pub(crate) fn instance(host: &str) -> String {
 
 pub(crate) fn volume(host: &str) -> String {
     format!("volume {host}")
-}
-
-/// Made by net-up.
-pub(crate) fn subnet(subnet: &str) -> String {
-    format!("subnet {subnet}")
-}
-
-/// Made by net-up.
-pub(crate) fn security_group(host: &str) -> String {
-    format!("security-group {host}")
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use lab_common::roles::{security_group as group_role, subnet as subnet_role};
 use lab_common::{Internet, Lab, Names, Source as From};
 
 use crate::rule::{Rule, Source};
@@ -55,16 +56,6 @@ pub(crate) struct GroupWant {
     pub(crate) description: String,
     /// Groups are named by role.
     pub(crate) rules: BTreeSet<Rule<String>>,
-}
-
-/// The role tag of a subnet.
-pub(crate) fn subnet_role(role: &str) -> String {
-    format!("subnet {role}")
-}
-
-/// The role tag of a security group: a host's role, or `vpn`.
-pub(crate) fn group_role(role: &str) -> String {
-    format!("security-group {role}")
 }
 
 /// Whether some rule of the lab needs this machine's address.
