@@ -136,6 +136,14 @@ where
         return Problem::failed(format!("the {role} bucket {bucket} does not exist"))
             .fix("make it with pipeline-up, or correct [images] or the owner");
     }
+    if has_code(error, "AccessDenied") {
+        return Problem::failed(format!("the {role} bucket {bucket} refuses {call}"))
+            .because(error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or("AccessDenied").to_owned())
+            .fix(
+                "see whether it is yours (pipeline-up status): bucket names are the whole world's, and another --owner makes\n\
+                 another name; a bucket of this lab refuses plain HTTP; else ask for docs/permissions/upload-sample-image.json",
+            );
+    }
     explain(call, error)
 }
 
