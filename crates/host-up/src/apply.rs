@@ -191,6 +191,13 @@ impl Hands<'_> {
                 &launch.name,
                 None,
             ))
+            .tag_specifications(specify_tags(
+                ResourceType::NetworkInterface,
+                &self.session.tags,
+                &roles::network_interface(&launch.host),
+                &launch.name,
+                None,
+            ))
     }
 
     /// The lab's tags, and those by which a later run sees what was asked for.

@@ -15,6 +15,10 @@ pub(crate) fn instance(host: &str) -> String {
     format!("instance {host}")
 }
 
+pub(crate) fn network_interface(host: &str) -> String {
+    format!("network-interface {host}")
+}
+
 pub(crate) fn volume(host: &str) -> String {
     format!("volume {host}")
 }
