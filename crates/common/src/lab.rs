@@ -2,6 +2,8 @@
 
 use ipnet::Ipv4Net;
 
+use crate::Caller;
+
 /// What `lab.toml` says, checked once and completely by [`crate::read_lab`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lab {
@@ -46,6 +48,17 @@ pub enum Account {
     Academy,
     /// An account of one's own.
     Own,
+}
+
+impl Account {
+    /// Whether it is a Learner Lab: as lab.toml says, else as the caller's name says. An unknown caller is none.
+    pub fn is_academy(self, caller: Option<&Caller>) -> bool {
+        match self {
+            Self::Academy => true,
+            Self::Own => false,
+            Self::Auto => caller.is_some_and(Caller::is_academy),
+        }
+    }
 }
 
 /// `[network]`

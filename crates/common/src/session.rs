@@ -54,6 +54,12 @@ impl Session {
         }
     }
 
+    /// Whether S3 is answered at an endpoint of one's own. No DNS knows a host name for each bucket there, so the bucket
+    /// goes into the path; AWS wants it in the host name.
+    pub fn has_own_s3_endpoint(&self) -> bool {
+        self.sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty())
+    }
+
     /// Which lab a document speaks of.
     pub fn heading(&self) -> Heading {
         Heading { lab: self.lab.name.clone(), owner: self.lab.owner.clone(), region: self.region.clone() }

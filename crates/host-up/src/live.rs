@@ -121,11 +121,7 @@ impl Live {
 
     /// Whether the account is a Learner Lab: as lab.toml says, else as the caller's name says.
     pub(crate) fn is_academy(&self, account: Account) -> bool {
-        match account {
-            Account::Academy => true,
-            Account::Own => false,
-            Account::Auto => self.caller.as_ref().is_some_and(Caller::is_academy),
-        }
+        account.is_academy(self.caller.as_ref())
     }
 
     /// The size of an instance's root volume in GB, where it is known.

@@ -38,8 +38,6 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         Verb::Down { hosts } => {
             let concern = Hosts::to_take_down(&session, &hosts)?;
             let request = name_hosts(request, &hosts, false);
-            // What continues a `down` is a `down`.
-            let request = Request { again: request.down.clone(), ..request };
             run_verb(&concern, lab_plan::Verb::Down, &request, stop).await
         }
         Verb::Ssh { host, user, identity, command } => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lab_plan::{Heading, Problem, Resource};
+use lab_plan::{Heading, Problem, Resource, sum_usd};
 use serde::Serialize;
 use serde_json::json;
 
@@ -32,10 +32,9 @@ pub(crate) fn to_json(heading: &Heading, parts: &[Part], leaks: bool) -> Result<
         "region": heading.region,
         field: resources,
         "leaving": leaving,
-        "usd_per_hour": sum_usd(parts),
+        "usd_per_hour": sum_parts(parts),
     });
-    let text = serde_json::to_string_pretty(&document);
-    text.map(|text| text + "\n").map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))
+    lab_plan::to_json(&document)
 }
 
 /// A table a part; for leaks the last line says whether anything is left.
@@ -60,7 +59,7 @@ pub(crate) fn to_text(heading: &Heading, parts: &[Part], leaks: bool) -> String 
             let _ = writeln!(text, "  leaving: {leaving}");
         }
     }
-    let usd = sum_usd(parts);
+    let usd = sum_parts(parts);
     let (noun, verb) = match (count, leaks) {
         (1, true) => ("thing", "is left"),
         (_, true) => ("things", "are left"),
@@ -71,10 +70,8 @@ pub(crate) fn to_text(heading: &Heading, parts: &[Part], leaks: bool) -> String 
     text
 }
 
-fn sum_usd(parts: &[Part]) -> f64 {
-    let sum: f64 = parts.iter().flat_map(|part| &part.resources).map(|resource| resource.usd_per_hour).sum();
-    // The sum of nothing is -0.0, which `+ 0.0` makes plain zero.
-    (sum * 1e6).round() / 1e6 + 0.0
+fn sum_parts(parts: &[Part]) -> f64 {
+    sum_usd(parts.iter().flat_map(|part| &part.resources))
 }
 
 #[cfg(test)]

@@ -146,7 +146,8 @@ pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> 
     if live.main_table().is_none() {
         live.tables.extend(main);
     }
-    let strange_tables = others.iter().filter(|table| table.role.is_none()).map(|table| strange_table(&vpc, table));
+    let strange_tables = others.iter().filter(|table| table.role.is_none());
+    let strange_tables = strange_tables.map(|table| strange_thing(&vpc, "route-table", &table.id));
     live.tenants = list_tenants(&vpc, &instances, &interfaces, tags);
     live.tenants.extend(strange_tables.chain(subnets).chain(groups));
     Ok(live)
@@ -327,10 +328,6 @@ fn read_table(table: &types::RouteTable, tags: &Tags) -> Table {
         default_route: default.map(|_| own(target)),
         main: main || role == Some(MAIN_TABLE),
     }
-}
-
-fn strange_table(vpc: &str, table: &Table) -> Tenant {
-    strange_thing(vpc, "route-table", &table.id)
 }
 
 /// Something of a kind that we make too, but without our tags.

@@ -16,11 +16,9 @@ pub(crate) struct Clients {
 impl Clients {
     pub(crate) fn new(session: &Session) -> Self {
         let sdk = &session.sdk;
-        // An endpoint of one's own seldom has a host name for every bucket. AWS has, and wants it.
-        let own_endpoint =
-            sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty());
+        let s3 = S3Config::from(sdk).force_path_style(session.has_own_s3_endpoint()).build();
         Self {
-            s3: aws_sdk_s3::Client::from_conf(S3Config::from(sdk).force_path_style(own_endpoint).build()),
+            s3: aws_sdk_s3::Client::from_conf(s3),
             lambda: aws_sdk_lambda::Client::new(sdk),
             iam: aws_sdk_iam::Client::new(sdk),
             logs: aws_sdk_cloudwatchlogs::Client::new(sdk),

@@ -1,7 +1,7 @@
 //! One run of the program.
 
 use lab_common::Session;
-use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, Verb, answer_nothing, print_out, run_verb};
+use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, Verb, answer_nothing, print_out, run_verb, to_json};
 use serde::Serialize;
 
 use crate::cli::{Deploy, Task};
@@ -44,11 +44,7 @@ async fn run_deployment(
         return Err(Problem::usage(format!("there is no file {}", path.display()))
             .fix("build the function first: cargo lambda build --release --package image-processor"));
     }
-    let live = tokio::select! {
-        biased;
-        exit = stop.wait() => return Err(Stop::problem(exit)),
-        live = pipeline.observe() => live?,
-    };
+    let live = stop.or(pipeline.observe()).await?;
     pipeline.check_deployable(&live)?;
     let command = pipeline.deploy_command(&live, &deploy.package);
     if !deploy.print {
@@ -56,9 +52,7 @@ async fn run_deployment(
     }
     if json {
         let document = DeployDocument { heading: session.heading(), command: &command };
-        let json = serde_json::to_string_pretty(&document);
-        let json = json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))?;
-        print_out(&format!("{json}\n"))?;
+        print_out(&to_json(&document)?)?;
     } else if deploy.print {
         print_out(&format!("{}\n", to_line(&command)))?;
     }

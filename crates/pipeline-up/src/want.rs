@@ -164,11 +164,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(want: &Want, caller: &Caller) -> Self {
-        let academy = match want.account {
-            Account::Academy => true,
-            Account::Own => false,
-            Account::Auto => caller.is_academy(),
-        };
+        let academy = want.account.is_academy(Some(caller));
         Self { partition: caller.partition().to_owned(), account: caller.account.clone(), academy }
     }
 

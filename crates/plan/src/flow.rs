@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use serde::Serialize;
 
-use crate::program::print_out;
+use crate::program::{print_out, to_json};
 use crate::report::{
     FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
 };
@@ -144,13 +144,7 @@ pub fn answer_nothing(request: &Request, verb: Verb) -> Result<Exit, Problem> {
 }
 
 fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Problem> {
-    let text = if json {
-        let json = serde_json::to_string_pretty(document);
-        json.map_err(|error| Problem::failed("the answer is no JSON").because(error.to_string()))? + "\n"
-    } else {
-        text()
-    };
-    print_out(&text)
+    print_out(&if json { to_json(document)? } else { text() })
 }
 
 struct Run<'a, C> {

@@ -24,9 +24,9 @@ pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb}
 pub use ids::Ids;
 pub use limit::Limiter;
 pub use problem::{Exit, Problem};
-pub use program::{print_out, run_program};
+pub use program::{print_out, run_program, to_json};
 pub use progress::Progress;
-pub use report::{Changed, Heading, Resource};
+pub use report::{Changed, Heading, Resource, sum_usd};
 pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};
 pub use step::{Action, Plan, Step};

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 use crate::{Exit, Problem, Stop};
 
 /// Runs a program on one thread: Ctrl-C and SIGTERM ask its [`Stop`], its problem goes to stderr as `NAME: …`, and
@@ -22,6 +24,17 @@ pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, P
     // A question that nobody answered still reads stdin: do not wait for it.
     runtime.shutdown_background();
     end(name, answer)
+}
+
+/// A document as `--json` prints it, with a newline at its end.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn to_json(document: &impl Serialize) -> Result<String, Problem> {
+    match serde_json::to_string_pretty(document) {
+        Ok(json) => Ok(json + "\n"),
+        Err(error) => Err(Problem::failed("the answer is no JSON").because(error.to_string())),
+    }
 }
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is no failure.

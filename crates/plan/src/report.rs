@@ -149,8 +149,8 @@ pub(crate) struct FailureDocument<'a> {
 }
 
 /// What these resources cost together, in US dollars an hour.
-pub(crate) fn sum_usd(resources: &[Resource]) -> f64 {
-    round_usd(resources.iter().map(|resource| resource.usd_per_hour).sum())
+pub fn sum_usd<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> f64 {
+    round_usd(resources.into_iter().map(|resource| resource.usd_per_hour).sum())
 }
 
 /// Prices have at most six digits behind the point; sums must not show binary dust.

@@ -11,11 +11,9 @@ use lab_common::{Session, explain, has_code};
 use lab_plan::Problem;
 use tokio::io::AsyncWriteExt as _;
 
-/// Makes the client. With an endpoint of one's own the bucket goes into the path, since no DNS knows its host name.
+/// Makes the client.
 pub(crate) fn connect(session: &Session) -> Client {
-    let own_endpoint = session.sdk.endpoint_url().is_some()
-        || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty());
-    let config = aws_sdk_s3::config::Builder::from(&session.sdk).force_path_style(own_endpoint);
+    let config = aws_sdk_s3::config::Builder::from(&session.sdk).force_path_style(session.has_own_s3_endpoint());
     // The SDK counts it from the request's first byte: a large upload over a slow line would never end. Its protection
     // against stalled streams stays on.
     let patient = TimeoutConfig::builder().disable_read_timeout().build();
