@@ -63,7 +63,7 @@ pub struct Request {
 
 /// One concern of a lab: what it wants, what is there, and how a step is carried out.
 ///
-/// `plan`, `teardown`, `settling`, `ids` and `resources` are pure; `observe` only reads.
+/// All but `observe` and `apply` are pure; `observe` only reads.
 #[allow(async_fn_in_trait, reason = "all programs run on one thread; no future is sent anywhere")]
 pub trait Concern {
     /// What was observed.
@@ -103,6 +103,12 @@ pub trait Concern {
     /// What exists, for people and programs.
     fn resources(&self, live: &Self::Live) -> Vec<Resource>;
 
+    /// What the user should know besides: something that is about to expire, or that costs and is easily forgotten.
+    fn notes(&self, live: &Self::Live) -> Vec<String> {
+        let _ = live;
+        Vec::new()
+    }
+
     /// The command of another program that this concern waits for before it can be complete.
     fn next(&self, live: &Self::Live) -> Option<String> {
         let _ = live;
@@ -139,7 +145,7 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
 pub fn answer_nothing(request: &Request, verb: Verb) -> Result<Exit, Problem> {
     let changed: Option<&[Changed]> = (verb == Verb::Down).then_some(&[]);
     let heading = &request.heading;
-    print(request.json, &StatusDocument::new(heading, &[], changed, None), || show_status(heading, &[], ""))?;
+    print(request.json, &StatusDocument::new(heading, &[], changed, None, &[]), || show_status(heading, &[], ""))?;
     Ok(Exit::Done)
 }
 
@@ -164,9 +170,11 @@ impl<C: Concern> Run<'_, C> {
         let plan = self.make_plan(&live, Goal::Up)?;
         let heading = &self.request.heading;
         let next = self.concern.next(&live);
-        self.print(&PlanDocument::new(heading, &plan, next.as_deref()), || {
+        let notes = self.concern.notes(&live);
+        self.print(&PlanDocument::new(heading, &plan, next.as_deref(), &notes), || {
             show_plan(heading, &plan, &self.request.prices)
         })?;
+        self.say_notes(&notes);
         self.say_next(next.as_deref());
         Ok(if check && !plan.is_empty() { Exit::Changes } else { Exit::Done })
     }
@@ -227,8 +235,8 @@ impl<C: Concern> Run<'_, C> {
 
     async fn apply(&self, plan: &Plan<C::Op>, live: &C::Live) -> Outcome {
         let ids = self.concern.ids(live);
-        let context = Context { ids: &ids, stop: self.stop };
-        run_steps(&plan.steps, context, &self.progress, async |step| self.concern.apply(step, context).await).await
+        let apply = async |step: &Step<C::Op>, context: Context<'_>| self.concern.apply(step, context).await;
+        run_steps(&plan.steps, &ids, self.stop, &self.progress, apply).await
     }
 
     /// Observes until the goal is reached. A plan that is not empty yet is late visibility, not failure.
@@ -319,10 +327,18 @@ impl<C: Concern> Run<'_, C> {
         let resources = self.concern.resources(live);
         let next = self.concern.next(live).filter(|_| goal == Goal::Up);
         let heading = &self.request.heading;
-        let document = StatusDocument::new(heading, &resources, changed, next.as_deref());
+        let notes = self.concern.notes(live);
+        let document = StatusDocument::new(heading, &resources, changed, next.as_deref(), &notes);
         self.print(&document, || show_status(heading, &resources, &self.request.prices))?;
+        self.say_notes(&notes);
         self.say_next(next.as_deref());
         Ok(())
+    }
+
+    fn say_notes(&self, notes: &[String]) {
+        for note in notes {
+            self.progress.say(&format!("note: {note}"));
+        }
     }
 
     fn say_next(&self, next: Option<&str>) {

@@ -25,7 +25,7 @@ pub use ids::Ids;
 pub use limit::Limiter;
 pub use problem::{Exit, Problem};
 pub use program::{print_out, run_program, to_json};
-pub use progress::Progress;
+pub use progress::{Line, Progress};
 pub use report::{Changed, Heading, Resource, sum_usd};
 pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};

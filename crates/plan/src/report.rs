@@ -108,12 +108,14 @@ pub(crate) struct PlanDocument<'a, O> {
     usd_per_hour: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 impl<'a, O> PlanDocument<'a, O> {
-    pub(crate) fn new(heading: &'a Heading, plan: &'a Plan<O>, next: Option<&'a str>) -> Self {
+    pub(crate) fn new(heading: &'a Heading, plan: &'a Plan<O>, next: Option<&'a str>, notes: &'a [String]) -> Self {
         let usd_per_hour = round_usd(plan.usd_per_hour);
-        Self { heading, changes: &plan.steps, unchanged: plan.unchanged, usd_per_hour, next }
+        Self { heading, changes: &plan.steps, unchanged: plan.unchanged, usd_per_hour, next, notes }
     }
 }
 
@@ -127,6 +129,8 @@ pub(crate) struct StatusDocument<'a> {
     usd_per_hour: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 impl<'a> StatusDocument<'a> {
@@ -135,8 +139,9 @@ impl<'a> StatusDocument<'a> {
         resources: &'a [Resource],
         changed: Option<&'a [Changed]>,
         next: Option<&'a str>,
+        notes: &'a [String],
     ) -> Self {
-        Self { heading, changed, resources, usd_per_hour: sum_usd(resources), next }
+        Self { heading, changed, resources, usd_per_hour: sum_usd(resources), next, notes }
     }
 }
 
@@ -267,7 +272,7 @@ mod tests {
     fn the_plan_document_has_the_contracts_fields_and_no_others() {
         let step = Step::new(Action::Create, "vpc", "vpc", "lab-vpc", ()).needs(["x"]).costs(0.1);
         let plan = Plan { steps: vec![step], unchanged: 2, usd_per_hour: 0.1 + 0.2 };
-        let json = serde_json::to_value(PlanDocument::new(&heading(), &plan, None)).unwrap();
+        let json = serde_json::to_value(PlanDocument::new(&heading(), &plan, None, &[])).unwrap();
         let expected = serde_json::json!({
             "lab": "lab", "owner": "ada", "region": "us-east-1",
             "changes": [{"action": "create", "kind": "vpc", "name": "lab-vpc", "needs": ["x"], "usd_per_hour": 0.1}],
@@ -280,7 +285,7 @@ mod tests {
     fn the_status_document_flattens_what_else_is_known() {
         let resources =
             [Resource::new("instance", "lab-public-ec2", "i-1").state("running").costs(0.01).with("zone", "a")];
-        let json = serde_json::to_value(StatusDocument::new(&heading(), &resources, None, None)).unwrap();
+        let json = serde_json::to_value(StatusDocument::new(&heading(), &resources, None, None, &[])).unwrap();
         let expected = serde_json::json!({
             "lab": "lab", "owner": "ada", "region": "us-east-1", "usd_per_hour": 0.01,
             "resources": [{"kind": "instance", "name": "lab-public-ec2", "id": "i-1", "state": "running",

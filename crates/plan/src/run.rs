@@ -2,7 +2,7 @@
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use crate::{Exit, Ids, Problem, Progress, Schedule, State, Step, Stop};
+use crate::{Exit, Ids, Line, Problem, Progress, Schedule, State, Step, Stop};
 
 /// Steps under way at the same time. A lab's plan is seldom wider than ten; EC2's smallest bucket of mutating calls
 /// holds fifty, so a burst of this size is never throttled.
@@ -15,6 +15,8 @@ pub struct Context<'a> {
     pub ids: &'a Ids,
     /// Whether the user has asked us to stop; long waits look at it.
     pub stop: &'a Stop,
+    /// The step's line on the user's screen; long waits say there what they wait for.
+    pub line: &'a Line<'a>,
 }
 
 /// What became of each step, in the plan's order.
@@ -39,27 +41,28 @@ impl Outcome {
 
 /// Carries out `steps`, each as soon as what it needs is done, and returns when nothing runs any more.
 ///
-/// A failing step stops what needs it and lets the rest finish. When `context.stop` is asked, running steps finish and
-/// no other starts. `apply` answers with the id of what it made, which is then known by the step's role.
+/// A failing step stops what needs it and lets the rest finish. When `stop` is asked, running steps finish and
+/// no other starts. `apply` answers with the id of what it made, which is then known by the step's role in `ids`.
 pub async fn run_steps<O>(
     steps: &[Step<O>],
-    context: Context<'_>,
+    ids: &Ids,
+    stop: &Stop,
     progress: &Progress,
-    apply: impl AsyncFn(&Step<O>) -> Result<Option<String>, Problem>,
+    apply: impl AsyncFn(&Step<O>, Context<'_>) -> Result<Option<String>, Problem>,
 ) -> Outcome {
     let mut schedule = Schedule::new(steps.iter().map(|step| (step.role.as_str(), step.needs.as_slice())));
     let mut made = vec![None; steps.len()];
     let mut failures = Vec::new();
     let mut running = FuturesUnordered::new();
     loop {
-        if context.stop.asked().is_none() {
+        if stop.asked().is_none() {
             let free = AT_ONCE - running.len();
             for index in schedule.ready().take(free).collect::<Vec<_>>() {
                 schedule.start(index);
-                let (apply, step) = (&apply, &steps[index]);
+                let (carry_out, this) = (&apply, &steps[index]);
                 running.push(async move {
-                    let line = progress.begin(&step.title(), &step.detail);
-                    let answer = apply(step).await;
+                    let line = progress.begin(&this.title(), &this.detail);
+                    let answer = carry_out(this, Context { ids, stop, line: &line }).await;
                     line.end(answer.as_ref().map(Option::as_deref));
                     (index, answer)
                 });
@@ -69,7 +72,7 @@ pub async fn run_steps<O>(
         match answer {
             Ok(id) => {
                 if let Some(id) = &id {
-                    context.ids.set(&steps[index].role, id);
+                    ids.set(&steps[index].role, id);
                 }
                 made[index] = id;
                 schedule.finish(index);
@@ -83,7 +86,7 @@ pub async fn run_steps<O>(
     drop(running);
     let states = schedule.states().to_vec();
     let unfinished = states.iter().any(|state| *state != State::Done);
-    Outcome { states, made, failures, stopped: context.stop.asked().filter(|_| unfinished) }
+    Outcome { states, made, failures, stopped: stop.asked().filter(|_| unfinished) }
 }
 
 #[cfg(test)]
@@ -130,9 +133,8 @@ mod tests {
         let log = RefCell::new(Log::default());
         let outcome = runtime.block_on(async {
             let (ids, stop) = (Ids::new(), Stop::new());
-            let context = Context { ids: &ids, stop: &stop };
             let start = tokio::time::Instant::now();
-            let outcome = run_steps(steps, context, &Progress::silent(), async |step| {
+            let outcome = run_steps(steps, &ids, &stop, &Progress::silent(), async |step, _| {
                 let index: usize = step.role[1..].parse().unwrap();
                 {
                     let mut log = log.borrow_mut();
@@ -239,8 +241,7 @@ mod tests {
             Step::new(Action::Create, "vpc", "vpc", "lab-vpc", ()),
             Step::new(Action::Create, "subnet", "subnet public", "lab-public-subnet", ()).needs(["vpc", "elsewhere"]),
         ];
-        let context = Context { ids: &ids, stop: &stop };
-        let outcome = run_steps(&steps, context, &Progress::silent(), async |step| {
+        let outcome = run_steps(&steps, &ids, &stop, &Progress::silent(), async |step, _| {
             Ok(Some(match step.role.as_str() {
                 "vpc" => "vpc-1".to_owned(),
                 _ => format!("subnet of {}", ids.get("vpc")?),

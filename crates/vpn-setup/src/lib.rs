@@ -1,0 +1,1 @@
+//! The lab's Client VPN: PKI, server certificate, endpoint, and a ready-to-import `.ovpn` file per person.

@@ -1,0 +1,3 @@
+//! The `vpn-setup` command.
+
+fn main() {}
