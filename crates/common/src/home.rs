@@ -128,6 +128,30 @@ impl Home {
         persisted.map_err(|failure| self.explain_write(name, &failure.error)).map(|_| ())
     }
 
+    /// Gives a file another name, in place of what has that name. Nothing happens when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be done; the file keeps its name then.
+    pub fn rename(&self, name: &str, new: &str) -> Result<(), Problem> {
+        let (from, to) = (self.path(name), self.path(new));
+        create_directory(to.parent().unwrap_or(&self.0))?;
+        match std::fs::rename(&from, &to) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let what = format!("cannot rename {} to {}", from.display(), to.display());
+                Err(Problem::failed(what).because(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the directory itself, mode 0700, where it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(&self) -> Result<(), Problem> {
+        create_directory(&self.0)
+    }
+
     /// A complete file beside `name`, mode 0600, that vanishes when it is dropped.
     fn draft(&self, name: &str, text: &str) -> Result<NamedTempFile, Problem> {
         let path = self.path(name);
