@@ -2,3 +2,5 @@
 
 #[allow(dead_code, unused_imports, reason = "until the verbs use all of it")]
 mod pki;
+#[allow(dead_code, reason = "until the verbs use all of it")]
+mod profile;
