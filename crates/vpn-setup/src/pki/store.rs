@@ -237,17 +237,17 @@ impl Store {
     }
 
     /// Revokes a client's certificate: first in the list, then its files go to `revoked/`, so that the name is free
-    /// again. A run that was killed in between is finished by the next.
+    /// again. A run that was killed in between is finished by the next. A name that is revoked already keeps its list.
     ///
     /// `exported` is the endpoint's own list, where it has one: another machine may have revoked too.
     ///
     /// # Errors
-    /// When there is no such certificate, or the CA's key is not here.
+    /// When there never was such a certificate, or the CA's key is not here.
     pub(crate) fn revoke(&self, name: &str, exported: Option<&RevocationList>) -> Result<RevocationList, Problem> {
         check_client_name(name)?;
-        let certificate = self
-            .find_certificate(&certificate_file(name))?
-            .ok_or_else(|| Problem::failed(format!("there is no client `{name}`")).fix("see vpn-setup client list"))?;
+        let Some(certificate) = self.find_certificate(&certificate_file(name))? else {
+            return self.find_revocation(name);
+        };
         let _lock = self.lock()?;
         let list = self.write_list(&[certificate.serial], exported)?;
         self.bury_revoked()?;
@@ -346,6 +346,15 @@ impl Store {
         }
         stems.sort();
         Ok(stems)
+    }
+
+    /// The list that names a client whose certificate is revoked and put away.
+    fn find_revocation(&self, name: &str) -> Result<RevocationList, Problem> {
+        let known = self.clients()?.iter().any(|client| client.name == name);
+        let list = if known { self.crl()? } else { None };
+        list.ok_or_else(|| {
+            Problem::failed(format!("there is no client `{name}`")).fix("vpn-setup client list shows who there is")
+        })
     }
 
     fn find_issued(&self, name: &str) -> Result<Option<Issued>, Problem> {
