@@ -1,7 +1,7 @@
 //! Up, plan, status and down, written once for every concern.
 
 use std::cell::{Cell, RefCell};
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -49,6 +49,8 @@ pub struct Request {
     pub heading: Heading,
     /// One JSON document on stdout instead of text.
     pub json: bool,
+    /// Nothing on stdout: it is somebody else's.
+    pub quiet: bool,
     /// All questions are answered with yes.
     pub yes: bool,
     /// Ask before adding more than this to the burn rate, in US dollars an hour.
@@ -302,7 +304,7 @@ impl<C: Concern> Run<'_, C> {
         }
         let question = questions.join("\n");
         self.require_someone_to_ask(&question)?;
-        eprint!("{question}\ngo on? [y/N] ");
+        let _ = write!(std::io::stderr(), "{question}\ngo on? [y/N] ");
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).map(|_| line)
@@ -360,6 +362,9 @@ impl<C: Concern> Run<'_, C> {
     }
 
     fn print(&self, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Problem> {
+        if self.request.quiet {
+            return Ok(());
+        }
         print(self.request.json, document, text)
     }
 }

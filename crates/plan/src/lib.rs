@@ -24,11 +24,11 @@ pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb}
 pub use ids::Ids;
 pub use limit::Limiter;
 pub use problem::{Exit, Problem};
-pub use program::{print_out, run_program, to_json};
+pub use program::{print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
 pub use report::{Changed, Heading, Resource, sum_usd};
 pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};
 pub use step::{Action, Plan, Step};
-pub use stop::Stop;
+pub use stop::{Signals, Stop};
 pub use wait::{Pace, retry_while, wait_for};
