@@ -30,16 +30,16 @@ pub(crate) async fn list_candidates(acm: &Client, server: &str) -> Result<Vec<St
     Ok(found.iter().filter(ours).filter_map(|summary| summary.certificate_arn().map(str::to_owned)).collect())
 }
 
-/// The ARNs of our certificates with that tag of an attempt.
-pub(crate) async fn find_attempt(
+/// The ARNs of our certificates; only those with that tag of an attempt, where one is given.
+pub(crate) async fn find_ours(
     acm: &Client,
     tags: &Tags,
     server: &str,
-    attempt: &str,
+    attempt: Option<&str>,
 ) -> Result<Vec<String>, Problem> {
     let candidates = list_candidates(acm, server).await?;
     let asked = candidates.into_iter().map(async |arn| {
-        let ours = bears_our_tags(acm, tags, &arn, Some(attempt)).await?;
+        let ours = bears_our_tags(acm, tags, &arn, attempt).await?;
         Ok::<_, Problem>(ours.then_some(arn))
     });
     Ok(try_join_all(asked).await?.into_iter().flatten().collect())

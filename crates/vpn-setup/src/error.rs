@@ -27,7 +27,7 @@ pub(crate) fn is_duplicate<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
 /// Whether the endpoint is busy with other changes: it takes ten at a time, and an account one new endpoint.
 pub(crate) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     match find_code(error) {
-        "ConcurrentMutationLimitExceeded" | "IncorrectState" => true,
+        "ConcurrentMutationLimitExceeded" => true,
         "OperationNotPermitted" => find_message(error).contains("while another endpoint is being created"),
         _ => false,
     }
@@ -119,8 +119,7 @@ mod tests {
     use super::*;
 
     fn refused(code: &str, message: &str) -> SdkError<DeleteClientVpnRouteError, HttpResponse> {
-        let error =
-            DeleteClientVpnRouteError::generic(ErrorMetadata::builder().code(code).message(message).build());
+        let error = DeleteClientVpnRouteError::generic(ErrorMetadata::builder().code(code).message(message).build());
         SdkError::service_error(error, HttpResponse::new(400.try_into().unwrap(), SdkBody::empty()))
     }
 

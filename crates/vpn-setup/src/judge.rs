@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::configuration::Configuration;
-use crate::pki::{Certificate, Serial};
+use crate::local::Configuration;
+use crate::pki::{Certificate, Client, RevocationList, Serial};
 use crate::scene::Scene;
 
 /// What ends within this time is renewed, where a run may do that, and warned of.
@@ -42,6 +42,11 @@ fn find_fault(scene: Scene<'_>, certificate: &Certificate) -> Option<String> {
         return Some("another authority signed it".to_owned());
     }
     is_soon(certificate.not_after, scene.live.now).then(|| format!("valid until {}", show_day(certificate.not_after)))
+}
+
+/// Whether a server certificate of our authority can serve under this name for long.
+pub(crate) fn is_fresh_server(certificate: &Certificate, server: &str, now: Timestamp) -> bool {
+    certificate.dns_names.iter().any(|name| name == server) && !is_soon(certificate.not_after, now)
 }
 
 /// Whether the local server certificate can be imported as it is.
@@ -88,14 +93,25 @@ fn list_revoked(scene: Scene<'_>) -> BTreeSet<&Serial> {
     buried.chain(local.list.iter().flat_map(|list| list.revoked.keys())).collect()
 }
 
-/// Whether the local list holds all that is known to be revoked, here and at the endpoint, and is valid for long.
+/// Whether the local list can be imported as it is.
 pub(crate) fn has_fresh_list(scene: Scene<'_>) -> bool {
-    let Some(list) = &scene.local().list else { return false };
-    let there = scene.live.endpoint().and_then(|endpoint| endpoint.revocation_list.as_ref());
-    let mut all = list_revoked(scene).into_iter().chain(there.iter().flat_map(|list| list.revoked.keys()));
-    // Equal lists differ in their number only; a newer one at the endpoint was made elsewhere.
-    let newest = there.is_none_or(|there| there.number <= list.number);
-    newest && !is_soon(list.next_update, scene.live.now) && all.all(|serial| list.has(serial))
+    let local = scene.local();
+    let exported = scene.live.endpoint().and_then(|endpoint| endpoint.revocation_list.as_ref());
+    local.list.as_ref().is_some_and(|list| is_complete(list, &local.clients, exported, scene.live.now))
+}
+
+/// Whether a list holds all that is known to be revoked, on this machine and at the endpoint, and is valid for long.
+pub(crate) fn is_complete(
+    list: &RevocationList,
+    clients: &[Client],
+    exported: Option<&RevocationList>,
+    now: Timestamp,
+) -> bool {
+    let here = clients.iter().filter(|client| client.revoked).map(|client| &client.certificate.serial);
+    let mut revoked = here.chain(exported.iter().flat_map(|exported| exported.revoked.keys()));
+    // A higher number at the endpoint was made elsewhere.
+    let newest = exported.is_none_or(|exported| exported.number <= list.number);
+    newest && !is_soon(list.next_update, now) && revoked.all(|serial| list.has(serial))
 }
 
 /// Whether something is to be signed, or to be imported with a key that is made here.
@@ -113,17 +129,20 @@ pub(crate) fn list_configured_clients(scene: Scene<'_>) -> Vec<String> {
     wanted.chain(others).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Whether a client's file connects to this endpoint with the client's own certificate.
+/// Whether a client's file connects to this endpoint with the client's own certificate. What an endpoint cannot change
+/// needs no comparing.
 pub(crate) fn is_current(scene: Scene<'_>, client: &str, there: &Configuration) -> bool {
-    let want = &scene.want.endpoint;
-    let host = scene.live.endpoint().map(|endpoint| endpoint.id.as_str());
-    let (Some(id), Some(remote)) = (host, &there.remote) else { return false };
-    let certificate = scene.local().client(client).map(|certificate| certificate.pem.trim());
-    remote.contains(id)
-        && there.port == Some(want.port)
-        && there.transport.as_deref().is_some_and(|proto| proto.starts_with(want.transport.as_str()))
-        && certificate.is_some()
-        && there.certificate.as_deref() == certificate
+    let Some(endpoint) = scene.live.endpoint() else { return false };
+    let certificate = scene.local().client(client);
+    if certificate.is_none() || there.certificate.as_ref() != certificate {
+        return false;
+    }
+    let Some(remote) = &there.remote else { return false };
+    let same_host =
+        remote.host.contains(&endpoint.id) || endpoint.host().is_some_and(|host| remote.host.ends_with(host));
+    let port = scene.want.endpoint.port.to_string();
+    // What this run has just written is what the endpoint exports, whatever that looks like.
+    there.just_written || (same_host && remote.port.as_ref().is_none_or(|there| *there == port))
 }
 
 /// `2027-03-01`

@@ -131,9 +131,9 @@ async fn find_groups(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Group
     let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
     let found = found.map_err(|error| explain("DescribeSecurityGroups", &error))?;
     let role = crate::roles::security_group("vpn");
-    let ours = found.iter().filter(|group| {
-        tags.match_all(pairs(group.tags())) && find_role(group.tags()) == Some(role.as_str())
-    });
+    let ours = found
+        .iter()
+        .filter(|group| tags.match_all(pairs(group.tags())) && find_role(group.tags()) == Some(role.as_str()));
     let read = ours.filter_map(|group| {
         Some(Group { id: group.group_id()?.to_owned(), vpc: group.vpc_id().unwrap_or_default().to_owned() })
     });

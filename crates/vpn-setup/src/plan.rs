@@ -11,7 +11,9 @@ use crate::live::{Live, LogGroup};
 use crate::refuse::{find_network_refusals, find_refusals};
 use crate::roles;
 use crate::scene::Scene;
-use crate::teardown::{delete_route, disassociate, name_delete_route, remove_certificate, remove_endpoint, remove_log_group, revoke_rule};
+use crate::teardown::{
+    delete_route, disassociate, name_delete_route, remove_certificate, remove_endpoint, remove_log_group, revoke_rule,
+};
 use crate::want::SubnetWant;
 
 /// What one step does. What exists is named by id, what may not exist yet by role.
@@ -289,12 +291,12 @@ impl<'a> Draft<'a> {
     }
 
     fn rules(&mut self) {
+        use ClientVpnAuthorizationRuleStatusCode::{Active, Authorizing, Failed, Revoking};
         let there: &[Rule] = self.endpoint.map_or(&[], |endpoint| &endpoint.rules);
         for network in &self.scene.want.rules {
             let text = network.to_string();
             let found = there.iter().find(|rule| rule.network == text && rule.group.is_none());
             let state = found.map(|rule| &rule.state);
-            use ClientVpnAuthorizationRuleStatusCode::{Active, Authorizing, Failed, Revoking};
             if matches!(state, Some(Active | Authorizing)) {
                 self.unchanged += 1;
                 continue;
@@ -312,7 +314,7 @@ impl<'a> Draft<'a> {
             rule.group.is_none() && self.scene.want.rules.iter().any(|network| network.to_string() == rule.network)
         };
         let extra = there.iter().filter(|rule| !wanted(rule));
-        let extra = extra.filter(|rule| rule.state != ClientVpnAuthorizationRuleStatusCode::Revoking);
+        let extra = extra.filter(|rule| rule.state != Revoking);
         self.steps.extend(extra.map(|rule| revoke_rule(endpoint, rule)));
     }
 

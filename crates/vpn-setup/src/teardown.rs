@@ -49,9 +49,9 @@ pub(crate) fn remove_endpoint(live: &Live, endpoint: &Endpoint) -> Vec<Step<Op>>
 
 pub(crate) fn revoke_rule(endpoint: &Endpoint, rule: &Rule) -> Step<Op> {
     let group = rule.group.as_deref().unwrap_or_default();
-    let role = roles::delete(&format!("{} rule {} {group}", endpoint.id, rule.network));
+    let deletion = roles::delete(&format!("{} rule {} {group}", endpoint.id, rule.network));
     let op = Op::Revoke { endpoint: endpoint.id.clone(), network: rule.network.clone(), group: rule.group.clone() };
-    Step::new(Action::Delete, "client-vpn-authorization-rule", role, &rule.network, op)
+    Step::new(Action::Delete, "client-vpn-authorization-rule", deletion, &rule.network, op)
 }
 
 pub(crate) fn delete_route(endpoint: &Endpoint, route: &Route) -> Step<Op> {
@@ -69,10 +69,10 @@ pub(crate) fn name_delete_route(endpoint: &Endpoint, route: &Route) -> String {
 }
 
 pub(crate) fn disassociate(live: &Live, endpoint: &Endpoint, association: &Association) -> Step<Op> {
-    let Association { id, subnet, state, .. } = association;
+    let Association { id, subnet: place, state, .. } = association;
     let under_way = *state == AssociationStatusCode::Disassociating;
     let op = Op::Disassociate { endpoint: endpoint.id.clone(), association: id.clone(), under_way };
-    let name = live.name_subnet(subnet);
+    let name = live.name_subnet(place);
     let step = Step::new(Action::Delete, "client-vpn-target-network", roles::delete(id), name, op);
     let step = if *state == AssociationStatusCode::AssociationFailed { step } else { step.costs(-VPN_ASSOCIATION) };
     if *state == AssociationStatusCode::Associated { step } else { step.detail(format!("is {state}")) }
