@@ -19,9 +19,14 @@ fi
 if [[ -z ${LAB_FILE:-} && ! -f lab.toml ]]; then export LAB_FILE=hol02; fi
 
 failed=0
-for program in host-up pipeline-up net-up; do
-  say "$program down"
-  "$program" down --yes "$@" || { failed=1; say "$program down failed; going on with the rest"; }
-done
+remove() {
+  say "$*"
+  "$@" || { failed=1; say "$1 $2 failed; going on with the rest"; }
+}
+remove vpn-setup down --yes "$@"
+remove net-up nat close --yes "$@"
+remove host-up down --yes "$@"
+remove pipeline-up down --yes "$@"
+remove net-up down --yes "$@"
 lab-status leaks "$@" || failed=1
 exit "$failed"

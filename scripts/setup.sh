@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the lab, its tests and its demo need; does nothing the second time. Safe to run twice, from any folder.
-# With --tests it also installs what only the tests need.
+# With --vpn it also installs what a real tunnel on this machine needs, with --tests what only the tests need besides.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,9 +31,19 @@ has python3 || packages+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 has curl || packages+=(curl)
 has ssh || packages+=(openssh-client)
+# Debian keeps these in sbin, which a user's PATH does not hold.
+has_in_sbin() { has "$1" || [[ -x /usr/sbin/$1 || -x /sbin/$1 ]]; }
+if [[ ${1:-} == --vpn || ${1:-} == --tests ]]; then
+  has_in_sbin openvpn || packages+=(openvpn)
+  has_in_sbin dnsmasq || packages+=(dnsmasq-base)
+  has_in_sbin nft || packages+=(nftables)
+  has_in_sbin ip || packages+=(iproute2)
+fi
 if [[ ${1:-} == --tests ]]; then
   has shellcheck || packages+=(shellcheck)
   has cloud-init || packages+=(cloud-init)
+  has openssl || packages+=(openssl)
+  has_in_sbin tcpdump || packages+=(tcpdump)
 fi
 install_packages "${packages[@]}"
 

@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub fn find_programs() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.ancestors().nth(2).expect("target/debug/deps/TEST").to_owned();
-    let built = ["net-up", "host-up", "pipeline-up", "upload-sample-image", "lab-status", "lab-sim"];
+    let built = ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status", "lab-sim"];
     for program in built {
         assert!(
             folder.join(program).is_file(),
@@ -115,9 +115,6 @@ impl LocalAws {
         for line in stdout.by_ref().lines().map_while(Result::ok) {
             let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) else { break };
             exports.insert(name.to_owned(), value.trim_matches('\'').to_owned());
-            if exports.contains_key("AWS_ENDPOINT_URL") && exports.contains_key("LAB_MY_IP") {
-                break;
-            }
         }
         let endpoint = exports.get("AWS_ENDPOINT_URL");
         let address = endpoint.and_then(|url| url.strip_prefix("http://")).map(str::to_owned);
@@ -153,6 +150,29 @@ impl LocalAws {
             .envs(&self.exports)
             .stdin(Stdio::null());
         command
+    }
+
+    /// The network namespace that is the user's machine, where lab-sim was started with `--vpn-netns`.
+    ///
+    /// # Panics
+    /// When it was not.
+    #[track_caller]
+    #[must_use]
+    pub fn laptop(&self) -> &str {
+        self.exports.get("LAB_SIM_LAPTOP").expect("lab-sim runs with --vpn-netns")
+    }
+
+    /// The same program in the same environment, on the user's machine.
+    #[track_caller]
+    #[must_use]
+    pub fn enter_laptop(&self, command: &Command) -> Command {
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", self.laptop()]).arg(command.get_program()).args(command.get_args());
+        inside.current_dir(command.get_current_dir().unwrap_or(self.folder.path())).env_clear().stdin(Stdio::null());
+        for (name, value) in command.get_envs() {
+            inside.envs(value.map(|value| (name, value)));
+        }
+        inside
     }
 
     /// The variables that lead a program here.
@@ -220,6 +240,22 @@ impl LocalAws {
         reply
     }
 
+    /// Makes a call of a service that speaks JSON, such as ACM, as somebody else would. Answers with the body.
+    #[track_caller]
+    #[must_use]
+    pub fn send_json(&self, service: &str, target: &str, body: &str) -> String {
+        let head = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {target}");
+        let reply = self.exchange_as(service, "POST", "/", &head, body);
+        assert!(reply.starts_with("HTTP/1.1 2"), "{target}: {reply}");
+        reply
+    }
+
+    /// Puts the clock of the states forward.
+    #[track_caller]
+    pub fn advance(&self, seconds: u32) {
+        let _ = self.control("POST", &format!("advance?seconds={seconds}"), "");
+    }
+
     /// Waits until `action` has been called.
     #[track_caller]
     pub fn wait_for_call(&self, action: &str) {
@@ -243,20 +279,24 @@ impl LocalAws {
     }
 
     fn exchange_signed(&self, service: &str, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).expect("lab-sim serves");
-        let scope = format!(
-            "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
-             Signature=0"
-        );
         let kind = match service {
             "ec2" | "iam" => "application/x-www-form-urlencoded",
             "lambda" => "application/json",
             _ => "application/octet-stream",
         };
+        self.exchange_as(service, method, path, &format!("Content-Type: {kind}"), body)
+    }
+
+    fn exchange_as(&self, service: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("lab-sim serves");
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
+             Signature=0"
+        );
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {scope}\r\nConnection: close\r\n\
-             Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+             {headers}\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         )

@@ -1,11 +1,14 @@
-//! What every EC2 concern would write again: tags, filters, the codes of errors, and creating things exactly once.
+//! What every EC2 concern would write again: tags, filters, the codes of errors, creating things exactly once, and
+//! whether the NAT window is open.
 
 mod code;
 mod create;
+mod nat;
 mod tag;
 mod token;
 
 pub use code::{is_dependency, is_duplicate, is_gone, is_throttled};
 pub use create::{Attempt, choose_winner, create_once, without_retries};
-pub use tag::{find_role, find_tag, lab_filters, specify_tags};
+pub use nat::{NatGateway, find_nat_gateways, note_open_nat, show_age};
+pub use tag::{find_role, find_tag, is_ours, lab_filters, specify_tags};
 pub use token::client_token;

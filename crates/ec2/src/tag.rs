@@ -25,6 +25,12 @@ pub fn lab_filters(tags: &Tags) -> Vec<Filter> {
     tags.common().map(filter).into()
 }
 
+/// Whether what bears these tags belongs to this lab. Asked again of every answer: a filter that an endpoint does not
+/// know must not make a stranger's thing ours.
+pub fn is_ours(ours: &Tags, tags: &[Tag]) -> bool {
+    ours.match_all(tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?))))
+}
+
 /// The role that these tags give to their resource.
 pub fn find_role(tags: &[Tag]) -> Option<&str> {
     find_tag(tags, Tags::ROLE)

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use aws_sdk_ec2::types::InstanceStateName;
 use lab_common::{Home, Secret, Session};
-use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step};
+use lab_ec2::note_open_nat;
+use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
 use crate::apply::Hands;
 use crate::clients::Clients;
@@ -192,6 +193,10 @@ impl Concern for Hosts<'_> {
             self.started.borrow_mut().extend(id.clone());
         }
         Ok(id)
+    }
+
+    fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
+        note_open_nat(&live.nat_gateways, verb)
     }
 
     fn resources(&self, live: &Live) -> Vec<Resource> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, InstanceStateName, Reservation};
 use lab_common::{Account, Caller, Home, Image, Names, Session, Tags, explain, has_code};
-use lab_ec2::{find_role, find_tag, is_gone, lab_filters};
+use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters};
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -32,6 +32,8 @@ pub struct Live {
     pub(crate) volumes: BTreeMap<String, i32>,
     /// The ids of net-up's subnets and security groups, by role.
     pub(crate) network: BTreeMap<String, Vec<String>>,
+    /// The NAT window's gateways, deleted ones that EC2 still lists included.
+    pub(crate) nat_gateways: Vec<NatGateway>,
     /// The key pairs that the wanted hosts name, and the one with our own name, by name.
     pub(crate) key_pairs: BTreeMap<String, KeyPair>,
     pub(crate) role: Option<Role>,
@@ -152,18 +154,20 @@ pub(crate) async fn observe(
         live.own_key = secrets::find_public_key(home)?;
         live.has_token = secrets::find_token(home)?.is_some();
     }
-    let (caller, instances, volumes, subnets, groups, key_pairs, iam) = tokio::join!(
+    let (caller, instances, volumes, subnets, groups, nat_gateways, key_pairs, iam) = tokio::join!(
         identify_caller(clients),
         find_instances(clients, &session.tags),
         find_volumes(clients, &session.tags),
         find_subnets(clients, &session.tags),
         find_security_groups(clients, &session.tags),
+        find_nat_gateways(&clients.ec2, &session.tags),
         find_key_pairs(clients, session, hosts),
         find_iam(clients, session),
     );
     // The caller first: without credentials every call fails, and this one says so best.
     live.caller = Some(caller?);
     (live.instances, live.volumes, live.key_pairs) = (instances?, volumes?, key_pairs?);
+    live.nat_gateways = nat_gateways?;
     for (role, id) in subnets?.into_iter().chain(groups?) {
         live.network.entry(role).or_default().push(id);
     }
@@ -291,10 +295,9 @@ pub(crate) async fn describe_key_pairs(
     let answer = clients.ec2.describe_key_pairs().filters(filter).include_public_key(true).send().await;
     let answer = answer.map_err(|error| explain("DescribeKeyPairs", &error))?;
     let read = |pair: &aws_sdk_ec2::types::KeyPairInfo| {
-        let tag_pairs = pair.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
         let found = KeyPair {
             id: pair.key_pair_id()?.to_owned(),
-            ours: tags.match_all(tag_pairs),
+            ours: is_ours(tags, pair.tags()),
             public_key: pair.public_key().map(ToOwned::to_owned),
             fingerprint: pair.key_fingerprint().map(ToOwned::to_owned),
         };

@@ -11,6 +11,7 @@ mod rule;
 mod want;
 
 use lab_common::{Session, Tags, find_my_ip};
+use lab_ec2::note_open_nat;
 use lab_plan::{Concern, Context, Exit, Goal, Ids, Plan, Problem, Resource, Settling, Step, Stop, Verb, run_verb};
 
 pub use cli::Args;
@@ -100,6 +101,10 @@ impl Concern for Network {
 
     async fn apply(&self, step: &Step<Op>, context: Context<'_>) -> Result<Option<String>, Problem> {
         apply::apply(&self.ec2, &self.tags, step, context).await
+    }
+
+    fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
+        note_open_nat(&live.nat_gateways, verb)
     }
 
     fn resources(&self, live: &Live) -> Vec<Resource> {

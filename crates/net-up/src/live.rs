@@ -7,7 +7,7 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{self, Filter, VpcAttributeName};
 use lab_common::{Tags, explain};
-use lab_ec2::{find_role, find_tag, is_gone, lab_filters};
+use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters};
 use lab_plan::Problem;
 
 use crate::rule::{Rule, from_permissions};
@@ -25,6 +25,8 @@ pub struct Live {
     pub(crate) groups: Vec<Group>,
     /// What others have put into our VPC.
     pub(crate) tenants: Vec<Tenant>,
+    /// The NAT window's gateways, deleted ones that EC2 still lists included.
+    pub(crate) nat_gateways: Vec<NatGateway>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,9 +131,15 @@ impl Live {
 /// Reads all of it. The second round asks what needs the VPC's id.
 pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> {
     let reader = Reader { ec2, tags };
-    let (vpcs, subnets, gateways, tables, groups) =
-        tokio::try_join!(reader.vpcs(), reader.subnets(), reader.gateways(), reader.tables(), reader.groups())?;
-    let mut live = Live { vpcs, subnets, gateways, tables, groups, tenants: Vec::new() };
+    let (vpcs, subnets, gateways, tables, groups, nat_gateways) = tokio::try_join!(
+        reader.vpcs(),
+        reader.subnets(),
+        reader.gateways(),
+        reader.tables(),
+        reader.groups(),
+        find_nat_gateways(ec2, tags),
+    )?;
+    let mut live = Live { vpcs, subnets, gateways, tables, groups, tenants: Vec::new(), nat_gateways };
     let Some(vpc) = live.vpc().map(|vpc| vpc.id.clone()) else { return Ok(live) };
     let (dns_hostnames, tables, instances, interfaces, subnets, groups) = tokio::try_join!(
         reader.dns_hostnames(&vpc),
@@ -220,7 +228,7 @@ impl Reader<'_> {
     async fn strange_subnets(&self, vpc: &str) -> Result<Vec<Tenant>, Problem> {
         let request = self.ec2.describe_subnets().filters(filter("vpc-id", vpc));
         let found = list("DescribeSubnets", request.into_paginator().items().send().collect()).await?;
-        let strange = found.iter().filter(|subnet| !self.bears_our_tags(subnet.tags()));
+        let strange = found.iter().filter(|subnet| !is_ours(self.tags, subnet.tags()));
         Ok(strange.map(|subnet| strange_thing(vpc, "subnet", &own(subnet.subnet_id()))).collect())
     }
 
@@ -229,12 +237,8 @@ impl Reader<'_> {
         let request = self.ec2.describe_security_groups().filters(filter("vpc-id", vpc));
         let found = list("DescribeSecurityGroups", request.into_paginator().items().send().collect()).await?;
         let strange =
-            found.iter().filter(|group| group.group_name() != Some("default") && !self.bears_our_tags(group.tags()));
+            found.iter().filter(|group| group.group_name() != Some("default") && !is_ours(self.tags, group.tags()));
         Ok(strange.map(|group| strange_thing(vpc, "security-group", &own(group.group_id()))).collect())
-    }
-
-    fn bears_our_tags(&self, tags: &[types::Tag]) -> bool {
-        self.tags.match_all(tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?))))
     }
 
     async fn find_tables(&self, filters: Vec<Filter>) -> Result<Vec<Table>, Problem> {
@@ -309,8 +313,7 @@ fn own(text: Option<&str>) -> String {
 }
 
 fn read_table(table: &types::RouteTable, tags: &Tags) -> Table {
-    let pairs = table.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-    let ours = tags.match_all(pairs);
+    let ours = is_ours(tags, table.tags());
     let associations = table.associations().iter();
     let main = associations.clone().any(|association| association.main().unwrap_or(false));
     let role = find_role(table.tags()).filter(|_| ours);
@@ -351,10 +354,10 @@ fn list_tenants(
 ) -> Vec<Tenant> {
     let hosts = instances.iter().map(|instance| {
         let id = own(instance.instance_id());
-        let pairs = instance.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-        let removal = match (tags.match_all(pairs), find_role(instance.tags())) {
-            (true, _) => "host-up down".to_owned(),
-            (false, _) => format!("aws ec2 terminate-instances --instance-ids {id} (it is not of this lab)"),
+        let removal = if is_ours(tags, instance.tags()) {
+            "host-up down".to_owned()
+        } else {
+            format!("aws ec2 terminate-instances --instance-ids {id} (it is not of this lab)")
         };
         let name = find_tag(instance.tags(), Tags::NAME).map(|name| format!("{name} ")).unwrap_or_default();
         Tenant {

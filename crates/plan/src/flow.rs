@@ -104,8 +104,9 @@ pub trait Concern {
     fn resources(&self, live: &Self::Live) -> Vec<Resource>;
 
     /// What the user should know besides: something that is about to expire, or that costs and is easily forgotten.
-    fn notes(&self, live: &Self::Live) -> Vec<String> {
-        let _ = live;
+    /// `verb` is what the user asked for: `status` may say more than `up`.
+    fn notes(&self, live: &Self::Live, verb: Verb) -> Vec<String> {
+        let _ = (live, verb);
         Vec::new()
     }
 
@@ -123,6 +124,7 @@ pub trait Concern {
 pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, stop: &Stop) -> Result<Exit, Problem> {
     let run = Run {
         concern,
+        verb,
         request,
         stop,
         progress: Progress::stderr(),
@@ -155,6 +157,7 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
 
 struct Run<'a, C> {
     concern: &'a C,
+    verb: Verb,
     request: &'a Request,
     stop: &'a Stop,
     progress: Progress,
@@ -170,7 +173,7 @@ impl<C: Concern> Run<'_, C> {
         let plan = self.make_plan(&live, Goal::Up)?;
         let heading = &self.request.heading;
         let next = self.concern.next(&live);
-        let notes = self.concern.notes(&live);
+        let notes = self.concern.notes(&live, self.verb);
         self.print(&PlanDocument::new(heading, &plan, next.as_deref(), &notes), || {
             show_plan(heading, &plan, &self.request.prices)
         })?;
@@ -327,7 +330,7 @@ impl<C: Concern> Run<'_, C> {
         let resources = self.concern.resources(live);
         let next = self.concern.next(live).filter(|_| goal == Goal::Up);
         let heading = &self.request.heading;
-        let notes = self.concern.notes(live);
+        let notes = self.concern.notes(live, self.verb);
         let document = StatusDocument::new(heading, &resources, changed, next.as_deref(), &notes);
         self.print(&document, || show_status(heading, &resources, &self.request.prices))?;
         self.say_notes(&notes);
