@@ -15,6 +15,7 @@ mod pem;
 mod serial;
 mod store;
 
+pub(crate) use adopt::examine_authority;
 pub(crate) use certificate::{Certificate, PublicKey, Purpose};
 pub(crate) use crl::RevocationList;
 pub(crate) use serial::Serial;

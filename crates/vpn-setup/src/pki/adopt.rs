@@ -1,6 +1,6 @@
 //! Taking an existing CA: easy-rsa's `pki/`, or another machine's.
 
-use lab_common::Home;
+use lab_common::{Home, Secret};
 use lab_plan::Problem;
 use std::path::Path;
 
@@ -16,18 +16,8 @@ impl Store {
     /// When that CA is none that Client VPN takes, when its key is missing, encrypted or readable by others, or when
     /// another CA is here.
     pub(crate) fn adopt(&self, directory: &Path) -> Result<(), Problem> {
-        let other = Home::at(directory);
-        let certificate = read_certificate(&other)?;
-        let place = other.path("ca.crt").display().to_string();
-        check_authority(&place, &certificate)?;
-        check_not_expired(&place, &certificate)?;
-        let key_place = other.path(&key_file("ca")).display().to_string();
-        let key = find_key(&other, &key_file("ca"))?.ok_or_else(|| {
-            Problem::failed(format!("{key_place} is missing"))
-                .because("without its key a CA can sign nothing")
-                .fix("name the directory of the machine where the CA was made")
-        })?;
-        make_issuer(&key_place, &key, &place, &certificate)?;
+        let (certificate, key) = read_authority(directory)?;
+        let place = Home::at(directory).path("ca.crt").display().to_string();
         let _lock = self.lock()?;
         if let Some(own) = self.find_certificate("ca.crt")?.filter(|own| own.pem != certificate.pem) {
             return Err(Problem::failed(format!("another CA is here already: \"{}\"", own.common_name))
@@ -38,7 +28,7 @@ impl Store {
         self.home().write_once("ca.crt", &certificate.pem)?;
         self.home().secret(&key_file("ca"), || Ok(key))?;
         self.authority()?;
-        self.adopt_revocations(&other, &certificate)
+        self.adopt_revocations(&Home::at(directory), &certificate)
     }
 
     fn adopt_revocations(&self, other: &Home, authority: &Certificate) -> Result<(), Problem> {
@@ -54,6 +44,30 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The certificate of the CA in `directory`, which [`Store::adopt`] would take.
+///
+/// # Errors
+/// As [`Store::adopt`], but for what is in the store.
+pub(crate) fn examine_authority(directory: &Path) -> Result<Certificate, Problem> {
+    read_authority(directory).map(|(certificate, _)| certificate)
+}
+
+fn read_authority(directory: &Path) -> Result<(Certificate, Secret), Problem> {
+    let other = Home::at(directory);
+    let certificate = read_certificate(&other)?;
+    let place = other.path("ca.crt").display().to_string();
+    check_authority(&place, &certificate)?;
+    check_not_expired(&place, &certificate)?;
+    let key_place = other.path(&key_file("ca")).display().to_string();
+    let key = find_key(&other, &key_file("ca"))?.ok_or_else(|| {
+        Problem::failed(format!("{key_place} is missing"))
+            .because("without its key a CA can sign nothing")
+            .fix("name the directory of the machine where the CA was made")
+    })?;
+    make_issuer(&key_place, &key, &place, &certificate)?;
+    Ok((certificate, key))
 }
 
 fn read_certificate(directory: &Home) -> Result<Certificate, Problem> {
