@@ -144,6 +144,20 @@ impl Home {
         }
     }
 
+    /// Removes a file. Nothing happens when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), Problem> {
+        let path = self.path(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Problem::failed(format!("cannot remove {}", path.display())).because(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the directory itself, mode 0700, where it does not exist.
     ///
     /// # Errors

@@ -245,10 +245,12 @@ impl Store {
     /// When there never was such a certificate, or the CA's key is not here.
     pub(crate) fn revoke(&self, name: &str, exported: Option<&RevocationList>) -> Result<RevocationList, Problem> {
         check_client_name(name)?;
-        let Some(certificate) = self.find_certificate(&certificate_file(name))? else {
-            return self.find_revocation(name);
-        };
         let _lock = self.lock()?;
+        let Some(certificate) = self.find_certificate(&certificate_file(name))? else {
+            let list = self.find_revocation(name)?;
+            let complete = exported.is_none_or(|exported| exported.revoked.keys().all(|serial| list.has(serial)));
+            return if complete { Ok(list) } else { self.write_list(&[], exported) };
+        };
         let list = self.write_list(&[certificate.serial], exported)?;
         self.bury_revoked()?;
         Ok(list)

@@ -114,6 +114,10 @@ fn what_another_machine_revoked_is_kept() {
     let both = here.renew_crl(Some(&theirs)).unwrap();
     assert!(both.has(&bob) && both.has(&dave));
     assert!(both.number > theirs.number);
+    // Whoever revokes again still brings both together.
+    std::fs::remove_file(here.path().join("crl.pem")).unwrap();
+    here.renew_crl(None).unwrap();
+    assert!(here.revoke("bob", Some(&both)).unwrap().has(&dave));
     let again = here.revoke("carol", Some(&both)).unwrap();
     assert_eq!(again.revoked.len(), 3);
     assert_eq!(again.revoked[&dave], theirs.revoked[&dave], "since when it counts stays");
