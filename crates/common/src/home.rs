@@ -63,9 +63,10 @@ impl Home {
         Self(self.0.join(name))
     }
 
-    /// Where a file of that name is, or would be. A name may have directories in front (`private/ca.key`).
+    /// Where a file of that name is, or would be. A name may have directories in front (`private/ca.key`); an empty
+    /// one means the directory itself.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        if name.is_empty() { self.0.clone() } else { self.0.join(name) }
     }
 
     /// The secret of that name, if it exists.

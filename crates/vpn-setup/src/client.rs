@@ -83,7 +83,7 @@ impl Desk<'_> {
         let of = name.to_owned();
         let clients = self.files.block(move |files| find_clients(files, &of)).await?;
         if !self.yes && clients.iter().any(|client| !client.revoked) {
-            let question = format!("the certificate of {name} counts no more from then on; this cannot be undone");
+            let question = format!("the certificate of {name} will count no more, which cannot be undone");
             confirm(&question, self.stop).await?;
         }
         let endpoint = self.stop.or(self.find_endpoint()).await?;
