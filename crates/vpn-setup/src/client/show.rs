@@ -108,6 +108,8 @@ fn show_day(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn entry(name: &str, revoked: bool, days: i64) -> Entry {
@@ -133,9 +135,10 @@ mod tests {
     fn the_document_has_the_fields_of_the_contract() {
         let heading = Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() };
         let json = serde_json::to_value(Document::new(heading, &[entry("bo", true, 1)], None)).unwrap();
-        let fields = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(fields(&json), ["clients", "lab", "owner", "region"]);
-        assert_eq!(fields(&json["clients"][0]), ["file", "name", "not_after", "revoked", "serial"]);
+        let fields = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(fields(&json), BTreeSet::from(["clients", "lab", "owner", "region"].map(String::from)));
+        let entry = ["file", "name", "not_after", "revoked", "serial"].map(String::from);
+        assert_eq!(fields(&json["clients"][0]), BTreeSet::from(entry));
         assert_eq!(json["clients"][0]["serial"], "4A01");
         assert!(json["clients"][0]["file"].is_null());
     }
