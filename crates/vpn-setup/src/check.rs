@@ -8,7 +8,6 @@ mod probe;
 mod report;
 mod tunnel;
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
@@ -24,7 +23,7 @@ use crate::files::Files;
 use crate::profile;
 use crate::services::Services;
 use cause::find_causes;
-use facts::{Facts, Host};
+use facts::Facts;
 use probe::Answer;
 use report::{Check, Document, Seen, Subject};
 use tunnel::Tunnel;
@@ -112,7 +111,7 @@ impl Checker<'_> {
     }
 
     fn report(&self, facts: &Facts, checks: &[Check], tunnel: bool) -> Result<(), Problem> {
-        let failed: BTreeSet<_> = checks.iter().filter(|check| !check.passed).map(|check| check.subject).collect();
+        let failed: Vec<_> = checks.iter().filter(|check| !check.passed).collect();
         let causes = if failed.is_empty() { Vec::new() } else { find_causes(facts, &failed) };
         let document = Document::new(self.session.heading(), tunnel, checks, &causes);
         print_out(&if self.json { to_json(&document)? } else { document.show() })
@@ -165,20 +164,15 @@ async fn knock_everywhere(facts: &Facts, subject: Subject, wanted: &str, judge: 
     join_all(doors.map(|(host, port)| async move {
         let start = Instant::now();
         let name = format!("{} {port} {wanted}", host.role);
-        let seen = if let Some(address) = find_address(host) {
+        let seen = if let Some(address) = host.reachable_address() {
             let Seen { passed, detail } = judge(probe::knock(SocketAddrV4::new(address, port)).await);
             Seen::new(passed, format!("{address}: {detail}"))
         } else {
-            let state = host.state.as_ref().map_or("not there", |state| state.as_str());
-            Seen::new(false, format!("the host is {state}"))
+            Seen::new(false, format!("the host is {}", host.describe_absence().unwrap_or_default()))
         };
         Check::new(subject, name, start, seen)
     }))
     .await
-}
-
-fn find_address(host: &Host) -> Option<Ipv4Addr> {
-    host.address.filter(|_| host.is_running())
 }
 
 /// What takes the tunnel: the VPC, and the destinations of the endpoint's routes.

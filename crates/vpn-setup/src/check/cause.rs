@@ -1,6 +1,5 @@
 //! Why a check fails: the usual causes, most of which AWS itself can tell. Pure.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use aws_sdk_ec2::types::{
@@ -9,18 +8,18 @@ use aws_sdk_ec2::types::{
 use ipnet::Ipv4Net;
 
 use super::facts::{Facts, Host};
-use super::report::Subject;
+use super::report::{Check, Subject};
 use crate::endpoint::Endpoint;
 use crate::judge::show_day;
 use crate::pki::{Certificate, Purpose};
 
 /// The causes that apply, each with what helps, the more likely ones first.
-pub(super) fn find_causes(facts: &Facts, failed: &BTreeSet<Subject>) -> Vec<String> {
+pub(super) fn find_causes(facts: &Facts, failed: &[&Check]) -> Vec<String> {
     let mut causes = Vec::new();
     let Some(endpoint) = &facts.endpoint else {
         return vec!["there is no endpoint: vpn-setup up".to_owned()];
     };
-    let has = |subject| failed.contains(&subject);
+    let has = |subject| failed.iter().any(|check| check.subject == subject);
     let reaches = !has(Subject::Name) && !has(Subject::Tunnel);
     if !reaches || has(Subject::Through) {
         causes.extend(find_endpoint_faults(endpoint));
@@ -29,12 +28,16 @@ pub(super) fn find_causes(facts: &Facts, failed: &BTreeSet<Subject>) -> Vec<Stri
         causes.extend(find_profile_faults(facts, endpoint));
         causes.extend(find_certificate_faults(facts, endpoint));
     }
+    if has(Subject::Through) || has(Subject::Without) {
+        causes.extend(facts.hosts.iter().filter_map(find_absence));
+    }
     if has(Subject::Through) {
         causes.extend(facts.hosts.iter().flat_map(|host| find_host_faults(facts, endpoint, host)));
     }
     causes.extend(find_overlap(facts));
     if causes.is_empty() {
-        causes.extend(failed.iter().map(|subject| guess(endpoint, *subject)));
+        causes.extend(failed.iter().map(|check| guess(facts, endpoint, check)));
+        causes.dedup();
     }
     causes
 }
@@ -133,12 +136,16 @@ fn find_certificate_faults(facts: &Facts, endpoint: &Endpoint) -> Vec<String> {
     faults
 }
 
+/// A host that does not run answers nobody.
+fn find_absence(host: &Host) -> Option<String> {
+    let (role, state) = (&host.role, host.describe_absence()?);
+    Some(format!("host {role} is {state}: host-up up {role}"))
+}
+
+/// What keeps the VPN's clients from a host that runs.
 fn find_host_faults(facts: &Facts, endpoint: &Endpoint, host: &Host) -> Vec<String> {
     let role = &host.role;
-    let (Some(address), true) = (host.address, host.is_running()) else {
-        let state = host.state.as_ref().map_or("not there", |state| state.as_str());
-        return vec![format!("host {role} is {state}: host-up up {role}")];
-    };
+    let Some(address) = host.reachable_address() else { return Vec::new() };
     let mut faults = Vec::new();
     faults.extend(find_rule_fault(endpoint, address));
     let route = endpoint.routes.iter().filter(|route| route.state == ClientVpnRouteStatusCode::Active);
@@ -181,11 +188,17 @@ fn find_overlap(facts: &Facts) -> Option<String> {
 }
 
 /// What is left when AWS explains nothing.
-fn guess(endpoint: &Endpoint, failed: Subject) -> String {
-    match failed {
+fn guess(facts: &Facts, endpoint: &Endpoint, failed: &Check) -> String {
+    match failed.subject {
         Subject::Name => "this machine's name server does not find the endpoint: right after it was made that takes \
                           minutes; some routers and VPNs filter such names"
             .to_owned(),
+        // What openvpn says when the other side is not who the file expects.
+        Subject::Tunnel if failed.detail.contains("VERIFY") => format!(
+            "the server shows another certificate than {name}.ovpn expects: vpn-setup client show {name}; if it stays \
+             so, something else answers as the endpoint",
+            name = facts.client.name
+        ),
         Subject::Tunnel => {
             let (transport, port) = (endpoint.transport.as_deref().unwrap_or("udp"), endpoint.port.unwrap_or(443));
             format!(

@@ -84,8 +84,19 @@ impl Opening {
 }
 
 impl Host {
-    pub(super) fn is_running(&self) -> bool {
-        self.state == Some(InstanceStateName::Running)
+    /// Its private address, while it runs.
+    pub(super) fn reachable_address(&self) -> Option<Ipv4Addr> {
+        self.address.filter(|_| self.state == Some(InstanceStateName::Running))
+    }
+
+    /// Why it has none; `None` when it has.
+    pub(super) fn describe_absence(&self) -> Option<&str> {
+        match &self.state {
+            _ if self.reachable_address().is_some() => None,
+            None => Some("not there"),
+            Some(InstanceStateName::Running) => Some("running without a private address"),
+            Some(state) => Some(state.as_str()),
+        }
     }
 }
 

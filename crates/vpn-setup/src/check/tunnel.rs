@@ -185,11 +185,19 @@ fn find_openvpn() -> Result<PathBuf, Problem> {
 
 /// The line of a log that says most about a failure, without its time.
 fn choose_reason(log: &VecDeque<String>) -> String {
-    const TELLING: [&str; 6] = ["AUTH_FAILED", "VERIFY", "Cannot", "rror", "failed", "refused"];
-    let telling = TELLING.iter().find_map(|word| log.iter().rev().find(|line| line.contains(word)));
-    let line = telling.or_else(|| log.back()).map_or("it said nothing", String::as_str);
-    let is_time = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
-    line.split_whitespace().skip_while(|word| is_time(word)).collect::<Vec<_>>().join(" ")
+    const TELLING: [&str; 5] = [" ERROR", "Cannot", "rror", "failed", "refused"];
+    let find = |word: &&str| log.iter().rev().find(|line| line.contains(*word));
+    match HOPELESS.iter().chain(&TELLING).find_map(find) {
+        Some(line) => drop_time(line),
+        None => log
+            .back()
+            .map_or_else(|| "it said nothing".to_owned(), |line| format!("its last word: {}", drop_time(line))),
+    }
+}
+
+fn drop_time(line: &str) -> String {
+    let is_time = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    line.split_whitespace().skip_while(is_time).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -208,7 +216,7 @@ mod tests {
         let reason = choose_reason(&log);
         assert_eq!(reason, "VERIFY ERROR: depth=0, error=certificate has expired: CN=lab-ada.internal");
         log.truncate(1);
-        assert_eq!(choose_reason(&log), "OpenVPN 2.6.14 x86_64-pc-linux-gnu");
+        assert_eq!(choose_reason(&log), "its last word: OpenVPN 2.6.14 x86_64-pc-linux-gnu");
         assert_eq!(choose_reason(&VecDeque::new()), "it said nothing");
     }
 

@@ -6,6 +6,7 @@ use lab_common::Home;
 
 use super::*;
 use crate::check::facts::{Client, Opening};
+use crate::check::report::Seen;
 use crate::endpoint::{Association, Route, Rule};
 use crate::pki::{Issued, RevocationList, Store, Wanted};
 use crate::profile::Profile;
@@ -108,12 +109,16 @@ fn facts() -> Facts {
 const TUNNEL: Subject = Subject::Tunnel;
 const THROUGH: Subject = Subject::Through;
 
+fn fail(subject: Subject, detail: &str) -> Check {
+    Check::new(subject, "a check", std::time::Instant::now(), Seen::new(false, detail))
+}
+
 /// The one cause that is found after this damage.
 #[track_caller]
 fn find_cause(failed: Subject, damage: impl FnOnce(&mut Facts)) -> String {
     let mut facts = facts();
     damage(&mut facts);
-    let causes = find_causes(&facts, &BTreeSet::from([failed]));
+    let causes = find_causes(&facts, &[&fail(failed, "no answer in 3 s")]);
     let [cause] = causes.as_slice() else { panic!("not one cause: {causes:#?}") };
     cause.clone()
 }
@@ -134,7 +139,7 @@ fn what_is_wrong_in_aws_is_named_with_the_command_that_mends_it() {
     assert!(cause.contains("subnet-1 is associating, not ready"), "{cause}");
     let mut facts = facts();
     at(&mut facts).associations = vec![association(AssociationFailed)];
-    assert!(find_causes(&facts, &BTreeSet::from([TUNNEL])).iter().any(|cause| cause.contains("subnet-1 failed")));
+    assert!(find_causes(&facts, &[&fail(TUNNEL, "no answer")]).iter().any(|cause| cause.contains("subnet-1 failed")));
 
     let cause = find_cause(THROUGH, |facts| at(facts).rules.clear());
     assert_eq!(cause, "no authorization rule lets clients reach 10.0.2.9: vpn-setup up");
@@ -162,8 +167,10 @@ fn a_security_group_in_the_way_is_named() {
 #[test]
 fn a_host_that_does_not_run_is_named() {
     for (state, word) in [(Some(InstanceStateName::Stopped), "stopped"), (None, "not there")] {
-        let cause = find_cause(THROUGH, |facts| facts.hosts[0].state = state);
-        assert_eq!(cause, format!("host private is {word}: host-up up private"));
+        for failed in [THROUGH, Subject::Without] {
+            let cause = find_cause(failed, |facts| facts.hosts[0].state.clone_from(&state));
+            assert_eq!(cause, format!("host private is {word}: host-up up private"));
+        }
     }
 }
 
@@ -234,5 +241,9 @@ fn a_network_with_the_vpc_s_addresses_is_named() {
 fn where_all_is_in_order_a_guess_is_called_one() {
     assert!(find_cause(TUNNEL, |_| ()).contains("may block udp/443"));
     assert!(find_cause(Subject::Without, |_| ()).contains("another way leads into the VPC"));
+    let stranger = fail(TUNNEL, "VERIFY X509NAME ERROR: CN=lab-eve.internal, must be lab-ada.internal");
+    assert!(find_causes(&facts(), &[&stranger])[0].contains("another certificate than laptop.ovpn expects"));
+    let silent = [fail(THROUGH, "no answer"), fail(THROUGH, "refused")];
+    assert_eq!(find_causes(&facts(), &[&silent[0], &silent[1]]).len(), 1, "a guess is made once");
     assert!(find_cause(Subject::Name, |_| ()).contains("name server"));
 }
