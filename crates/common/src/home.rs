@@ -1,11 +1,12 @@
 //! What only this machine has: keys, tokens, reports. Secrets, not state.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use lab_plan::Problem;
+use tempfile::NamedTempFile;
 
 use crate::Lab;
 
@@ -56,7 +57,13 @@ impl Home {
         Self(path.into())
     }
 
-    /// Where a file of that name is, or would be.
+    /// The directory of that name in this one, with the same rules.
+    #[must_use]
+    pub fn inside(&self, name: &str) -> Self {
+        Self(self.0.join(name))
+    }
+
+    /// Where a file of that name is, or would be. A name may have directories in front (`private/ca.key`).
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -93,37 +100,89 @@ impl Home {
             return Ok(secret);
         }
         let secret = make()?;
-        self.create()?;
-        let path = self.path(name);
-        match write_once(&path, secret.reveal()) {
-            Ok(()) => Ok(secret),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                self.find_secret(name)?.ok_or_else(|| Problem::failed(format!("{} came and went", path.display())))
-            }
-            Err(error) => Err(Problem::failed(format!("cannot write {}", path.display())).because(error.to_string())),
+        if self.write_once(name, secret.reveal())? {
+            return Ok(secret);
+        }
+        self.find_secret(name)?.ok_or_else(|| Problem::failed(format!("{} came and went", self.path(name).display())))
+    }
+
+    /// Writes a new file with mode 0600 that appears under its name only once it is complete. `false`, and nothing is
+    /// changed, when the name is taken.
+    ///
+    /// # Errors
+    /// When it cannot be written completely; nothing of it is left then.
+    pub fn write_once(&self, name: &str, text: &str) -> Result<bool, Problem> {
+        match self.draft(name, text)?.persist_noclobber(self.path(name)) {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(failure) => Err(self.explain_write(name, &failure.error)),
         }
     }
 
-    fn create(&self) -> Result<(), Problem> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(|error| {
-            Problem::failed(format!("cannot make {}", self.0.display()))
-                .because(error.to_string())
-                .fix("set LAB_HOME to a directory that you may write to")
-        })
+    /// Writes a file with mode 0600 in place of what has this name: whoever reads it sees the old text or the new one.
+    ///
+    /// # Errors
+    /// When it cannot be written completely; the old one stays then.
+    pub fn replace(&self, name: &str, text: &str) -> Result<(), Problem> {
+        let persisted = self.draft(name, text)?.persist(self.path(name));
+        persisted.map_err(|failure| self.explain_write(name, &failure.error)).map(|_| ())
+    }
+
+    /// Gives a file another name, in place of what has that name. Nothing happens when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be done; the file keeps its name then.
+    pub fn rename(&self, name: &str, new: &str) -> Result<(), Problem> {
+        let (from, to) = (self.path(name), self.path(new));
+        create_directory(to.parent().unwrap_or(&self.0))?;
+        match std::fs::rename(&from, &to) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let what = format!("cannot rename {} to {}", from.display(), to.display());
+                Err(Problem::failed(what).because(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the directory itself, mode 0700, where it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(&self) -> Result<(), Problem> {
+        create_directory(&self.0)
+    }
+
+    /// A complete file beside `name`, mode 0600, that vanishes when it is dropped.
+    fn draft(&self, name: &str, text: &str) -> Result<NamedTempFile, Problem> {
+        let path = self.path(name);
+        let directory = path.parent().unwrap_or(&self.0);
+        create_directory(directory)?;
+        let write = || {
+            let mut draft = tempfile::Builder::new().prefix(".draft-").tempfile_in(directory)?;
+            draft.write_all(text.as_bytes())?;
+            draft.as_file().sync_all()?;
+            Ok(draft)
+        };
+        write().map_err(|error| self.explain_write(name, &error))
+    }
+
+    fn explain_write(&self, name: &str, error: &std::io::Error) -> Problem {
+        let problem = Problem::failed(format!("cannot write {}", self.path(name).display())).because(error.to_string());
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                problem.fix("make room, then run the same command again")
+            }
+            _ => problem,
+        }
     }
 }
 
-/// Writes a new file with mode 0600 that appears under its name only once it is complete.
-fn write_once(path: &Path, text: &str) -> std::io::Result<()> {
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    // A hard link, unlike a rename, fails when the name is taken: nothing is ever overwritten.
-    let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
-    let removed = std::fs::remove_file(&draft);
-    linked.and(removed)
+fn create_directory(path: &Path) -> Result<(), Problem> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+        Problem::failed(format!("cannot make {}", path.display()))
+            .because(error.to_string())
+            .fix("set LAB_HOME to a directory that you may write to")
+    })
 }
 
 #[cfg(test)]
@@ -142,6 +201,30 @@ mod tests {
         assert_eq!(mode(home.path("")), 0o700);
         let files: Vec<_> = std::fs::read_dir(home.path("")).unwrap().collect();
         assert_eq!(files.len(), 1, "no draft is left: {files:?}");
+    }
+
+    #[test]
+    fn a_draft_that_a_killed_process_left_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path()).inside("pki");
+        home.secret("private/ca.key", || Ok(Secret::new("one"))).unwrap();
+        std::fs::write(home.path("private/.draft-x"), "half").unwrap();
+        assert!(!home.write_once("private/ca.key", "two").unwrap());
+        assert!(home.write_once("private/other.key", "two").unwrap());
+        assert_eq!(home.find_secret("private/ca.key").unwrap().unwrap().reveal(), "one");
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_stays_its_owners() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        for text in ["old", "new"] {
+            home.replace("laptop.ovpn", text).unwrap();
+            assert_eq!(home.find_secret("laptop.ovpn").unwrap().unwrap().reveal(), text);
+        }
+        std::fs::create_dir(home.path("taken")).unwrap();
+        assert!(home.replace("taken", "text").is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "no draft is left");
     }
 
     #[test]

@@ -243,6 +243,22 @@ pub struct Vpn {
     pub allow_networks: Vec<Ipv4Net>,
 }
 
+impl Vpn {
+    /// What a client's name may be, as a fix.
+    pub const CLIENT_NAME: &str =
+        "use up to 48 letters, digits, hyphens and underscores, a letter or digit first; not `ca`, not `server`";
+
+    /// Whether a client may have this name. It becomes a file's name and a certificate's common name, beside those of
+    /// the CA and the server.
+    pub fn is_client_name(name: &str) -> bool {
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.len() <= 48
+            && name.chars().all(legal)
+            && !["ca", "server"].iter().any(|taken| name.eq_ignore_ascii_case(taken))
+    }
+}
+
 /// What carries the tunnel.
 pub type Transport = Protocol;
 

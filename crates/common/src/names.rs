@@ -55,6 +55,11 @@ impl Names {
         format!("{}-client-vpn-endpoint", self.lab)
     }
 
+    /// `lab-client-vpn-log-OWNER`: where the VPN endpoint logs connections.
+    pub fn vpn_log_group(&self) -> String {
+        format!("{}-client-vpn-log-{}", self.lab, self.owner)
+    }
+
     /// `lab-nat-gateway`
     pub fn nat_gateway(&self) -> String {
         format!("{}-nat-gateway", self.lab)

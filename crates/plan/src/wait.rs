@@ -29,11 +29,18 @@ impl Pace {
     pub const MINUTES: Self =
         Self { first: Duration::from_millis(100), longest: Duration::from_secs(5), deadline: Duration::from_mins(15) };
 
+    /// Looks at an even beat, for what takes many minutes: the first look at once, then one each `beat`.
+    pub const fn even(beat: Duration, deadline: Duration) -> Self {
+        Self { first: beat, longest: beat, deadline }
+    }
+
     /// The pauses, one after another, each with up to a fifth of jitter so that many runs do not knock together.
+    /// Those of an even beat have none: the beat is a promise about the rate.
     pub fn pauses(self) -> impl Iterator<Item = Duration> {
         let mut next = self.first;
+        let jitter = if self.first == self.longest { 0.0 } else { 0.2 };
         std::iter::repeat_with(move || {
-            let pause = next.mul_f64(1.0 - 0.2 * fastrand::f64());
+            let pause = next.mul_f64(1.0 - jitter * fastrand::f64());
             next = next.mul_f64(1.5).min(self.longest);
             pause
         })
@@ -151,6 +158,13 @@ mod tests {
         )
         .await;
         assert_eq!((failed, calls), (Err("denied"), 1));
+    }
+
+    #[test]
+    fn an_even_beat_is_kept_to_the_second() {
+        let beat = Duration::from_secs(5);
+        let pace = Pace::even(beat, Duration::from_mins(30));
+        assert!(pace.pauses().take(100).all(|pause| pause == beat));
     }
 
     proptest! {

@@ -1,1 +1,36 @@
 //! The lab's Client VPN: PKI, server certificate, endpoint, and a ready-to-import `.ovpn` file per person.
+//!
+//! `want` turns the lab into what should be there, `live` reads what is in AWS and `local` what is on this machine;
+//! `judge` says what becomes of each certificate, `refuse` what forbids a plan, `plan` and `teardown` compare, and
+//! `apply` carries out one step. Subnets and the security group are net-up's; they are found by their tags.
+
+mod apply;
+mod beat;
+mod certificate;
+mod cli;
+mod endpoint;
+mod error;
+mod files;
+mod judge;
+mod live;
+mod local;
+#[allow(dead_code, unused_imports, reason = "until the verbs use all of it")]
+mod pki;
+mod plan;
+#[allow(dead_code, reason = "until the verbs use all of it")]
+mod profile;
+mod refuse;
+mod roles;
+mod run;
+mod scene;
+mod services;
+mod show;
+mod teardown;
+#[cfg(test)]
+mod testing;
+mod vpn;
+mod want;
+
+pub use cli::Args;
+pub use run::run;
+pub use vpn::ClientVpn;

@@ -26,8 +26,12 @@ pub(super) fn read(table: &Table<'_>, network: Option<&Network>) -> Option<Vpn> 
         check_subnet(table, subnet, network);
     }
     let clients = table.strings("clients").unwrap_or_default();
-    for client in &clients {
+    for (n, client) in clients.iter().enumerate() {
         check_client(table, client);
+        if clients[..n].iter().any(|earlier| earlier.value == client.value) {
+            let what = format!("{} names \"{}\" twice", table.path_of("clients"), client.value.escape_debug());
+            table.file.reject(&client.span, what, "remove one");
+        }
     }
     let split_tunnel = table.boolean("split_tunnel").unwrap_or(true);
     let session_hours = read_choice(table, "session_hours", &SESSION_HOURS, 24);
@@ -65,13 +69,11 @@ fn check_subnet(table: &Table<'_>, name: &At<String>, network: Option<&Network>)
     }
 }
 
-/// A client's name becomes a file's name and a certificate's common name.
 fn check_client(table: &Table<'_>, client: &At<String>) {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let name = &client.value;
-    if name.is_empty() || name.len() > 48 || !name.chars().all(legal) {
-        let what = format!("{} has \"{}\", which is no client name", table.path_of("clients"), name.escape_debug());
-        table.file.reject(&client.span, what, "use up to 48 letters, digits, hyphens and underscores");
+    if !Vpn::is_client_name(&client.value) {
+        let name = client.value.escape_debug();
+        let what = format!("{} has \"{name}\", which is no client name", table.path_of("clients"));
+        table.file.reject(&client.span, what, Vpn::CLIENT_NAME);
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) async fn refuse_in_use(sim: &Arc<Sim>, call: &Call) -> Option<Service
         "DeleteSecurityGroup" => question.refuse_group(call.param("GroupId")?).await,
         "DetachInternetGateway" => question.refuse_detach(call.param("VpcId")?).await,
         "ReleaseAddress" => question.refuse_release(call.param("AllocationId")?).await,
+        "DeleteNetworkInterface" => question.refuse_interface(call.param("NetworkInterfaceId")?).await,
         "RunInstances" => question.refuse_profile(call).await,
         _ => None,
     }
@@ -117,15 +118,26 @@ impl Question<'_> {
             self.sim.ec2.has_ended(&id)
         };
         let mapped = instances.iter().any(|instance| has_text(instance, "ipAddress") || ending(instance))
-            || nics
-                .iter()
-                .any(|nic| nic.child("association").is_some_and(|association| has_text(association, "publicIp")))
+            || nics.iter().any(|nic| {
+                let association = nic.child("association");
+                association.is_some_and(|association| has_text(association, "publicIp")) || is_client_vpn(nic)
+            })
             || self.has_nat_gateway(("vpc-id", vpc)).await;
         mapped.then(|| {
             dependency_violation(format!(
                 "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the \
                  gateway."
             ))
+        })
+    }
+
+    /// An interface that a Client VPN endpoint holds.
+    async fn refuse_interface(&self, id: &str) -> Option<ServiceError> {
+        let filter = [("network-interface-id", id)];
+        let found = self.list("DescribeNetworkInterfaces", "networkInterfaceSet", &filter).await;
+        found.iter().any(is_client_vpn).then(|| {
+            let message = format!("Network interface '{id}' is currently in use.");
+            ServiceError::new(400, "InvalidParameterValue", message)
         })
     }
 
@@ -170,6 +182,11 @@ impl Question<'_> {
             )
         })
     }
+}
+
+/// Whether an interface is one that stands for a Client VPN endpoint in its subnet. AWS gives it a public address.
+fn is_client_vpn(interface: &Element) -> bool {
+    interface.child_text("description").as_deref() == Some(super::client_vpn::INTERFACE_DESCRIPTION)
 }
 
 fn has_text(element: &Element, name: &str) -> bool {

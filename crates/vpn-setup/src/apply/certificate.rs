@@ -1,0 +1,90 @@
+//! The server's certificate in ACM.
+//!
+//! `ImportCertificate` takes no token, and makes a second certificate when it is repeated without an ARN: the SDK's own
+//! retries are off for that, and a lost answer is looked for by the attempt's tag.
+
+use aws_sdk_acm::config::Builder;
+use aws_sdk_acm::config::retry::RetryConfig;
+use aws_sdk_acm::operation::import_certificate::builders::ImportCertificateFluentBuilder;
+use aws_sdk_acm::primitives::Blob;
+use aws_sdk_acm::types::Tag;
+use lab_common::{Tags, has_code};
+use lab_ec2::{Attempt, choose_winner, create_once};
+use lab_plan::{Problem, retry_while};
+
+use super::Worker;
+use crate::beat::{self, PATIENCE};
+use crate::certificate::find_ours;
+use crate::error::{explain_vpn, is_in_use};
+use crate::files::Files;
+use crate::pki::{Certificate, Issued};
+use crate::roles;
+
+impl Worker<'_> {
+    /// Imports the server's certificate, into that ARN where there is one. Answers its ARN.
+    pub(super) async fn import_certificate(&self, arn: Option<&str>) -> Result<String, Problem> {
+        self.context.line.waits_for("the server's key");
+        let (authority, server) = self.block(Files::prepare_server).await?;
+        let request = self.request_import(&authority, &server);
+        let Some(arn) = arn else { return self.import_new(request).await };
+        let answer = request.certificate_arn(arn).send().await;
+        answer.map(|_| arn.to_owned()).map_err(|error| explain_vpn("ImportCertificate", &error))
+    }
+
+    /// The chain of a certificate is its authority: that one checks the clients too.
+    fn request_import(&self, authority: &Certificate, server: &Issued) -> ImportCertificateFluentBuilder {
+        self.services
+            .acm
+            .import_certificate()
+            .certificate(Blob::new(server.certificate.pem.as_bytes()))
+            .private_key(Blob::new(server.key.reveal().as_bytes()))
+            .certificate_chain(Blob::new(authority.pem.as_bytes()))
+    }
+
+    async fn import_new(&self, request: ImportCertificateFluentBuilder) -> Result<String, Problem> {
+        let tags = &self.session.tags;
+        let (acm, server) = (&self.services.acm, &self.files()?.server);
+        let made = create_once(
+            "ImportCertificate",
+            self.context.stop,
+            async |attempt: &Attempt| {
+                let tags = make_tags(tags, server, attempt);
+                let once = Builder::default().retry_config(RetryConfig::disabled());
+                let answer = request.clone().set_tags(Some(tags)).customize().config_override(once).send().await?;
+                Ok(answer.certificate_arn().unwrap_or_default().to_owned())
+            },
+            async |attempt: &Attempt| find_ours(acm, tags, server, Some(&attempt.to_string())).await,
+        )
+        .await?;
+        let winner = choose_winner(&made, find_ours(acm, tags, server, None).await?);
+        if winner != made {
+            self.delete_certificate(&made).await?;
+        }
+        Ok(winner)
+    }
+
+    /// ACM counts a certificate as used for some minutes after its endpoint is gone.
+    pub(super) async fn delete_certificate(&self, arn: &str) -> Result<(), Problem> {
+        let request = self.services.acm.delete_certificate().certificate_arn(arn);
+        let delete = async || {
+            let answer = request.clone().send().await;
+            if answer.as_ref().is_err_and(is_in_use) {
+                self.context.line.waits_for("ACM still counts it as used");
+            }
+            answer
+        };
+        match retry_while(beat::every(PATIENCE), self.context.stop, is_in_use, delete).await {
+            Err(error) if !has_code(&error, "ResourceNotFoundException") => {
+                Err(explain_vpn("DeleteCertificate", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn make_tags(tags: &Tags, server: &str, attempt: &Attempt) -> Vec<Tag> {
+    let ours = tags.of(roles::CERTIFICATE, server);
+    let all = ours.into_iter().chain([(Tags::ATTEMPT, attempt.to_string())]);
+    // A key is never missing here, the one thing that a tag of ACM must have.
+    all.filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok()).collect()
+}

@@ -1,0 +1,94 @@
+//! The server's certificate in ACM: finding ours.
+//!
+//! ACM knows no filter by tag, and `ListCertificates` tells no tags: certificates with the server's name are asked for
+//! theirs one by one.
+
+use aws_sdk_acm::Client;
+use aws_sdk_acm::types::CertificateSummary;
+use futures::future::try_join_all;
+use lab_common::{Tags, explain, has_code};
+use lab_plan::Problem;
+
+use crate::pki::Certificate;
+use crate::roles;
+
+/// A certificate of ours in ACM.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ServerCertificate {
+    pub(crate) arn: String,
+    /// What ACM holds; `None` while it is being imported.
+    pub(crate) certificate: Option<Certificate>,
+    /// The first certificate of its chain: the authority's.
+    pub(crate) authority: Option<Certificate>,
+}
+
+/// The ARNs of the certificates with this domain name. Where ACM tells no name, it may be any.
+pub(crate) async fn list_candidates(acm: &Client, server: &str) -> Result<Vec<String>, Problem> {
+    let pages = acm.list_certificates().into_paginator().items().send();
+    let found = pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| explain("ListCertificates", &error))?;
+    let ours = |summary: &&CertificateSummary| summary.domain_name().is_none_or(|name| name == server);
+    Ok(found.iter().filter(ours).filter_map(|summary| summary.certificate_arn().map(str::to_owned)).collect())
+}
+
+/// The ARNs of our certificates; only those with that tag of an attempt, where one is given.
+pub(crate) async fn find_ours(
+    acm: &Client,
+    tags: &Tags,
+    server: &str,
+    attempt: Option<&str>,
+) -> Result<Vec<String>, Problem> {
+    let candidates = list_candidates(acm, server).await?;
+    let asked = candidates.into_iter().map(async |arn| {
+        let ours = bears_our_tags(acm, tags, &arn, attempt).await?;
+        Ok::<_, Problem>(ours.then_some(arn))
+    });
+    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+}
+
+async fn bears_our_tags(acm: &Client, tags: &Tags, arn: &str, attempt: Option<&str>) -> Result<bool, Problem> {
+    let answer = match acm.list_tags_for_certificate().certificate_arn(arn).send().await {
+        Ok(answer) => answer,
+        Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(false),
+        Err(error) => return Err(explain("ListTagsForCertificate", &error)),
+    };
+    let value = |key: &str| answer.tags().iter().find(|tag| tag.key() == key).and_then(|tag| tag.value());
+    let pairs = answer.tags().iter().filter_map(|tag| Some((tag.key(), tag.value()?)));
+    let ours = tags.match_all(pairs) && value(Tags::ROLE) == Some(roles::CERTIFICATE);
+    Ok(ours && attempt.is_none_or(|attempt| value(Tags::ATTEMPT) == Some(attempt)))
+}
+
+/// Those of the candidates that are ours, with what they hold, by ARN.
+pub(crate) async fn look_closer(
+    acm: &Client,
+    tags: &Tags,
+    candidates: Vec<String>,
+) -> Result<Vec<ServerCertificate>, Problem> {
+    let asked = candidates.into_iter().map(async |arn| {
+        let (ours, found) =
+            tokio::try_join!(bears_our_tags(acm, tags, &arn, None), read_certificate(acm, arn.clone()))?;
+        Ok::<_, Problem>(found.filter(|_| ours))
+    });
+    let mut found: Vec<_> = try_join_all(asked).await?.into_iter().flatten().collect();
+    found.sort_by(|a, b| a.arn.cmp(&b.arn));
+    Ok(found)
+}
+
+/// `None` when it is gone by now.
+async fn read_certificate(acm: &Client, arn: String) -> Result<Option<ServerCertificate>, Problem> {
+    let answer = match acm.get_certificate().certificate_arn(&arn).send().await {
+        Ok(answer) => answer,
+        Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(None),
+        // It is being imported just now.
+        Err(error) if has_code(&error, "RequestInProgressException") => {
+            return Ok(Some(ServerCertificate { arn, certificate: None, authority: None }));
+        }
+        Err(error) => return Err(explain("GetCertificate", &error)),
+    };
+    let parse = |text: Option<&str>| {
+        let text = text.filter(|text| !text.trim().is_empty())?;
+        Some(Certificate::parse(&format!("the certificate {arn} in ACM"), text))
+    };
+    let certificate = parse(answer.certificate()).transpose()?;
+    let authority = parse(answer.certificate_chain()).transpose()?;
+    Ok(Some(ServerCertificate { arn, certificate, authority }))
+}

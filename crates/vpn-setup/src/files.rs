@@ -1,0 +1,77 @@
+//! Where this machine keeps its part of the VPN. Everything here blocks.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use lab_common::{Home, Lab};
+use lab_plan::Problem;
+
+use crate::judge::{is_complete, is_fresh_server};
+use crate::pki::{Certificate, Issued, RevocationList, Store, Wanted, authority_name, server_name};
+
+/// The lab's directory on this machine, and the names of what is made there.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    pub(crate) home: Home,
+    pub(crate) store: Store,
+    /// The directory of an authority to take over.
+    pub(crate) ca_dir: Option<PathBuf>,
+    /// The common name of an authority of our own.
+    pub(crate) authority: String,
+    /// The server's name.
+    pub(crate) server: String,
+}
+
+impl Files {
+    /// Those of `lab`. Nothing is created yet.
+    ///
+    /// # Errors
+    /// When this machine has no place for them.
+    pub(crate) fn of(lab: &Lab, ca_dir: Option<PathBuf>) -> Result<Self, Problem> {
+        let home = Home::of(lab)?;
+        let (authority, server) = (authority_name(lab), server_name(lab));
+        Ok(Self { store: Store::at(&home), home, ca_dir, authority, server })
+    }
+
+    /// Makes the authority, or takes over the one that was named; and a server certificate beside it, whose key takes
+    /// no longer than the authority's.
+    pub(crate) fn make_authority(&self) -> Result<(), Problem> {
+        if let Some(directory) = &self.ca_dir {
+            self.store.adopt(directory)?;
+        }
+        self.make(Some(&self.server), &[])
+    }
+
+    /// The authority and a server certificate that serves for long.
+    pub(crate) fn prepare_server(&self) -> Result<(Certificate, Issued), Problem> {
+        self.make(Some(&self.server), &[])?;
+        let found = self.store.server()?.ok_or_else(|| self.came_and_went("the server's certificate"))?;
+        let fresh = is_fresh_server(&found.certificate, &self.server, Timestamp::now());
+        let server = if fresh { found } else { self.store.renew_server(&self.server)? };
+        let authority = self.store.authority()?.ok_or_else(|| self.came_and_went("the authority"))?;
+        Ok((authority.certificate, server))
+    }
+
+    /// Makes the certificates of those clients that have none.
+    pub(crate) fn make_clients(&self, clients: &[String]) -> Result<(), Problem> {
+        self.make(None, clients)
+    }
+
+    /// A list of everything that is known to be revoked, which is valid for long.
+    pub(crate) fn prepare_list(&self, exported: Option<&RevocationList>) -> Result<RevocationList, Problem> {
+        let (found, clients) = (self.store.crl()?, self.store.clients()?);
+        match found.filter(|list| is_complete(list, &clients, exported, Timestamp::now())) {
+            Some(list) => Ok(list),
+            None => self.store.renew_crl(exported),
+        }
+    }
+
+    fn make(&self, server: Option<&str>, clients: &[String]) -> Result<(), Problem> {
+        let wanted = Wanted { authority: &self.authority, server, clients };
+        self.store.make(&wanted).map(|_| ())
+    }
+
+    fn came_and_went(&self, what: &str) -> Problem {
+        Problem::failed(format!("{what} came and went in {}", self.store.path().display()))
+    }
+}

@@ -1,0 +1,186 @@
+//! What is there: two rounds of reads in AWS, the second of which only looks closer at what the first one found; and
+//! what this machine has.
+
+use futures::future::try_join_all;
+use ipnet::Ipv4Net;
+use jiff::Timestamp;
+use lab_common::{Session, Tags, explain, has_code};
+use lab_ec2::{find_role, find_tag, lab_filters};
+use lab_plan::Problem;
+
+use crate::certificate::{self, ServerCertificate};
+use crate::endpoint::{self, Endpoint};
+use crate::local::Local;
+use crate::services::Services;
+
+/// Everything this concern looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// When it was looked at.
+    pub(crate) now: Timestamp,
+    /// Ours by id, those that EC2 lists as deleted too.
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// Ours in ACM, by ARN.
+    pub(crate) certificates: Vec<ServerCertificate>,
+    /// The log group with our name, whoever made it.
+    pub(crate) log_group: Option<LogGroup>,
+    /// net-up's subnets.
+    pub(crate) subnets: Vec<Subnet>,
+    /// net-up's security groups for the VPN.
+    pub(crate) groups: Vec<Group>,
+    /// The blocks of net-up's VPCs.
+    pub(crate) vpc_blocks: Vec<Ipv4Net>,
+    /// What this machine has; `None` when it was not looked at.
+    pub(crate) local: Option<Local>,
+}
+
+/// A subnet of the lab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    pub(crate) id: String,
+    pub(crate) role: String,
+    pub(crate) name: String,
+    pub(crate) vpc: String,
+    /// `us-east-1a`; `None` where EC2 does not tell.
+    pub(crate) zone: Option<String>,
+    /// Addresses that nothing uses.
+    pub(crate) free: Option<i32>,
+}
+
+/// The security group of the VPN's clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) id: String,
+    pub(crate) vpc: String,
+}
+
+/// The log group of the connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogGroup {
+    pub(crate) arn: String,
+    /// Whether it bears our tags.
+    pub(crate) ours: bool,
+    pub(crate) retention: Option<i32>,
+}
+
+impl Live {
+    /// The endpoint that counts. Of several, every run chooses alike: the one that something is associated with, else
+    /// the one with the smallest id.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        let alive = || self.endpoints.iter().filter(|endpoint| endpoint.is_alive());
+        alive().find(|endpoint| endpoint.is_associated()).or_else(|| alive().next())
+    }
+
+    /// The certificate that counts: the endpoint's, else the one with the smallest ARN.
+    pub(crate) fn certificate(&self) -> Option<&ServerCertificate> {
+        let used = self.endpoint().and_then(|endpoint| endpoint.server.as_ref());
+        let used = self.certificates.iter().find(|certificate| Some(&certificate.arn) == used);
+        used.or_else(|| self.certificates.first())
+    }
+
+    /// The subnet's name, or its id where net-up has no such subnet any more.
+    pub(crate) fn name_subnet(&self, id: &str) -> String {
+        self.subnets.iter().find(|subnet| subnet.id == id).map_or(id, |subnet| &subnet.name).to_owned()
+    }
+}
+
+/// Reads what is in AWS. `server` is the name of the server's certificate.
+pub(crate) async fn observe(session: &Session, services: &Services, server: &str) -> Result<Live, Problem> {
+    let Services { acm, ec2, logs } = services;
+    let Session { tags, names, .. } = session;
+    let log_group = names.vpn_log_group();
+    let (endpoints, candidates, subnets, groups, vpc_blocks, log_group) = tokio::try_join!(
+        endpoint::find_endpoints(ec2, tags),
+        certificate::list_candidates(acm, server),
+        find_subnets(ec2, tags),
+        find_groups(ec2, tags),
+        find_vpc_blocks(ec2, tags),
+        find_log_group(logs, &log_group),
+    )?;
+    let (gone, there): (Vec<_>, Vec<_>) = endpoints.into_iter().partition(Endpoint::is_deleted);
+    let (mut endpoints, certificates, log_group) = tokio::try_join!(
+        try_join_all(there.into_iter().map(async |endpoint| endpoint::look_closer(ec2, endpoint).await)),
+        certificate::look_closer(acm, tags, candidates),
+        read_log_group_tags(logs, tags, log_group),
+    )?;
+    endpoints.extend(gone);
+    endpoints.sort_by(|a, b| a.id.cmp(&b.id));
+    let now = Timestamp::now();
+    Ok(Live { now, endpoints, certificates, log_group, subnets, groups, vpc_blocks, local: None })
+}
+
+async fn find_subnets(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Subnet>, Problem> {
+    let pages = ec2.describe_subnets().set_filters(Some(lab_filters(tags))).into_paginator().items().send();
+    let found = pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| explain("DescribeSubnets", &error))?;
+    let ours = found.iter().filter(|subnet| tags.match_all(pairs(subnet.tags())));
+    let read = ours.filter_map(|subnet| {
+        Some(Subnet {
+            id: subnet.subnet_id()?.to_owned(),
+            role: find_role(subnet.tags())?.to_owned(),
+            name: find_tag(subnet.tags(), Tags::NAME).unwrap_or_default().to_owned(),
+            vpc: subnet.vpc_id().unwrap_or_default().to_owned(),
+            zone: subnet.availability_zone().map(str::to_owned),
+            free: subnet.available_ip_address_count(),
+        })
+    });
+    Ok(read.collect())
+}
+
+async fn find_groups(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Group>, Problem> {
+    let request = ec2.describe_security_groups().set_filters(Some(lab_filters(tags)));
+    let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+    let found = found.map_err(|error| explain("DescribeSecurityGroups", &error))?;
+    let role = crate::roles::security_group("vpn");
+    let ours = found
+        .iter()
+        .filter(|group| tags.match_all(pairs(group.tags())) && find_role(group.tags()) == Some(role.as_str()));
+    let read = ours.filter_map(|group| {
+        Some(Group { id: group.group_id()?.to_owned(), vpc: group.vpc_id().unwrap_or_default().to_owned() })
+    });
+    Ok(read.collect())
+}
+
+async fn find_vpc_blocks(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Ipv4Net>, Problem> {
+    let pages = ec2.describe_vpcs().set_filters(Some(lab_filters(tags))).into_paginator().items().send();
+    let found = pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| explain("DescribeVpcs", &error))?;
+    let ours = found.iter().filter(|vpc| tags.match_all(pairs(vpc.tags())));
+    let blocks = ours.flat_map(|vpc| {
+        let more = vpc.cidr_block_association_set().iter().filter_map(|association| association.cidr_block());
+        vpc.cidr_block().into_iter().chain(more)
+    });
+    Ok(blocks.filter_map(|block| block.parse().ok()).collect())
+}
+
+fn pairs(tags: &[aws_sdk_ec2::types::Tag]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?)))
+}
+
+/// The log group of that name, whose tags are not known yet.
+async fn find_log_group(logs: &aws_sdk_cloudwatchlogs::Client, name: &str) -> Result<Option<LogGroup>, Problem> {
+    // Sorted by name: the one that is its own prefix comes first.
+    let answer = logs.describe_log_groups().log_group_name_prefix(name).send().await;
+    let found = answer.map_err(|error| explain("DescribeLogGroups", &error))?;
+    let group = found.log_groups().iter().find(|group| group.log_group_name() == Some(name));
+    Ok(group.map(|group| LogGroup {
+        // `arn` ends in `:*`, which tagging does not take.
+        arn: group.arn().unwrap_or_default().trim_end_matches(":*").to_owned(),
+        ours: false,
+        retention: group.retention_in_days(),
+    }))
+}
+
+async fn read_log_group_tags(
+    logs: &aws_sdk_cloudwatchlogs::Client,
+    tags: &Tags,
+    group: Option<LogGroup>,
+) -> Result<Option<LogGroup>, Problem> {
+    let Some(group) = group else { return Ok(None) };
+    let answer = match logs.list_tags_for_resource().resource_arn(&group.arn).send().await {
+        Ok(answer) => answer,
+        Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(None),
+        Err(error) => return Err(explain("ListTagsForResource", &error)),
+    };
+    let found = answer.tags.unwrap_or_default();
+    let ours = tags.match_all(found.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    Ok(Some(LogGroup { ours, ..group }))
+}

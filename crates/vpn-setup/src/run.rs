@@ -1,0 +1,52 @@
+//! From the command line to the verb.
+
+use lab_common::Session;
+use lab_plan::{Exit, Problem, Request, Stop, Verb, run_verb};
+
+use crate::cli::Command;
+use crate::vpn::{Course, refuse_no_vpn};
+use crate::{Args, ClientVpn};
+
+const PROGRAM: &str = "vpn-setup";
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What stopped it, ready to be shown.
+pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    let session = stop.or(Session::open(&args.lab)).await?;
+    let request = name_directory(session.request(&args.lab, PROGRAM), args);
+    let command = args.command.clone().unwrap_or(Command::Up);
+    // What is in AWS is found by tag and goes on costing: status, pause and down look also where lab.toml has no [vpn].
+    if session.lab.vpn.is_none() && matches!(command, Command::Up | Command::Plan { .. } | Command::Resume) {
+        return Err(refuse_no_vpn());
+    }
+    let vpn = ClientVpn::with_files(&session, args.ca_dir.clone())?;
+    match command {
+        Command::Up => run_verb(&vpn, Verb::Up, &request, stop).await,
+        Command::Plan { check } => run_verb(&vpn, Verb::Plan { check }, &request, stop).await,
+        Command::Status => run_verb(&vpn, Verb::Status, &request, stop).await,
+        Command::Down => run_verb(&vpn, Verb::Down, &request, stop).await,
+        Command::Pause => {
+            let vpn = vpn.on_course(Course::Pause);
+            run_verb(&vpn, Verb::Up, &name_again(request, "pause"), stop).await
+        }
+        Command::Resume => {
+            let vpn = vpn.on_course(Course::Resume);
+            run_verb(&vpn, Verb::Up, &name_again(request, "resume"), stop).await
+        }
+    }
+}
+
+/// The command that continues this run names the same authority.
+fn name_directory(request: Request, args: &Args) -> Request {
+    let Some(directory) = &args.ca_dir else { return request };
+    let again = format!("{} --ca-dir {}", request.again, lab_common::quote(&directory.display().to_string()));
+    Request { again, ..request }
+}
+
+fn name_again(request: Request, verb: &str) -> Request {
+    let up = format!("{PROGRAM} up");
+    let options = request.again.strip_prefix(&up).unwrap_or_default();
+    Request { again: format!("{PROGRAM} {verb}{options}"), ..request }
+}

@@ -1,0 +1,180 @@
+//! The Client VPN of a lab as one concern.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use lab_common::Session;
+use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
+
+use crate::apply::Worker;
+use crate::beat::{self, PATIENCE};
+use crate::files::Files;
+use crate::live::{self, Live};
+use crate::pki::server_name;
+use crate::plan::{self, Op};
+use crate::scene::Scene;
+use crate::services::Services;
+use crate::want::{Want, want};
+use crate::{local, roles, show, teardown};
+
+/// The Client VPN of one lab: endpoint, associations, rules, routes, and the server's certificate; and on this machine
+/// the authority, the clients' certificates and their `.ovpn` files.
+#[derive(Debug)]
+pub struct ClientVpn<'a> {
+    session: &'a Session,
+    services: Services,
+    /// `None` where this machine's part is not looked at.
+    files: Option<Files>,
+    want: Option<Want>,
+    course: Course,
+    exported: tokio::sync::OnceCell<String>,
+    /// The clients whose `.ovpn` files this run has written.
+    written: RefCell<BTreeSet<String>>,
+}
+
+/// What `up` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Everything as lab.toml wants it.
+    Make,
+    /// No association, and all else as it is.
+    Pause,
+    /// The wanted associations, and all else as it is.
+    Resume,
+}
+
+impl<'a> ClientVpn<'a> {
+    /// For reading what is in AWS, and nothing of this machine.
+    pub fn to_look_at(session: &'a Session) -> Self {
+        Self::new(session, None)
+    }
+
+    /// Looks at this machine's part too. `ca_dir` is the directory of an authority to take over.
+    ///
+    /// # Errors
+    /// When this machine has no place for keys.
+    pub(crate) fn with_files(session: &'a Session, ca_dir: Option<PathBuf>) -> Result<Self, Problem> {
+        Ok(Self::new(session, Some(Files::of(&session.lab, ca_dir)?)))
+    }
+
+    fn new(session: &'a Session, files: Option<Files>) -> Self {
+        Self {
+            services: Services::new(&session.sdk),
+            want: session.lab.vpn.as_ref().map(|vpn| want(&session.lab, vpn, &session.names)),
+            course: Course::Make,
+            exported: tokio::sync::OnceCell::new(),
+            written: RefCell::default(),
+            files,
+            session,
+        }
+    }
+
+    /// `up` means this from now on.
+    #[must_use]
+    pub(crate) fn on_course(mut self, course: Course) -> Self {
+        self.course = course;
+        self
+    }
+
+    fn directory(&self) -> String {
+        self.files.as_ref().map(|files| files.store.path().display().to_string()).unwrap_or_default()
+    }
+
+    /// Marks the files that this run has written.
+    fn mark_written(&self, local: &mut local::Local) {
+        for client in self.written.borrow().iter() {
+            if let Some(configuration) = local.configurations.get_mut(client) {
+                configuration.just_written = true;
+            }
+        }
+    }
+}
+
+impl Concern for ClientVpn<'_> {
+    type Live = Live;
+    type Op = Op;
+
+    async fn observe(&self) -> Result<Live, Problem> {
+        let server = server_name(&self.session.lab);
+        // A dozen calls at once make a large future; here it is kept off every caller's stack.
+        let mut live = Box::pin(live::observe(self.session, &self.services, &server)).await?;
+        if let Some(files) = &self.files {
+            let clients = self.want.as_ref().map_or(&[][..], |want| &want.clients);
+            let mut found = local::observe(&files.home, clients, files.ca_dir.as_deref())?;
+            self.mark_written(&mut found);
+            live.local = Some(found);
+        }
+        Ok(live)
+    }
+
+    fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
+        if self.course == Course::Pause {
+            return Ok(plan::pause(live));
+        }
+        let Some(want) = &self.want else { return Err(vec![refuse_no_vpn()]) };
+        let (directory, server) = (self.directory(), server_name(&self.session.lab));
+        let authority = crate::pki::authority_name(&self.session.lab);
+        let scene = Scene {
+            want,
+            live,
+            names: &self.session.names,
+            authority: &authority,
+            server: &server,
+            directory: &directory,
+        };
+        if self.course == Course::Resume { plan::resume(scene) } else { plan::plan(scene) }
+    }
+
+    fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
+        Ok(teardown::teardown(&self.session.names, &server_name(&self.session.lab), live))
+    }
+
+    fn settling(&self, live: &Live, goal: Goal) -> Result<Settling, Problem> {
+        Ok(if goal == Goal::Down { show::list_leaving(live) } else { show::list_coming(live) })
+    }
+
+    fn pace(&self) -> Pace {
+        beat::every(PATIENCE)
+    }
+
+    fn ids(&self, live: &Live) -> Ids {
+        let endpoint = live.endpoint().map(|endpoint| (roles::ENDPOINT, &endpoint.id));
+        let certificate = live.certificate().map(|certificate| (roles::CERTIFICATE, &certificate.arn));
+        endpoint.into_iter().chain(certificate).map(|(role, id)| (role.to_owned(), id.clone())).collect()
+    }
+
+    async fn apply(&self, step: &Step<Op>, context: Context<'_>) -> Result<Option<String>, Problem> {
+        let worker = Worker {
+            session: self.session,
+            services: &self.services,
+            files: self.files.as_ref(),
+            want: self.want.as_ref(),
+            exported: &self.exported,
+            context,
+        };
+        let id = Box::pin(worker.apply(step)).await?;
+        if let Op::WriteConfiguration { client } = &step.op {
+            self.written.borrow_mut().insert(client.clone());
+        }
+        Ok(id)
+    }
+
+    fn resources(&self, live: &Live) -> Vec<Resource> {
+        show::list_resources(&self.session.names, &server_name(&self.session.lab), live)
+    }
+
+    fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
+        let mut notes = show::list_notes(self.want.as_ref(), &self.directory(), live);
+        // A plan says itself that it associates.
+        if !matches!(verb, Verb::Plan { .. }) {
+            notes.extend(show::note_paused(self.want.as_ref(), live));
+        }
+        notes
+    }
+}
+
+/// Why `up`, `plan` and `resume` cannot be done.
+pub(crate) fn refuse_no_vpn() -> Problem {
+    Problem::usage("the lab has no [vpn] section").fix("add one to lab.toml, or use --lab hol02")
+}
