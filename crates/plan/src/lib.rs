@@ -7,6 +7,7 @@
 //! This crate knows no AWS. The cloud is the only state: nothing here is written to disk, so running a command again
 //! is how anything is resumed.
 
+mod ask;
 mod flow;
 mod ids;
 mod limit;
@@ -20,6 +21,7 @@ mod step;
 mod stop;
 mod wait;
 
+pub use ask::confirm;
 pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb};
 pub use ids::Ids;
 pub use limit::Limiter;

@@ -69,7 +69,7 @@ impl Question<'_> {
             .await;
         let Some(mut root) = root else { return false };
         super::nat::show_states(self.sim, &mut root);
-        root.items("natGatewaySet").iter().any(|gateway| gateway.child_text("state").as_deref() != Some("deleted"))
+        root.items("natGatewaySet").into_iter().any(super::nat::holds_parts)
     }
 
     async fn refuse_subnet(&self, id: &str) -> Option<ServiceError> {
@@ -146,7 +146,7 @@ impl Question<'_> {
         let mut gateways = root.unwrap_or_default();
         super::nat::show_states(self.sim, &mut gateways);
         let holder = gateways.items("natGatewaySet").into_iter().find(|gateway| {
-            gateway.child_text("state").as_deref() != Some("deleted")
+            super::nat::holds_parts(gateway)
                 && gateway
                     .items("natGatewayAddressSet")
                     .iter()

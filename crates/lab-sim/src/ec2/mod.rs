@@ -5,6 +5,7 @@ mod client_vpn;
 mod dependencies;
 mod filters;
 mod instances;
+mod internet;
 mod late;
 mod nat;
 mod tokens;
@@ -100,7 +101,8 @@ async fn try_answer(sim: &Arc<Sim>, call: &Call, aftermath: Aftermath) -> Result
     }
     let Some(mut root) = Element::parse(answer.body()) else { return Ok(answer) };
     instances::record_change(sim, call, &root);
-    nat::record_change(sim, call, &root).await;
+    nat::record_change(sim, call, &root, aftermath.fails).await;
+    internet::record_change(sim, call).await;
     if let Some(ms) = aftermath.late_visibility_ms {
         for id in late::created_ids(&call.class.action, &root) {
             sim.late.hide(&id, ms, sim.times.now());
@@ -171,7 +173,7 @@ fn needs_reading(sim: &Sim, action: &str) -> bool {
         "DescribeNatGateways",
     ];
     let creates = action.starts_with("Create") || action.starts_with("Import");
-    READ.contains(&action) || creates || sim.late.hides_anything(sim.times.now())
+    READ.contains(&action) || internet::is_turning_point(action) || creates || sim.late.hides_anything(sim.times.now())
 }
 
 fn edit(sim: &Sim, call: &Call, root: &mut Element, wanted_states: Option<&[String]>) {
