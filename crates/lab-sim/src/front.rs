@@ -85,9 +85,9 @@ async fn apply_verdict(sim: &Arc<Sim>, call: &Call, verdict: &Verdict) -> Option
         tokio::time::sleep(Duration::from_millis(verdict.latency_ms)).await;
     }
     let refuse = |error: ServiceError| Some(without_body_for_head(call, error.to_answer(call.class.protocol)));
-    let act = answer_call(sim, call, verdict.late_visibility_ms);
+    let act = answer_call(sim, call, verdict.aftermath);
     match &verdict.effect {
-        None | Some(Effect::LatencyMs(_) | Effect::LateVisibilityMs(_)) => {
+        None | Some(Effect::LatencyMs(_) | Effect::LateVisibilityMs(_) | Effect::FailLater) => {
             Some(without_body_for_head(call, translate_page(call, act.await)))
         }
         Some(Effect::Throttle) => refuse(ServiceError::throttled(&call.class)),

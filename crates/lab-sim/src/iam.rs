@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::call::{Answer, Call};
+use crate::faults::rules::Aftermath;
 use crate::sim::Sim;
 
 /// Answers a call to IAM.
-pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>) -> Answer {
+pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, aftermath: Aftermath) -> Answer {
     let answer = sim.moto.forward(call).await;
-    if let Some(ms) = late_visibility_ms
+    if let Some(ms) = aftermath.late_visibility_ms
         && answer.status().is_success()
     {
         let created = match call.class.action.as_str() {

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use crate::call::{Answer, Call};
 use crate::faults::answers::ServiceError;
+use crate::faults::rules::Aftermath;
 use crate::sim::Sim;
 
-/// Answers a call. `late_visibility_ms` hides what the call creates for so long.
-pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>) -> Answer {
+/// Answers a call. `aftermath` says what becomes of what it begins.
+pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, aftermath: Aftermath) -> Answer {
     if sim.disabled_regions.contains(&call.class.region) {
         return ServiceError::region_not_enabled(&call.class).to_answer(call.class.protocol);
     }
     match call.class.service.as_str() {
-        "ec2" => crate::ec2::answer_call(sim, call, late_visibility_ms).await,
-        "iam" => crate::iam::answer_call(sim, call, late_visibility_ms).await,
+        "acm" => crate::acm::answer_call(sim, call).await,
+        "ec2" => crate::ec2::answer_call(sim, call, aftermath).await,
+        "iam" => crate::iam::answer_call(sim, call, aftermath).await,
         "s3" => crate::s3::answer_call(sim, call).await,
         "lambda" => crate::lambda::answer_call(sim, call).await,
         "ssm" => crate::ssm::answer_call(sim, call).await,

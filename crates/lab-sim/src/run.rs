@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::acm::AcmOverlay;
 use crate::calls::CallLog;
 use crate::cli::Cli;
 use crate::ec2::Ec2Overlay;
@@ -138,7 +139,9 @@ fn new_sim(
         lambda: LambdaHost::new(folder.join("functions"), cli.concurrency),
         s3: S3Overlay::new(cli.foreign_buckets.clone()),
         ec2: Ec2Overlay::new(cli.my_ip),
+        acm: AcmOverlay::default(),
         late: LateBook::default(),
+        changed: tokio::sync::Notify::new(),
         endpoint,
     }
 }

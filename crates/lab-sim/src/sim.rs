@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::acm::AcmOverlay;
 use crate::calls::CallLog;
 use crate::ec2::Ec2Overlay;
 use crate::faults::rules::FaultBook;
@@ -28,7 +29,10 @@ pub(crate) struct Sim {
     pub(crate) lambda: LambdaHost,
     pub(crate) s3: S3Overlay,
     pub(crate) ec2: Ec2Overlay,
+    pub(crate) acm: AcmOverlay,
     pub(crate) late: LateBook,
+    /// Something in the network may have changed: who builds a picture of it looks again.
+    pub(crate) changed: tokio::sync::Notify,
 }
 
 /// How a signal reaches the command.
@@ -56,10 +60,12 @@ impl Sim {
         self.lambda.reset().await;
         self.s3.reset();
         self.ec2.reset().await;
+        self.acm.reset();
         self.late.reset();
         self.moto.reset().await;
         self.faults().clear();
         self.calls.clear();
+        self.changed.notify_one();
     }
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, FaultBook> {
@@ -136,6 +142,51 @@ impl StateTimes {
 
     /// A NAT gateway's `deleting` → `deleted`.
     pub(crate) fn nat_end(&self) -> Duration {
+        self.scaled(60.0)
+    }
+
+    /// A Client VPN endpoint's `deleting`, until it is gone.
+    pub(crate) fn vpn_endpoint_end(&self) -> Duration {
+        self.scaled(60.0)
+    }
+
+    /// A Client VPN association's `associating` → `associated`.
+    pub(crate) fn vpn_association_start(&self) -> Duration {
+        self.scaled(360.0)
+    }
+
+    /// A Client VPN association's `disassociating` → `disassociated`.
+    pub(crate) fn vpn_association_end(&self) -> Duration {
+        self.scaled(240.0)
+    }
+
+    /// How long a `disassociated` association is still shown.
+    pub(crate) fn vpn_association_trace(&self) -> Duration {
+        self.scaled(60.0)
+    }
+
+    /// A Client VPN route's `creating` → `active`.
+    pub(crate) fn vpn_route_start(&self) -> Duration {
+        self.scaled(90.0)
+    }
+
+    /// A Client VPN route's `deleting`, until it is gone.
+    pub(crate) fn vpn_route_end(&self) -> Duration {
+        self.scaled(60.0)
+    }
+
+    /// An authorization rule's `authorizing` → `active`.
+    pub(crate) fn vpn_rule_start(&self) -> Duration {
+        self.scaled(30.0)
+    }
+
+    /// An authorization rule's `revoking`, until it is gone.
+    pub(crate) fn vpn_rule_end(&self) -> Duration {
+        self.scaled(20.0)
+    }
+
+    /// A revocation list's `pending` → `active`.
+    pub(crate) fn vpn_crl(&self) -> Duration {
         self.scaled(60.0)
     }
 

@@ -161,3 +161,76 @@ fn what_aws_refuses_is_refused() {
     let reply = sim.request_as(elsewhere, &support::form("ec2", "DescribeVpcs", &[]));
     assert_eq!(reply.refusal(), (401, "AuthFailure".to_owned()));
 }
+
+#[test]
+fn a_private_host_is_ready_only_after_a_nat_window() {
+    let sim = Sim::start(&["--real-times"]);
+    let lab = make_lab(&sim);
+    let private = [("VpcId", lab.vpc.as_str()), ("CidrBlock", "10.0.2.0/24")];
+    let private = sim.ec2("CreateSubnet", &private).ok().element("subnetId");
+    let user_data = STANDARD.encode("#!/bin/sh\necho 'hybrid-lab: ready' >/dev/console\n");
+    let parameters = [
+        ("ImageId", "ami-0b240400000000864"),
+        ("InstanceType", "t3.micro"),
+        ("MinCount", "1"),
+        ("MaxCount", "1"),
+        ("SubnetId", &private),
+        ("UserData", &user_data),
+    ];
+    let id = sim.ec2("RunInstances", &parameters).ok().element("instanceId");
+    let is_ready = || {
+        let reply = sim.ec2("GetConsoleOutput", &[("InstanceId", &id), ("Latest", "true")]).ok();
+        let output = STANDARD.decode(reply.elements("output").pop().unwrap_or_default()).expect("base64");
+        String::from_utf8_lossy(&output).lines().any(|line| line == "hybrid-lab: ready")
+    };
+    sim.advance(3600);
+    assert!(!is_ready(), "without a way to the internet it installs nothing");
+
+    let main = [
+        ("Filter.1.Name", "vpc-id"),
+        ("Filter.1.Value.1", lab.vpc.as_str()),
+        ("Filter.2.Name", "association.main"),
+        ("Filter.2.Value.1", "true"),
+    ];
+    let table = sim.ec2("DescribeRouteTables", &main).ok().element("routeTableId");
+    let allocation = sim.ec2("AllocateAddress", &[("Domain", "vpc")]).ok().element("allocationId");
+    let gateway = [("SubnetId", lab.subnet.as_str()), ("AllocationId", &allocation)];
+    let gateway = sim.ec2("CreateNatGateway", &gateway).ok().element("natGatewayId");
+    let everything = [("RouteTableId", table.as_str()), ("DestinationCidrBlock", "0.0.0.0/0")];
+    sim.ec2("CreateRoute", &[&everything[..], &[("NatGatewayId", &gateway)]].concat()).ok();
+    sim.advance(90);
+    assert!(!is_ready(), "the gateway has only just become available");
+    sim.advance(100);
+    sim.ec2("DeleteRoute", &everything).ok();
+    sim.advance(3600);
+    assert!(!is_ready(), "the window closed too early");
+    sim.ec2("CreateRoute", &[&everything[..], &[("NatGatewayId", &gateway)]].concat()).ok();
+    sim.advance(80);
+    assert!(is_ready());
+    sim.ec2("DeleteNatGateway", &[("NatGatewayId", &gateway)]).ok();
+    assert!(is_ready(), "and it stays so");
+}
+
+#[test]
+fn a_nat_gateway_fails_where_it_cannot_work_or_a_rule_says_so() {
+    let sim = Sim::start(&["--real-times"]);
+    let lab = make_lab(&sim);
+    let allocation = sim.ec2("AllocateAddress", &[("Domain", "vpc")]).ok().element("allocationId");
+    let gateway = [("SubnetId", lab.subnet.as_str()), ("AllocationId", &allocation)];
+    let fail = || {
+        let id = sim.ec2("CreateNatGateway", &gateway).ok().element("natGatewayId");
+        sim.advance(90);
+        sim.ec2("DescribeNatGateways", &[("NatGatewayId.1", &id)]).ok()
+    };
+    sim.set_faults(&serde_json::json!([{ "action": "CreateNatGateway", "effect": "fail-later" }]));
+    assert_eq!(fail().element("state"), "failed");
+    sim.set_faults(&serde_json::json!([]));
+    let detach = [("VpcId", lab.vpc.as_str()), ("InternetGatewayId", lab.gateway.as_str())];
+    sim.ec2("DetachInternetGateway", &detach).ok();
+    let failed = fail();
+    assert_eq!(
+        (failed.element("state").as_str(), failed.element("failureCode").as_str()),
+        ("failed", "Gateway.NotAttached")
+    );
+    sim.ec2("ReleaseAddress", &[("AllocationId", &allocation)]).ok();
+}

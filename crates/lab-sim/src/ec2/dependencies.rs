@@ -16,6 +16,7 @@ pub(crate) async fn refuse_in_use(sim: &Arc<Sim>, call: &Call) -> Option<Service
         "DeleteSecurityGroup" => question.refuse_group(call.param("GroupId")?).await,
         "DetachInternetGateway" => question.refuse_detach(call.param("VpcId")?).await,
         "ReleaseAddress" => question.refuse_release(call.param("AllocationId")?).await,
+        "DeleteNetworkInterface" => question.refuse_interface(call.param("NetworkInterfaceId")?).await,
         "RunInstances" => question.refuse_profile(call).await,
         _ => None,
     }
@@ -68,7 +69,7 @@ impl Question<'_> {
             .await;
         let Some(mut root) = root else { return false };
         super::nat::show_states(self.sim, &mut root);
-        root.items("natGatewaySet").iter().any(|gateway| gateway.child_text("state").as_deref() != Some("deleted"))
+        root.items("natGatewaySet").into_iter().any(super::nat::holds_parts)
     }
 
     async fn refuse_subnet(&self, id: &str) -> Option<ServiceError> {
@@ -117,9 +118,10 @@ impl Question<'_> {
             self.sim.ec2.has_ended(&id)
         };
         let mapped = instances.iter().any(|instance| has_text(instance, "ipAddress") || ending(instance))
-            || nics
-                .iter()
-                .any(|nic| nic.child("association").is_some_and(|association| has_text(association, "publicIp")))
+            || nics.iter().any(|nic| {
+                let association = nic.child("association");
+                association.is_some_and(|association| has_text(association, "publicIp")) || is_client_vpn(nic)
+            })
             || self.has_nat_gateway(("vpc-id", vpc)).await;
         mapped.then(|| {
             dependency_violation(format!(
@@ -129,12 +131,22 @@ impl Question<'_> {
         })
     }
 
+    /// An interface that a Client VPN endpoint holds.
+    async fn refuse_interface(&self, id: &str) -> Option<ServiceError> {
+        let filter = [("network-interface-id", id)];
+        let found = self.list("DescribeNetworkInterfaces", "networkInterfaceSet", &filter).await;
+        found.iter().any(is_client_vpn).then(|| {
+            let message = format!("Network interface '{id}' is currently in use.");
+            ServiceError::new(400, "InvalidParameterValue", message)
+        })
+    }
+
     async fn refuse_release(&self, allocation: &str) -> Option<ServiceError> {
         let root = self.sim.moto.ec2(self.region, "DescribeNatGateways", &[]).await;
         let mut gateways = root.unwrap_or_default();
         super::nat::show_states(self.sim, &mut gateways);
         let holder = gateways.items("natGatewaySet").into_iter().find(|gateway| {
-            gateway.child_text("state").as_deref() != Some("deleted")
+            super::nat::holds_parts(gateway)
                 && gateway
                     .items("natGatewayAddressSet")
                     .iter()
@@ -170,6 +182,11 @@ impl Question<'_> {
             )
         })
     }
+}
+
+/// Whether an interface is one that stands for a Client VPN endpoint in its subnet. AWS gives it a public address.
+fn is_client_vpn(interface: &Element) -> bool {
+    interface.child_text("description").as_deref() == Some(super::client_vpn::INTERFACE_DESCRIPTION)
 }
 
 fn has_text(element: &Element, name: &str) -> bool {

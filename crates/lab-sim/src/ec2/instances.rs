@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::call::{Answer, Call, answer, new_request_id};
+use crate::ec2::internet::OnlineTime;
 use crate::sim::{Sim, StateTimes, lock};
 use crate::xml::Element;
 
@@ -21,6 +22,7 @@ pub(crate) struct InstanceRecord {
     user_data: String,
     change: Change,
     changed: Instant,
+    pub(crate) online: OnlineTime,
 }
 
 /// The last change of state that was asked for.
@@ -36,7 +38,21 @@ pub(crate) type InstanceBook = HashMap<String, InstanceRecord>;
 
 impl InstanceRecord {
     fn new(user_data: String, now: Instant) -> Self {
-        Self { launched: now, user_data, change: Change::Start, changed: now }
+        Self { launched: now, user_data, change: Change::Start, changed: now, online: OnlineTime::default() }
+    }
+
+    pub(crate) fn launched(&self) -> Instant {
+        self.launched
+    }
+
+    /// Whether its console would show some day that it is ready.
+    pub(crate) fn waits(&self) -> bool {
+        self.user_data.contains(READY_MARKER) && !self.has_ended()
+    }
+
+    /// Whether its user-data has come to its end: it needs the internet for as long as cloud-init takes.
+    pub(crate) fn is_set_up(&self, times: &StateTimes) -> bool {
+        self.online.total(times.now()) >= times.cloud_init()
     }
 
     /// Whether its end has begun.
@@ -245,7 +261,8 @@ pub(crate) fn answer_console(sim: &Sim, call: &Call) -> Option<Answer> {
     let id = call.param("InstanceId")?;
     let record = lock(&sim.ec2.instances).get(id).cloned()?;
     let latest = call.param("Latest") == Some("true");
-    let text = console_text(&record.user_data, sim.times.since(record.launched), latest, &sim.times);
+    let end = console_end(&record, &sim.times);
+    let text = console_text(end.as_deref(), sim.times.since(record.launched), latest, &sim.times);
     let mut root = Element::parse(b"<GetConsoleOutputResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"/>")?;
     root.push(Element::with_text("requestId", &new_request_id()));
     root.push(Element::with_text("instanceId", id));
@@ -256,21 +273,28 @@ pub(crate) fn answer_console(sim: &Sim, call: &Call) -> Option<Answer> {
     Some(answer(200, "text/xml;charset=UTF-8", root.to_document()))
 }
 
+/// What user-data prints at its end, when it has come to it. A host without a marker needs no internet.
+fn console_end(record: &InstanceRecord, times: &StateTimes) -> Option<String> {
+    if record.user_data.contains(READY_MARKER) {
+        return record.is_set_up(times).then(|| READY_MARKER.to_owned());
+    }
+    (times.since(record.launched) >= times.cloud_init()).then(String::new)
+}
+
 /// What the console shows at an age. Without `latest` AWS shows a snapshot that comes long after the start.
-fn console_text(user_data: &str, age: Duration, latest: bool, times: &StateTimes) -> String {
+fn console_text(end: Option<&str>, age: Duration, latest: bool, times: &StateTimes) -> String {
     if age < times.instance_start() || (!latest && age < times.console_snapshot()) {
         return String::new();
     }
     let mut lines = vec![
-        "[    0.000000] Linux version 6.1.0 (lab-sim)".to_owned(),
-        "[    1.000000] systemd[1]: Detected virtualization amazon.".to_owned(),
-        "[    5.000000] cloud-init[1601]: Cloud-init v. 24.4 running 'init'".to_owned(),
+        "[    0.000000] Linux version 6.1.0 (lab-sim)",
+        "[    1.000000] systemd[1]: Detected virtualization amazon.",
+        "[    5.000000] cloud-init[1601]: Cloud-init v. 24.4 running 'init'",
     ];
-    if age >= times.cloud_init() {
-        lines.push("[   60.000000] cloud-init[1702]: Cloud-init v. 24.4 running 'modules:final'".to_owned());
-        lines.extend(user_data.matches(READY_MARKER).map(str::to_owned));
-        lines
-            .push("[   61.000000] cloud-init[1702]: Cloud-init v. 24.4 finished. Datasource DataSourceEc2.".to_owned());
+    if let Some(end) = end {
+        lines.push("[   60.000000] cloud-init[1702]: Cloud-init v. 24.4 running 'modules:final'");
+        lines.extend((!end.is_empty()).then_some(end));
+        lines.push("[   61.000000] cloud-init[1702]: Cloud-init v. 24.4 finished. Datasource DataSourceEc2.");
     }
     lines.join("\r\n") + "\r\n"
 }
@@ -302,14 +326,25 @@ mod tests {
     #[test]
     fn the_marker_comes_with_the_end_of_cloud_init_and_only_with_latest() {
         let times = &StateTimes::new(REAL);
-        let user_data = "#!/bin/sh\necho 'hybrid-lab: ready' >/dev/console\n";
-        let text = |seconds: u64, latest: bool| console_text(user_data, Duration::from_secs(seconds), latest, times);
-        assert_eq!(text(1, true), "");
-        assert!(!text(100, true).contains(READY_MARKER));
-        assert_eq!(text(200, true).matches(READY_MARKER).count(), 1);
-        assert_eq!(text(200, false), "");
-        assert!(text(4000, false).contains(READY_MARKER));
-        assert!(!console_text("", Duration::from_secs(200), true, times).contains(READY_MARKER));
+        let text = |end: Option<&str>, seconds: u64, latest: bool| {
+            console_text(end, Duration::from_secs(seconds), latest, times)
+        };
+        let end = Some(READY_MARKER);
+        assert_eq!(text(end, 1, true), "");
+        assert!(!text(None, 100, true).contains(READY_MARKER));
+        assert_eq!(text(end, 200, true).matches(READY_MARKER).count(), 1);
+        assert_eq!(text(end, 200, false), "");
+        assert!(text(end, 4000, false).contains(READY_MARKER));
+    }
+
+    #[test]
+    fn a_host_with_a_marker_is_ready_only_after_enough_time_online() {
+        let times = &StateTimes::new(REAL);
+        let record = |user_data: &str| InstanceRecord::new(user_data.to_owned(), times.now());
+        let (with, without) = (record("echo 'hybrid-lab: ready'"), record("echo"));
+        times.advance(times.cloud_init());
+        assert_eq!(console_end(&with, times), None, "it was never online");
+        assert_eq!(console_end(&without, times).as_deref(), Some(""));
     }
 
     #[test]

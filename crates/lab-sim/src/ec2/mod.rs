@@ -1,9 +1,11 @@
 //! EC2: what AWS refuses and moto does not, answers that a `ClientToken` repeats, and states that take time.
 
 mod addresses;
+mod client_vpn;
 mod dependencies;
 mod filters;
 mod instances;
+mod internet;
 mod late;
 mod nat;
 mod tokens;
@@ -11,11 +13,13 @@ mod tokens;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, answer};
 use crate::faults::answers::ServiceError;
+use crate::faults::rules::Aftermath;
 use crate::sim::{Sim, lock};
 use crate::xml::{Element, with_document};
 use addresses::AddressMap;
+use client_vpn::ClientVpnOverlay;
 use filters::take_filter;
 use instances::InstanceBook;
 use nat::NatBook;
@@ -29,6 +33,7 @@ pub(crate) struct Ec2Overlay {
     instances: Mutex<InstanceBook>,
     nats: Mutex<NatBook>,
     tokens: TokenBook,
+    pub(crate) vpn: ClientVpnOverlay,
 }
 
 impl Ec2Overlay {
@@ -40,6 +45,7 @@ impl Ec2Overlay {
             instances: Mutex::default(),
             nats: Mutex::default(),
             tokens: TokenBook::default(),
+            vpn: ClientVpnOverlay::default(),
         }
     }
 
@@ -49,6 +55,7 @@ impl Ec2Overlay {
         lock(&self.instances).clear();
         lock(&self.nats).clear();
         self.tokens.reset().await;
+        self.vpn.reset().await;
     }
 
     /// Whether an instance's end has begun.
@@ -58,14 +65,14 @@ impl Ec2Overlay {
 }
 
 /// Answers a call to EC2.
-pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>) -> Answer {
-    match try_answer(sim, call, late_visibility_ms).await {
+pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, aftermath: Aftermath) -> Answer {
+    match try_answer(sim, call, aftermath).await {
         Ok(answer) => answer,
         Err(error) => error.to_answer(call.class.protocol),
     }
 }
 
-async fn try_answer(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>) -> Result<Answer, ServiceError> {
+async fn try_answer(sim: &Arc<Sim>, call: &Call, aftermath: Aftermath) -> Result<Answer, ServiceError> {
     if call.param("DryRun") == Some("true") {
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Err(ServiceError::new(412, "DryRunOperation", message));
@@ -73,6 +80,7 @@ async fn try_answer(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>
     if let Some(error) = late::refuse_hidden(&sim.late, call, sim.times.now()) {
         return Err(error);
     }
+    client_vpn::sweep(sim).await;
     let restored = lock(&sim.ec2.addresses).restore(call);
     let call = restored.as_ref().unwrap_or(call);
     if let Some(error) = dependencies::refuse_in_use(sim, call).await {
@@ -84,26 +92,44 @@ async fn try_answer(sim: &Arc<Sim>, call: &Call, late_visibility_ms: Option<u64>
         return Ok(console);
     }
     let (question, wanted_states) = without_state_filter(call);
-    let answer = ask(sim, &question).await?;
+    let answer = ask(sim, &question, aftermath.fails).await?;
+    if answer.status().is_success() && !call.class.action.starts_with("Describe") {
+        sim.changed.notify_one();
+    }
     if !answer.status().is_success() || !needs_reading(sim, &call.class.action) {
         return Ok(answer);
     }
     let Some(mut root) = Element::parse(answer.body()) else { return Ok(answer) };
     instances::record_change(sim, call, &root);
-    nat::record_change(sim, call, &root).await;
-    if let Some(ms) = late_visibility_ms {
+    nat::record_change(sim, call, &root, aftermath.fails).await;
+    internet::record_change(sim, call).await;
+    if let Some(ms) = aftermath.late_visibility_ms {
         for id in late::created_ids(&call.class.action, &root) {
             sim.late.hide(&id, ms, sim.times.now());
         }
+    }
+    match call.class.action.as_str() {
+        "DescribeTags" => client_vpn::add_tags(sim, call, &mut root).await,
+        "DescribeNetworkInterfaces" => client_vpn::show_interfaces(&mut root),
+        _ => {}
     }
     edit(sim, call, &mut root, wanted_states.as_deref());
     Ok(with_document(answer, &root))
 }
 
-/// Asks moto, with what belongs to a call before and after it.
-async fn ask(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
+/// Has a call answered, once for each token.
+async fn ask(sim: &Arc<Sim>, call: &Call, fails: bool) -> Result<Answer, ServiceError> {
     if tokens::has_token(call) {
-        return tokens::answer_with_token(sim, call).await;
+        return tokens::answer_with_token(sim, call, act(sim, call, fails)).await;
+    }
+    act(sim, call, fails).await
+}
+
+/// Carries a call out: by ourselves where moto knows nothing, else by moto with what belongs before and after it.
+async fn act(sim: &Arc<Sim>, call: &Call, fails: bool) -> Result<Answer, ServiceError> {
+    if client_vpn::knows(call) {
+        let root = client_vpn::answer_call(sim, call, fails).await?;
+        return Ok(answer(200, "text/xml;charset=UTF-8", root.to_document()));
     }
     if call.class.action != "TerminateInstances" {
         return Ok(sim.moto.forward(call).await);
@@ -140,12 +166,14 @@ fn needs_reading(sim: &Sim, action: &str) -> bool {
         "DescribeAddresses",
         "AllocateAddress",
         "AssociateAddress",
+        "AssociateClientVpnTargetNetwork",
+        "DescribeTags",
         "CreateNatGateway",
         "DeleteNatGateway",
         "DescribeNatGateways",
     ];
     let creates = action.starts_with("Create") || action.starts_with("Import");
-    READ.contains(&action) || creates || sim.late.hides_anything(sim.times.now())
+    READ.contains(&action) || internet::is_turning_point(action) || creates || sim.late.hides_anything(sim.times.now())
 }
 
 fn edit(sim: &Sim, call: &Call, root: &mut Element, wanted_states: Option<&[String]>) {

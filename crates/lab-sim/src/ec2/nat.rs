@@ -1,4 +1,5 @@
-//! NAT gateways: `pending` and `deleting` for a while, and what a deleted gateway must let go.
+//! NAT gateways: `pending` and `deleting` for a while, `failed` where AWS would fail, and what a gateway that is gone must
+//! let go.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +14,32 @@ use crate::xml::Element;
 pub(crate) struct NatRecord {
     created: Instant,
     deleted: Option<Instant>,
+    failure: Option<Failure>,
+}
+
+/// Why a gateway never becomes available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// Its VPC has no internet gateway.
+    NotAttached,
+    /// A fault rule says so.
+    OnPurpose,
+}
+
+impl Failure {
+    fn code(self) -> &'static str {
+        match self {
+            Self::NotAttached => "Gateway.NotAttached",
+            Self::OnPurpose => "InternalError",
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::NotAttached => "The VPC has no Internet gateway attached",
+            Self::OnPurpose => "Network interface could not be created",
+        }
+    }
 }
 
 /// The gateways by id.
@@ -23,17 +50,37 @@ impl NatRecord {
     fn shown_state(self, times: &StateTimes) -> Option<&'static str> {
         match self.deleted {
             Some(deleted) => (times.since(deleted) < times.nat_end()).then_some("deleting"),
-            None => (times.since(self.created) < times.nat_start()).then_some("pending"),
+            None if times.since(self.created) < times.nat_start() => Some("pending"),
+            None => self.failure.map(|_| "failed"),
         }
+    }
+
+    /// When it becomes available, or became so; `None` when its end has begun or it fails.
+    pub(crate) fn available_from(self, times: &StateTimes) -> Option<Instant> {
+        (self.deleted.is_none() && self.failure.is_none()).then(|| self.created + times.nat_start())
     }
 }
 
+/// Whether a gateway, as it is shown, still holds its subnet and its address.
+pub(crate) fn holds_parts(gateway: &Element) -> bool {
+    !matches!(gateway.child_text("state").as_deref(), Some("deleted" | "failed"))
+}
+
 /// Takes note of what a successful call did.
-pub(crate) async fn record_change(sim: &Arc<Sim>, call: &Call, root: &Element) {
+pub(crate) async fn record_change(sim: &Arc<Sim>, call: &Call, root: &Element, fails: bool) {
     match call.class.action.as_str() {
         "CreateNatGateway" => {
             for id in super::late::created_ids("CreateNatGateway", root) {
-                lock(&sim.ec2.nats).entry(id).or_insert(NatRecord { created: sim.times.now(), deleted: None });
+                if lock(&sim.ec2.nats).contains_key(&id) {
+                    // A call repeated with its token creates nothing new.
+                    continue;
+                }
+                let failure = if fails { Some(Failure::OnPurpose) } else { find_failure(sim, call, root).await };
+                let record = NatRecord { created: sim.times.now(), deleted: None, failure };
+                lock(&sim.ec2.nats).insert(id.clone(), record);
+                if failure.is_some() {
+                    release_parts(sim, call, &id).await;
+                }
             }
         }
         "DeleteNatGateway" => {
@@ -45,6 +92,15 @@ pub(crate) async fn record_change(sim: &Arc<Sim>, call: &Call, root: &Element) {
         }
         _ => {}
     }
+}
+
+/// A public gateway needs an internet gateway in its VPC.
+async fn find_failure(sim: &Arc<Sim>, call: &Call, root: &Element) -> Option<Failure> {
+    let vpc = root.descend(&["natGateway", "vpcId"])?.text();
+    let filter = [("Filter.1.Name", "attachment.vpc-id"), ("Filter.1.Value.1", vpc.as_str())];
+    let attached = sim.moto.ec2(&call.class.region, "DescribeInternetGateways", &filter).await?;
+    let public = call.param("ConnectivityType") != Some("private");
+    (public && attached.items("internetGatewaySet").is_empty()).then_some(Failure::NotAttached)
 }
 
 /// moto keeps a deleted gateway's interface and its hold on the address, which would block subnet and address for ever.
@@ -67,12 +123,14 @@ async fn release_parts(sim: &Arc<Sim>, call: &Call, id: &str) {
 pub(crate) fn show_states(sim: &Sim, root: &mut Element) {
     let book = lock(&sim.ec2.nats);
     root.visit_mut(&mut |element| {
-        let state = element
-            .child_text("natGatewayId")
-            .and_then(|id| book.get(&id).copied())
-            .and_then(|record| record.shown_state(&sim.times));
-        if let (Some(state), Some(shown)) = (state, element.child_mut("state")) {
+        let record = element.child_text("natGatewayId").and_then(|id| book.get(&id).copied());
+        let Some(record) = record else { return };
+        if let (Some(state), Some(shown)) = (record.shown_state(&sim.times), element.child_mut("state")) {
             shown.set_text(state);
+            if let ("failed", Some(failure)) = (state, record.failure) {
+                element.set_child_text("failureCode", failure.code());
+                element.set_child_text("failureMessage", failure.message());
+            }
         }
     });
 }

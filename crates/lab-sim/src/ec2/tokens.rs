@@ -34,12 +34,17 @@ impl TokenBook {
 
 /// Whether a call is one that a token makes safe to repeat.
 pub(crate) fn has_token(call: &Call) -> bool {
-    let creates = ["Create", "Run", "Allocate", "Associate"].iter().any(|verb| call.class.action.starts_with(verb));
+    let creates =
+        ["Create", "Run", "Allocate", "Associate", "Authorize"].iter().any(|verb| call.class.action.starts_with(verb));
     creates && call.param("ClientToken").is_some_and(|token| !token.is_empty())
 }
 
-/// Answers a call with a token: as before when it came before, else through moto.
-pub(crate) async fn answer_with_token(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
+/// Answers a call with a token: as before when it came before, else by `act`.
+pub(crate) async fn answer_with_token(
+    sim: &Arc<Sim>,
+    call: &Call,
+    act: impl Future<Output = Result<Answer, ServiceError>>,
+) -> Result<Answer, ServiceError> {
     let token = call.param("ClientToken").unwrap_or_default().to_owned();
     let key = (call.class.region.clone(), call.class.action.clone(), token.clone());
     let mut answers = sim.ec2.tokens.answers.lock().await;
@@ -63,7 +68,7 @@ pub(crate) async fn answer_with_token(sim: &Arc<Sim>, call: &Call) -> Result<Ans
         }
         return Ok(stored.answer.clone());
     }
-    let answer = sim.moto.forward(call).await;
+    let answer = act.await?;
     let answer = if answer.status().is_success() { show_token(answer, &token) } else { answer };
     if answer.status().is_success() {
         answers.insert(key, Stored { parameters: parameters_of(call), answer: answer.clone() });
@@ -78,10 +83,11 @@ fn parameters_of(call: &Call) -> Form {
     parameters
 }
 
-/// AWS names the token in the answer; moto does so for instances only.
+/// AWS names the token in most answers; moto does so for instances only.
 fn show_token(answer: Answer, token: &str) -> Answer {
     edit_answer(answer, |root| {
-        if root.child("instancesSet").is_none() && root.child("clientToken").is_none() {
+        let shows_none = root.child("instancesSet").is_some() || root.name.contains("ClientVpn");
+        if !shows_none && root.child("clientToken").is_none() {
             root.push(Element::with_text("clientToken", token));
         }
     })

@@ -21,6 +21,14 @@ impl ServiceError {
         Self { status, code: code.to_owned(), message: message.into() }
     }
 
+    /// The error that an answer of EC2's holds.
+    pub(crate) fn from_ec2(answer: &Answer) -> Self {
+        let root = Element::parse(answer.body()).unwrap_or_default();
+        let error = root.descend(&["Errors", "Error"]);
+        let text = |name: &str| error.and_then(|error| error.child_text(name)).unwrap_or_default();
+        Self::new(answer.status().as_u16(), &text("Code"), text("Message"))
+    }
+
     /// The service's throttling error.
     pub(crate) fn throttled(class: &Class) -> Self {
         match class.protocol {

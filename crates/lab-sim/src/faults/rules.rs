@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     ResetAfter,
     /// What this call creates stays invisible for this many milliseconds.
     LateVisibilityMs(u64),
+    /// The call is carried out, but what it begins comes to nothing: `association-failed`, a NAT gateway's `failed`.
+    FailLater,
     /// The credentials have expired.
     ExpiredCredentials,
     /// Any error of the service's, by its code; the server did not act.
@@ -100,10 +102,18 @@ pub(crate) struct Rule {
 pub(crate) struct Verdict {
     /// Milliseconds to wait first: the sum of all latencies.
     pub(crate) latency_ms: u64,
-    /// Milliseconds for which what the call creates stays invisible.
-    pub(crate) late_visibility_ms: Option<u64>,
+    pub(crate) aftermath: Aftermath,
     /// The first of the other effects whose rule fired.
     pub(crate) effect: Option<Effect>,
+}
+
+/// What becomes of what a call begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Aftermath {
+    /// Milliseconds for which it stays invisible.
+    pub(crate) late_visibility_ms: Option<u64>,
+    /// It comes to nothing.
+    pub(crate) fails: bool,
 }
 
 /// The rules in force, with their counters.
@@ -185,7 +195,8 @@ impl FaultBook {
             counted.fired += 1;
             match &counted.rule.effect {
                 Effect::LatencyMs(ms) => verdict.latency_ms += ms,
-                Effect::LateVisibilityMs(ms) => verdict.late_visibility_ms = Some(*ms),
+                Effect::LateVisibilityMs(ms) => verdict.aftermath.late_visibility_ms = Some(*ms),
+                Effect::FailLater => verdict.aftermath.fails = true,
                 effect => {
                     verdict.effect.get_or_insert_with(|| effect.clone());
                 }
@@ -281,7 +292,7 @@ mod tests {
         );
         let verdict = book.judge("iam", "CreateRole", CallerKind::Command);
         assert_eq!(verdict.latency_ms, 15);
-        assert_eq!(verdict.late_visibility_ms, Some(7));
+        assert_eq!(verdict.aftermath.late_visibility_ms, Some(7));
         let error = Effect::Error { code: "Unheard".into(), status: 400, message: String::new() };
         assert_eq!(verdict.effect, Some(error));
     }
