@@ -63,9 +63,10 @@ impl Home {
         Self(self.0.join(name))
     }
 
-    /// Where a file of that name is, or would be. A name may have directories in front (`private/ca.key`).
+    /// Where a file of that name is, or would be. A name may have directories in front (`private/ca.key`); an empty
+    /// one means the directory itself.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        if name.is_empty() { self.0.clone() } else { self.0.join(name) }
     }
 
     /// The secret of that name, if it exists.
@@ -139,6 +140,20 @@ impl Home {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 let what = format!("cannot rename {} to {}", from.display(), to.display());
                 Err(Problem::failed(what).because(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a file. Nothing happens when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), Problem> {
+        let path = self.path(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Problem::failed(format!("cannot remove {}", path.display())).because(error.to_string()))
             }
             _ => Ok(()),
         }

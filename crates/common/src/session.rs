@@ -1,7 +1,7 @@
 //! The one validated value that a binary starts from.
 
 use aws_config::SdkConfig;
-use lab_plan::{Heading, Problem, Request};
+use lab_plan::{Heading, Problem, Request, print_err};
 
 use crate::read::check_region;
 use crate::sdk::load_sdk;
@@ -45,6 +45,7 @@ impl Session {
         let options = repeat_options(args, &heading.owner);
         Request {
             json: args.json,
+            quiet: false,
             yes: args.yes,
             ask_above: self.lab.budget.ask_above,
             prices: format!("estimate: list prices of {}, {}", prices::PRICES_REGION, prices::PRICES_OF),
@@ -94,6 +95,6 @@ fn note_other_region(region: &str) {
         && !other.is_empty()
         && other != region
     {
-        eprintln!("note: working in {region}, as lab.toml or --region says; AWS_REGION={other} is not used");
+        print_err(&format!("note: working in {region}, as lab.toml or --region says; AWS_REGION={other} is not used"));
     }
 }

@@ -5,9 +5,10 @@ use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
 /// Whether EC2 says that the thing is not there: not yet, right after its creation, or no more.
 ///
-/// All such codes end alike: `InvalidVpcID.NotFound`, `InvalidGroup.NotFound`, `InvalidAssociationID.NotFound`, …
+/// Nearly all such codes end alike: `InvalidVpcID.NotFound`, `InvalidGroup.NotFound`, `InvalidAllocationID.NotFound`, …
 pub fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    find_code(error).is_some_and(|code| code.ends_with(".NotFound") || code == "Gateway.NotAttached")
+    find_code(error)
+        .is_some_and(|code| code.ends_with(".NotFound") || matches!(code, "Gateway.NotAttached" | "NatGatewayNotFound"))
 }
 
 /// Whether EC2 says that what we want to make or attach is there already.

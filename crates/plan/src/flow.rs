@@ -1,10 +1,10 @@
 //! Up, plan, status and down, written once for every concern.
 
 use std::cell::{Cell, RefCell};
-use std::io::IsTerminal as _;
 
 use serde::Serialize;
 
+use crate::ask::{confirm, require_someone_to_ask};
 use crate::program::{print_out, to_json};
 use crate::report::{
     FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
@@ -49,6 +49,8 @@ pub struct Request {
     pub heading: Heading,
     /// One JSON document on stdout instead of text.
     pub json: bool,
+    /// Nothing on stdout: it is somebody else's.
+    pub quiet: bool,
     /// All questions are answered with yes.
     pub yes: bool,
     /// Ask before adding more than this to the burn rate, in US dollars an hour.
@@ -300,30 +302,11 @@ impl<C: Concern> Run<'_, C> {
         if questions.is_empty() || self.request.yes {
             return Ok(());
         }
-        let question = questions.join("\n");
-        self.require_someone_to_ask(&question)?;
-        eprint!("{question}\ngo on? [y/N] ");
-        let answer = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).map(|_| line)
-        });
-        let answer = tokio::select! {
-            biased;
-            exit = self.stop.wait() => return Err(Stop::problem(exit).fix("nothing was changed")),
-            answer = answer => answer.ok().and_then(Result::ok).unwrap_or_default(),
-        };
-        if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-            return Ok(());
-        }
-        Err(Problem::usage("not confirmed: nothing was changed"))
+        confirm(&questions.join("\n"), self.stop).await
     }
 
     fn require_someone_to_ask(&self, question: &str) -> Result<(), Problem> {
-        if self.request.yes || std::io::stdin().is_terminal() {
-            return Ok(());
-        }
-        Err(Problem::usage(format!("{question}: this needs a yes, and there is no terminal to ask on"))
-            .fix("pass --yes to go on without being asked; nothing was changed"))
+        if self.request.yes { Ok(()) } else { require_someone_to_ask(question) }
     }
 
     fn print_status(&self, live: &C::Live, changed: Option<&[Changed]>, goal: Goal) -> Result<(), Problem> {
@@ -360,6 +343,9 @@ impl<C: Concern> Run<'_, C> {
     }
 
     fn print(&self, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Problem> {
+        if self.request.quiet {
+            return Ok(());
+        }
         print(self.request.json, document, text)
     }
 }

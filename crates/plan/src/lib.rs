@@ -7,6 +7,7 @@
 //! This crate knows no AWS. The cloud is the only state: nothing here is written to disk, so running a command again
 //! is how anything is resumed.
 
+mod ask;
 mod flow;
 mod ids;
 mod limit;
@@ -20,15 +21,16 @@ mod step;
 mod stop;
 mod wait;
 
+pub use ask::confirm;
 pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb};
 pub use ids::Ids;
 pub use limit::Limiter;
 pub use problem::{Exit, Problem};
-pub use program::{print_out, run_program, to_json};
+pub use program::{print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
 pub use report::{Changed, Heading, Resource, sum_usd};
 pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};
 pub use step::{Action, Plan, Step};
-pub use stop::Stop;
+pub use stop::{Signals, Stop};
 pub use wait::{Pace, retry_while, wait_for};

@@ -5,21 +5,29 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::{Exit, Problem, Stop};
+use crate::{Exit, Problem, Signals, Stop};
 
 /// Runs a program on one thread: Ctrl-C and SIGTERM ask its [`Stop`], its problem goes to stderr as `NAME: …`, and
 /// its exit code is the contract's.
 pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, Problem>) -> ExitCode {
+    run_with_signals(name, async |signals| {
+        let stop = Stop::on(signals);
+        let exit = program(stop.clone()).await?;
+        // Who pressed Ctrl-C wants what comes next to stop too, also when this program was done already.
+        Ok(stop.asked().unwrap_or(exit))
+    })
+}
+
+/// Like [`run_program`], for a program that decides itself what each signal means to it.
+pub fn run_with_signals(name: &str, program: impl AsyncFnOnce(Signals) -> Result<Exit, Problem>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return end(name, Err(Problem::failed("cannot start").because(error.to_string()))),
     };
     let answer = runtime.block_on(async {
-        let stop = Stop::on_signals()
+        let signals = Signals::listen()
             .map_err(|error| Problem::failed("cannot listen for Ctrl-C").because(error.to_string()))?;
-        let exit = program(stop.clone()).await?;
-        // Who pressed Ctrl-C wants what comes next to stop too, also when this program was done already.
-        Ok(stop.asked().unwrap_or(exit))
+        program(signals).await
     });
     // A question that nobody answered still reads stdin: do not wait for it.
     runtime.shutdown_background();
@@ -50,11 +58,17 @@ pub fn print_out(text: &str) -> Result<(), Problem> {
     }
 }
 
+/// Writes a line to stderr. Where nobody reads it any more (a terminal that was closed, `2>&1 | head`), the work it speaks
+/// of goes on all the same.
+pub fn print_err(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 fn end(name: &str, answer: Result<Exit, Problem>) -> ExitCode {
     match answer {
         Ok(exit) => exit.into(),
         Err(problem) => {
-            eprintln!("{name}: {problem}");
+            print_err(&format!("{name}: {problem}"));
             problem.exit().into()
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use console::{Term, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::Problem;
+use crate::{Problem, print_err};
 
 /// Draws the steps of a run on stderr. Colours and redrawing only on a terminal; `NO_COLOR` and `TERM=dumb` respected.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ impl Progress {
     pub fn say(&self, text: &str) {
         match &self.0 {
             Mode::Silent => {}
-            Mode::Lines => eprintln!("{text}"),
-            Mode::Redrawn(bars) => bars.suspend(|| eprintln!("{text}")),
+            Mode::Lines => print_err(text),
+            Mode::Redrawn(bars) => bars.suspend(|| print_err(text)),
         }
     }
 

@@ -1,11 +1,54 @@
 //! Ctrl-C and SIGTERM: the current calls finish, nothing new starts.
 
+use std::io::{IsTerminal as _, stderr, stdin, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::{Exit, Problem};
+use crate::{Exit, Problem, print_err};
+
+/// The signals by which a user ends a program, as they come.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// From now on these signals do not end the process.
+    ///
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the signal handlers cannot be installed.
+    pub fn listen() -> std::io::Result<Self> {
+        // Without a terminal nobody hangs up, and under `nohup` nobody wants to hear of it.
+        let on_terminal = stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal();
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: if on_terminal { Some(signal(SignalKind::hangup())?) } else { None },
+        })
+    }
+
+    /// The next signal, as the exit it asks for. A terminal that was closed asks for what SIGTERM asks for.
+    pub async fn next(&mut self) -> Exit {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+            _ = hangup => Exit::Terminated,
+        }
+    }
+}
 
 /// Whether the user has asked us to stop, and how.
 ///
@@ -29,32 +72,23 @@ impl Stop {
         Self { asked, ask: Arc::new(ask) }
     }
 
-    /// Stops at the first SIGINT or SIGTERM. A second one ends the process at once.
+    /// Stops at the first signal. A second one ends the process at once.
     ///
     /// Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// When the signal handlers cannot be installed.
-    pub fn on_signals() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+    pub fn on(mut signals: Signals) -> Self {
         let stop = Self::new();
         let asker = stop.clone();
         tokio::spawn(async move {
             loop {
-                let exit = tokio::select! {
-                    _ = interrupt.recv() => Exit::Interrupted,
-                    _ = terminate.recv() => Exit::Terminated,
-                };
+                let exit = signals.next().await;
                 if asker.asked().is_some() {
                     std::process::exit(i32::from(exit.code()));
                 }
                 asker.ask(exit);
-                eprintln!("stopping: the calls under way finish, nothing new starts (again to stop at once)");
+                print_err("stopping: the calls under way finish, nothing new starts (again to stop at once)");
             }
         });
-        Ok(stop)
+        stop
     }
 
     /// Asks everybody who holds a clone to stop.

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use lab_common::LabArgs;
 
+use crate::client::{self, ClientVerb};
+
 const EXAMPLES: &str = "\
 Examples:
   vpn-setup plan                 what it would make, and what it costs
   vpn-setup                      make the VPN, and an .ovpn file a client
+  vpn-setup client add bob       one more client, with a file of its own
   vpn-setup pause                end the hourly cost, keep all the rest
   vpn-setup resume               associate the subnets again
   vpn-setup status --json        what is there, for programs
@@ -55,6 +58,12 @@ pub(crate) enum Command {
     Pause,
     /// Associate the subnets again after `pause`
     Resume,
+    /// Say who may connect: add, list, revoke, show
+    #[command(after_help = client::EXAMPLES)]
+    Client {
+        #[command(subcommand)]
+        verb: ClientVerb,
+    },
 }
 
 #[cfg(test)]
@@ -69,7 +78,7 @@ mod tests {
         command.build();
         command.clone().debug_assert();
         let mut pages = vec![command.clone()];
-        pages.extend(command.get_subcommands().cloned());
+        pages.extend(command.get_subcommands().flat_map(|verb| verb.get_subcommands().chain([verb])).cloned());
         for mut page in pages {
             let help = page.render_long_help().to_string();
             let widest = help.lines().max_by_key(|line| line.chars().count()).unwrap_or_default();

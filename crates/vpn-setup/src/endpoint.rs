@@ -10,6 +10,7 @@ use aws_sdk_ec2::types::{
     AssociationStatusCode, AuthorizationRule, ClientVpnAuthorizationRuleStatusCode, ClientVpnEndpointStatusCode,
     ClientVpnRoute, ClientVpnRouteStatusCode, ConnectionLogResponseOptions, TargetNetwork,
 };
+use futures::future::try_join_all;
 use lab_common::{Tags, explain};
 use lab_ec2::{find_role, find_tag};
 use lab_plan::{Problem, Stop, retry_while};
@@ -125,6 +126,22 @@ pub(crate) async fn find_endpoints(ec2: &Client, tags: &Tags) -> Result<Vec<Endp
     let mut endpoints: Vec<_> = ours.filter_map(read_endpoint).collect();
     endpoints.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(endpoints)
+}
+
+/// The endpoint that counts, without what hangs on it; `None` when there is none.
+pub(crate) async fn find_endpoint(ec2: &Client, tags: &Tags) -> Result<Option<Endpoint>, Problem> {
+    let alive: Vec<_> = find_endpoints(ec2, tags).await?.into_iter().filter(Endpoint::is_alive).collect();
+    if alive.len() < 2 {
+        return Ok(alive.into_iter().next());
+    }
+    let closer = try_join_all(alive.into_iter().map(async |endpoint| look_closer(ec2, endpoint).await)).await?;
+    Ok(choose_endpoint(&closer).cloned())
+}
+
+/// Of several, every run chooses alike: the one that something is associated with, else the first.
+pub(crate) fn choose_endpoint(endpoints: &[Endpoint]) -> Option<&Endpoint> {
+    let alive = || endpoints.iter().filter(|endpoint| endpoint.is_alive());
+    alive().find(|endpoint| endpoint.is_associated()).or_else(|| alive().next())
 }
 
 fn read_endpoint(endpoint: &aws_sdk_ec2::types::ClientVpnEndpoint) -> Option<Endpoint> {

@@ -33,6 +33,18 @@ impl Files {
         Ok(Self { store: Store::at(&home), home, ca_dir, authority, server })
     }
 
+    /// Does blocking work on a thread of its own.
+    pub(crate) async fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let files = self.clone();
+        match tokio::task::spawn_blocking(move || work(&files)).await {
+            Ok(answer) => answer,
+            Err(error) => Err(Problem::failed("a thread broke off").because(error.to_string())),
+        }
+    }
+
     /// Makes the authority, or takes over the one that was named; and a server certificate beside it, whose key takes
     /// no longer than the authority's.
     pub(crate) fn make_authority(&self) -> Result<(), Problem> {
@@ -55,6 +67,13 @@ impl Files {
     /// Makes the certificates of those clients that have none.
     pub(crate) fn make_clients(&self, clients: &[String]) -> Result<(), Problem> {
         self.make(None, clients)
+    }
+
+    /// Makes the certificates of those clients that have none; on a machine without an authority that one too, and a
+    /// server certificate with it.
+    pub(crate) fn make_clients_anywhere(&self, clients: &[String]) -> Result<(), Problem> {
+        let server = if self.store.authority()?.is_some() { None } else { Some(self.server.as_str()) };
+        self.make(server, clients)
     }
 
     /// A list of everything that is known to be revoked, which is valid for long.

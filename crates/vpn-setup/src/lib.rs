@@ -8,16 +8,17 @@ mod apply;
 mod beat;
 mod certificate;
 mod cli;
+mod client;
 mod endpoint;
 mod error;
 mod files;
 mod judge;
 mod live;
 mod local;
-#[allow(dead_code, unused_imports, reason = "until the verbs use all of it")]
+#[allow(dead_code, unused_imports, reason = "until `check` uses all of it")]
 mod pki;
 mod plan;
-#[allow(dead_code, reason = "until the verbs use all of it")]
+#[allow(dead_code, reason = "until `check` uses all of it")]
 mod profile;
 mod refuse;
 mod roles;
@@ -32,5 +33,6 @@ mod vpn;
 mod want;
 
 pub use cli::Args;
+pub use client::ClientVerb;
 pub use run::run;
 pub use vpn::ClientVpn;

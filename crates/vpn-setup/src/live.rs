@@ -67,8 +67,7 @@ impl Live {
     /// The endpoint that counts. Of several, every run chooses alike: the one that something is associated with, else
     /// the one with the smallest id.
     pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
-        let alive = || self.endpoints.iter().filter(|endpoint| endpoint.is_alive());
-        alive().find(|endpoint| endpoint.is_associated()).or_else(|| alive().next())
+        endpoint::choose_endpoint(&self.endpoints)
     }
 
     /// The certificate that counts: the endpoint's, else the one with the smallest ARN.

@@ -6,7 +6,7 @@
 //! implementation leaves out is added in front of `<ca>`, with AWS's value, which is safe wherever it has none.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lab_common::{Home, Secret};
 use lab_plan::Problem;
@@ -91,7 +91,21 @@ impl Profile {
         Ok(home.path(&name))
     }
 
+    /// Writes it to a file of one's choice, mode 0600, in place of an older one. Answers where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written; an older one stays then.
+    pub(crate) fn write_to(&self, path: &Path) -> Result<PathBuf, Problem> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return Err(Problem::usage(format!("{} is no file's name", path.display())).fix("name a file with --out"));
+        };
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        Home::at(directory).replace(name, self.0.reveal())?;
+        Ok(path.to_owned())
+    }
+
     /// Its text. Every caller answers for where it goes.
+    #[cfg(test)]
     pub(crate) fn text(&self) -> &Secret {
         &self.0
     }

@@ -4,6 +4,9 @@ use lab_common::Session;
 use lab_plan::{Exit, Problem, Request, Stop, Verb, run_verb};
 
 use crate::cli::Command;
+use crate::client::Desk;
+use crate::files::Files;
+use crate::services::Services;
 use crate::vpn::{Course, refuse_no_vpn};
 use crate::{Args, ClientVpn};
 
@@ -23,6 +26,19 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     }
     let vpn = ClientVpn::with_files(&session, args.ca_dir.clone())?;
     match command {
+        Command::Client { verb } => {
+            let files = Files::of(&session.lab, args.ca_dir.clone())?;
+            let services = Services::new(&session.sdk);
+            let desk = Desk {
+                session: &session,
+                services: &services,
+                files: &files,
+                json: args.lab.json,
+                yes: args.lab.yes,
+                stop,
+            };
+            desk.run(&verb).await
+        }
         Command::Up => run_verb(&vpn, Verb::Up, &request, stop).await,
         Command::Plan { check } => run_verb(&vpn, Verb::Plan { check }, &request, stop).await,
         Command::Status => run_verb(&vpn, Verb::Status, &request, stop).await,

@@ -13,11 +13,7 @@ impl Worker<'_> {
         &self,
         work: impl FnOnce(&Files) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let files = self.files()?.clone();
-        match tokio::task::spawn_blocking(move || work(&files)).await {
-            Ok(answer) => answer,
-            Err(error) => Err(Problem::failed("a thread broke off").because(error.to_string())),
-        }
+        self.files()?.block(work).await
     }
 
     pub(super) async fn make_authority(&self) -> Result<(), Problem> {

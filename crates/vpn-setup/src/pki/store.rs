@@ -237,18 +237,20 @@ impl Store {
     }
 
     /// Revokes a client's certificate: first in the list, then its files go to `revoked/`, so that the name is free
-    /// again. A run that was killed in between is finished by the next.
+    /// again. A run that was killed in between is finished by the next. A name that is revoked already keeps its list.
     ///
     /// `exported` is the endpoint's own list, where it has one: another machine may have revoked too.
     ///
     /// # Errors
-    /// When there is no such certificate, or the CA's key is not here.
+    /// When there never was such a certificate, or the CA's key is not here.
     pub(crate) fn revoke(&self, name: &str, exported: Option<&RevocationList>) -> Result<RevocationList, Problem> {
         check_client_name(name)?;
-        let certificate = self
-            .find_certificate(&certificate_file(name))?
-            .ok_or_else(|| Problem::failed(format!("there is no client `{name}`")).fix("see vpn-setup client list"))?;
         let _lock = self.lock()?;
+        let Some(certificate) = self.find_certificate(&certificate_file(name))? else {
+            let list = self.find_revocation(name)?;
+            let complete = exported.is_none_or(|exported| exported.revoked.keys().all(|serial| list.has(serial)));
+            return if complete { Ok(list) } else { self.write_list(&[], exported) };
+        };
         let list = self.write_list(&[certificate.serial], exported)?;
         self.bury_revoked()?;
         Ok(list)
@@ -346,6 +348,15 @@ impl Store {
         }
         stems.sort();
         Ok(stems)
+    }
+
+    /// The list that names a client whose certificate is revoked and put away.
+    fn find_revocation(&self, name: &str) -> Result<RevocationList, Problem> {
+        let known = self.clients()?.iter().any(|client| client.name == name);
+        let list = if known { self.crl()? } else { None };
+        list.ok_or_else(|| {
+            Problem::failed(format!("there is no client `{name}`")).fix("vpn-setup client list shows who there is")
+        })
     }
 
     fn find_issued(&self, name: &str) -> Result<Option<Issued>, Problem> {

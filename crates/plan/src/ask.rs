@@ -1,0 +1,39 @@
+//! Questions that only the user can answer.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::{Problem, Stop};
+
+/// Asks `question` on the terminal, and goes on with a yes only.
+///
+/// # Errors
+/// When there is no terminal, when the answer is no, or when someone asks to stop: nothing was changed then.
+pub async fn confirm(question: &str, stop: &Stop) -> Result<(), Problem> {
+    require_someone_to_ask(question)?;
+    let _ = write!(std::io::stderr(), "{question}\ngo on? [y/N] ");
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    let answer = tokio::select! {
+        biased;
+        exit = stop.wait() => return Err(Stop::problem(exit).fix("nothing was changed")),
+        answer = answer => answer.ok().and_then(Result::ok).unwrap_or_default(),
+    };
+    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Problem::usage("not confirmed: nothing was changed"))
+}
+
+/// Refuses before any work when [`confirm`] would have nobody to ask.
+///
+/// # Errors
+/// When stdin is no terminal.
+pub(crate) fn require_someone_to_ask(question: &str) -> Result<(), Problem> {
+    if std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Problem::usage(format!("{question}: this needs a yes, and there is no terminal to ask on"))
+        .fix("pass --yes to go on without being asked; nothing was changed"))
+}
