@@ -210,9 +210,16 @@ impl LocalAws {
     #[track_caller]
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
-        let log = self.control("GET", "calls", "");
         let action = |call: &Value| call["action"].as_str().unwrap_or_default().to_owned();
-        log.as_array().expect("a list of calls").iter().map(action).collect()
+        self.call_log().iter().map(action).collect()
+    }
+
+    /// The calls so far, each with its time, action and status (docs/LOCAL-AWS.md).
+    #[track_caller]
+    #[must_use]
+    pub fn call_log(&self) -> Vec<Value> {
+        let log = self.control("GET", "calls", "");
+        log.as_array().expect("a list of calls").clone()
     }
 
     /// How many things a Describe action of EC2 lists, whoever made them: `("DescribeVpcs", "vpcId")`.

@@ -29,10 +29,14 @@ pub struct NatGateway {
     pub age: Option<Duration>,
     /// The VPC it is in.
     pub vpc: Option<String>,
+    /// The subnet it is in.
+    pub subnet: Option<String>,
     /// The address it shows to the internet, once it has it.
     pub public_ip: Option<String>,
     /// The allocation of that address (`eipalloc-…`).
     pub allocation: Option<String>,
+    /// Its network interface (`eni-…`).
+    pub interface: Option<String>,
     /// Why it failed, where it did: EC2's code and message.
     pub failure: Option<String>,
 }
@@ -78,8 +82,10 @@ fn read_gateway(gateway: &types::NatGateway, now: SystemTime) -> Option<NatGatew
         // A clock that is behind AWS's must not make it older.
         age: made.map(|made| now.duration_since(made).unwrap_or_default()),
         vpc: own(gateway.vpc_id()),
+        subnet: own(gateway.subnet_id()),
         public_ip: address.and_then(|address| own(address.public_ip())),
         allocation: address.and_then(|address| own(address.allocation_id())),
+        interface: address.and_then(|address| own(address.network_interface_id())),
         failure: own(Some(&failure)),
     })
 }
@@ -93,9 +99,9 @@ pub fn note_open_nat(gateways: &[NatGateway], verb: Verb) -> Vec<String> {
 }
 
 fn describe_open_nat(age: Option<Duration>) -> String {
-    let since = age.map(|age| format!(" since {}", show_age(age))).unwrap_or_default();
+    let how_long = age.map(|age| format!(" for {}", show_age(age))).unwrap_or_default();
     format!(
-        "the NAT window is open{since} (${NAT_GATEWAY} an hour and ${NAT_PER_GB} a GB, a started hour is billed whole): \
+        "the NAT window is open{how_long} (${NAT_GATEWAY} an hour and ${NAT_PER_GB} a GB, a started hour is billed whole): \
          net-up nat close"
     )
 }
@@ -122,8 +128,10 @@ mod tests {
             state,
             age: minutes.map(Duration::from_mins),
             vpc: None,
+            subnet: None,
             public_ip: None,
             allocation: None,
+            interface: None,
             failure: None,
         }
     }
@@ -133,7 +141,7 @@ mod tests {
         let open = [gateway(NatGatewayState::Available, Some(72))];
         assert_eq!(
             note_open_nat(&open, Verb::Status),
-            ["the NAT window is open since 1 h 12 min ($0.045 an hour and $0.045 a GB, a started hour is billed \
+            ["the NAT window is open for 1 h 12 min ($0.045 an hour and $0.045 a GB, a started hour is billed \
               whole): net-up nat close"]
         );
         assert_eq!(note_open_nat(&[gateway(NatGatewayState::Pending, None)], Verb::Status).len(), 1);

@@ -38,6 +38,11 @@ impl PrivateKey {
     pub(crate) fn as_pem(&self) -> &str {
         &self.0
     }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(pem: &str) -> Self {
+        Self(pem.to_owned())
+    }
 }
 
 impl fmt::Debug for PrivateKey {

@@ -1,10 +1,9 @@
 //! A request that has been read to its end, and the answer to it.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, Uri};
 
+use crate::caller::Peer;
 use crate::classify::{Class, classify, form_body};
 use crate::faults::rules::CallerKind;
 use crate::form::Form;
@@ -23,7 +22,7 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// The other end of the connection.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     pub(crate) class: Class,
     /// The parameters of a query-protocol call, from its body or its query string.
     pub(crate) form: Form,
@@ -31,7 +30,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// Takes a request and says what it is.
-    pub(crate) fn new(method: Method, uri: Uri, headers: HeaderMap, body: Bytes, peer: SocketAddr) -> Self {
+    pub(crate) fn new(method: Method, uri: Uri, headers: HeaderMap, body: Bytes, peer: Peer) -> Self {
         let class = classify(&method, &uri, &headers, &body);
         let form = form_body(&headers, &body).unwrap_or_else(|| Form::parse(uri.query().unwrap_or_default()));
         Self { method, uri, headers, body, peer, class, form }

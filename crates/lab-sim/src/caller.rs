@@ -4,28 +4,46 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::vpn::enter;
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The network namespace in which the connection is; `None` is our own.
+    pub(crate) namespace: Option<Arc<str>>,
+}
 
 /// Sends SIGKILL to the process that holds the connection from `peer` to `endpoint` (`http://127.0.0.1:PORT`).
 ///
 /// # Errors
 /// When no process of this user holds that connection.
-pub(crate) fn kill_caller(peer: SocketAddr, endpoint: &str) -> io::Result<()> {
+pub(crate) fn kill_caller(peer: &Peer, endpoint: &str) -> io::Result<()> {
     let port = endpoint.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or_default()));
-    let caller = find_inode(peer, server)?.and_then(|inode| find_owner(&inode)).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotFound, format!("no process holds the connection from {peer}"))
+    let table = read_connections(peer.namespace.as_deref())?;
+    let inode = find_inode(&table, peer.address, server);
+    let caller = inode.and_then(|inode| find_owner(&inode)).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::NotFound, format!("no process holds the connection from {}", peer.address))
     })?;
     kill_process(caller, Signal::KILL).map_err(io::Error::from)
 }
 
-/// The socket's inode from the kernel's table of TCP connections.
-fn find_inode(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<String>> {
-    Ok(find_inode_in(&fs::read_to_string("/proc/net/tcp")?, local, remote))
+/// The kernel's table of TCP connections in a namespace.
+fn read_connections(namespace: Option<&str>) -> io::Result<String> {
+    let read = || fs::read_to_string("/proc/thread-self/net/tcp");
+    match namespace {
+        Some(namespace) => enter(namespace, read),
+        None => read(),
+    }
 }
 
-fn find_inode_in(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<String> {
+/// A socket's inode from the table.
+fn find_inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<String> {
     let (local, remote) = (table_address(local)?, table_address(remote)?);
     table.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -68,9 +86,9 @@ mod tests {
     fn a_connection_is_found_with_its_owner() {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let client = std::net::TcpStream::connect(listener.local_addr().expect("its address")).expect("connected");
-        let inode = find_inode(client.local_addr().expect("an address"), client.peer_addr().expect("an address"))
-            .expect("the table")
-            .expect("in the table");
+        let table = read_connections(None).expect("the table");
+        let (local, remote) = (client.local_addr().expect("an address"), client.peer_addr().expect("an address"));
+        let inode = find_inode(&table, local, remote).expect("in the table");
         let owner = find_owner(&inode).expect("an owner");
         assert_eq!(owner.as_raw_nonzero().get().unsigned_abs(), std::process::id());
     }

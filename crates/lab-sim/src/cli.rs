@@ -15,6 +15,7 @@ Examples:
   lab-sim                                serve until Ctrl-C and print the exports
   eval \"$(lab-sim --print-env --port 4566)\"  the exports of a lab-sim that serves on port 4566
   lab-sim --call-log calls.jsonl --latency 100 -- net-up --lab hol02
+  lab-sim --vpn-netns -- vpn-setup check --connect  the VPN for real, in network namespaces
   lab-sim --faults faults.json -- net-up  where faults.json is
       [{\"service\": \"ec2\", \"action\": \"Create*\", \"nth\": 3, \"effect\": \"reset-after\"}]
 
@@ -23,6 +24,7 @@ SIGTERM. Fault rules and the control path /_lab-sim/ are described in docs/LOCAL
 
 /// A local AWS: moto behind a front that adds what it lacks. It listens on 127.0.0.1 only.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(name = "lab-sim", version, after_help = AFTER_HELP)]
 pub struct Cli {
     /// Port of the endpoint on 127.0.0.1; 0 takes a free one
@@ -72,6 +74,10 @@ pub struct Cli {
     /// How many function instances may run at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
+
+    /// Run Client VPN endpoints as real OpenVPN servers in network namespaces, and COMMAND on the other side (Linux, root)
+    #[arg(long, conflicts_with = "print_env")]
+    pub vpn_netns: bool,
 
     /// Let moto load its services before COMMAND starts, so that no first call takes longer: for measurements
     #[arg(long)]

@@ -1,7 +1,6 @@
 //! The front: it reads a request to its end, lets the fault rules have their say, has it answered and records it.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::call::{Answer, Call};
-use crate::caller::kill_caller;
+use crate::caller::{Peer, kill_caller};
 use crate::calls::CallRecord;
 use crate::control;
 use crate::faults::answers::ServiceError;
@@ -28,11 +27,12 @@ use crate::xml::Element;
 #[error("closed by a fault rule")]
 struct Closed;
 
-/// Serves connections until the task is dropped.
-pub(crate) async fn serve(sim: Arc<Sim>, listener: TcpListener) -> Infallible {
+/// Serves connections until the task is dropped. `namespace` is where the listener is, when it is not our own.
+pub(crate) async fn serve(sim: Arc<Sim>, listener: TcpListener, namespace: Option<Arc<str>>) -> Infallible {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
+            Ok((stream, address)) => {
+                let peer = Peer { address, namespace: namespace.clone() };
                 tokio::spawn(serve_connection(Arc::clone(&sim), stream, peer));
             }
             // Out of file descriptors, most likely: the next connection may find some again.
@@ -41,10 +41,10 @@ pub(crate) async fn serve(sim: Arc<Sim>, listener: TcpListener) -> Infallible {
     }
 }
 
-async fn serve_connection(sim: Arc<Sim>, stream: TcpStream, peer: SocketAddr) {
+async fn serve_connection(sim: Arc<Sim>, stream: TcpStream, peer: Peer) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        let sim = Arc::clone(&sim);
+        let (sim, peer) = (Arc::clone(&sim), peer.clone());
         async move {
             let Ok(call) = read_call(request, peer).await else {
                 return Err(Closed);
@@ -61,7 +61,7 @@ async fn serve_connection(sim: Arc<Sim>, stream: TcpStream, peer: SocketAddr) {
         .await;
 }
 
-async fn read_call(request: Request<Incoming>, peer: SocketAddr) -> Result<Call, hyper::Error> {
+async fn read_call(request: Request<Incoming>, peer: Peer) -> Result<Call, hyper::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     Ok(Call::new(parts.method, parts.uri, parts.headers, body, peer))
@@ -115,7 +115,7 @@ async fn apply_verdict(sim: &Arc<Sim>, call: &Call, verdict: &Verdict) -> Option
 fn kill(sim: &Sim, call: &Call, victim: Victim) {
     match victim {
         Victim::Caller => {
-            if let Err(error) = kill_caller(call.peer, &sim.endpoint) {
+            if let Err(error) = kill_caller(&call.peer, &sim.endpoint) {
                 eprintln!("lab-sim: the caller of {} was not killed: {error}", call.class.action);
             }
         }

@@ -1,12 +1,13 @@
 //! lab-sim: a local AWS for labs, tests and demos.
 //!
 //! It is moto behind a front. The front passes requests on as they came and does three things only: it answers itself
-//! what moto cannot (functions, console output, stored answers to a `ClientToken`, faults), it asks moto first and then
+//! what moto cannot (Client VPN, functions, console output, stored answers to a `ClientToken`, faults), it asks moto first and then
 //! refuses what AWS would refuse, and it edits one known element of a known answer (a state that takes time, a public
 //! address, an item that is not visible yet).
 //!
 //! The way of a request: `front` reads it, `classify` names it, `faults` may spoil it, an overlay (`lambda`,
-//! `s3`, `ec2`, `ssm`) or `moto` answers it, `calls` records it. `run` starts and stops everything.
+//! `s3`, `ec2`, `acm`, `ssm`) or `moto` answers it, `calls` records it. `run` starts and stops everything. `vpn` turns Client
+//! VPN endpoints into real servers where that is asked for.
 //!
 //! It listens on 127.0.0.1 only. Nothing here is needed for the real AWS, and no other program knows that it exists.
 
@@ -33,4 +34,5 @@ mod s3;
 mod sim;
 mod ssm;
 mod sts;
+mod vpn;
 mod xml;

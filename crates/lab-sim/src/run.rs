@@ -1,5 +1,6 @@
 //! Starting and stopping: moto, the front, the command, and what happens on a signal.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,6 +13,7 @@ use rustix::process::{Pid, Signal};
 use tokio::net::TcpListener;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::acm::AcmOverlay;
 use crate::calls::CallLog;
@@ -25,6 +27,7 @@ use crate::late::LateBook;
 use crate::moto::{MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
 use crate::sim::{CommandId, Sim, StateTimes, lock};
+use crate::vpn::{JANITOR, MissingParts, Namespaces, become_janitor, check_requirements, enter, supervise};
 
 /// Why lab-sim could not run. A command that fails is not among these: its exit code is passed on.
 #[derive(Debug, thiserror::Error)]
@@ -47,15 +50,26 @@ enum Cause {
     Command { command: String, source: std::io::Error },
     #[error("--print-env needs the --port on which lab-sim serves")]
     NoPort,
+    #[error(transparent)]
+    MissingParts(#[from] MissingParts),
+    #[error(
+        "--vpn-netns: the network namespaces cannot be made: {0}; they need root and a kernel with veth and namespaces"
+    )]
+    Namespaces(std::io::Error),
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
 }
 
-/// When the arguments ask for a guard (see the `guard` module), becomes it and returns its exit code.
+/// When the arguments ask for a guard (see the `guard` module) or for the janitor of network namespaces, becomes it and
+/// returns its exit code.
 pub fn become_guard_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<u8> {
     let mut arguments = arguments.into_iter().skip(1);
     let first = arguments.next()?;
-    (first == GUARD).then(|| become_guarded(arguments))
+    match first.to_str()? {
+        GUARD => Some(become_guarded(arguments)),
+        JANITOR => Some(become_janitor(arguments)),
+        _ => None,
+    }
 }
 
 /// Runs lab-sim as `cli` says and returns its exit code.
@@ -67,7 +81,7 @@ pub fn run(cli: &Cli) -> Result<u8, RunError> {
         if cli.port == 0 {
             return Err(Cause::NoPort.into());
         }
-        print_exports(cli, &format!("http://127.0.0.1:{}", cli.port));
+        print_exports(cli, &format!("http://127.0.0.1:{}", cli.port), None);
         return Ok(0);
     }
     // Two threads: one can carry on while the other rewrites a long answer. They live as long as the process, which
@@ -88,6 +102,7 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
         .map_err(|source| Cause::Listen { port: cli.port, source })?;
     let address = listener.local_addr()?;
     let folder = tempfile::Builder::new().prefix("lab-sim-").tempdir()?;
+    let namespaces = cli.vpn_netns.then(make_namespaces).transpose()?;
 
     let program = find_moto(cli.moto.as_deref(), &search_starts(), &std::env::var_os("PATH").unwrap_or_default())?;
     let mut moto = tokio::select! {
@@ -96,7 +111,10 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
         _ = terminations.recv() => return Ok(143),
     };
     let sim = Arc::new(new_sim(cli, &moto, address, folder.path(), calls, faults));
-    let front = tokio::spawn(serve(Arc::clone(&sim), listener));
+    let mut tasks = vec![spawn(serve(Arc::clone(&sim), listener, None))];
+    if let Some(namespaces) = &namespaces {
+        tasks.extend(serve_namespaces(&sim, namespaces, address.port(), folder.path())?);
+    }
     let warm_up = tokio::spawn(moto.client.clone().warm_up(region()));
     if cli.warm {
         // It only fails by a panic, which has been printed then.
@@ -104,18 +122,57 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
     }
 
     let code = if let Some((program, arguments)) = cli.command.split_first() {
-        run_command(cli, &sim, program, arguments, &mut interrupts, &mut terminations).await
+        run_command(cli, &sim, namespaces.as_ref(), (program, arguments), &mut interrupts, &mut terminations).await
     } else {
-        print_exports(cli, &sim.endpoint);
+        print_exports(cli, &sim.endpoint, namespaces.as_ref());
         Ok(tokio::select! {
             _ = interrupts.recv() => 130,
             _ = terminations.recv() => 143,
         })
     };
-    front.abort();
+    for task in tasks {
+        task.abort();
+        // What it holds is let go before the namespaces are.
+        let _ = task.await;
+    }
     sim.lambda.reset().await;
     moto.stop().await;
     code
+}
+
+fn make_namespaces() -> Result<Namespaces, Cause> {
+    check_requirements()?;
+    Namespaces::create().map_err(Cause::Namespaces)
+}
+
+/// Runs a task for as long as lab-sim runs.
+fn spawn(task: impl Future<Output = Infallible> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        task.await;
+    })
+}
+
+/// Serves the API on the laptop's loopback, and keeps the cloud like the account says.
+fn serve_namespaces(
+    sim: &Arc<Sim>,
+    namespaces: &Namespaces,
+    port: u16,
+    folder: &Path,
+) -> Result<Vec<JoinHandle<()>>, Cause> {
+    let listener = enter(&namespaces.laptop, || {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    })
+    .map_err(Cause::Namespaces)?;
+    let laptop = Some(Arc::from(namespaces.laptop.as_str()));
+    let api = spawn(serve(Arc::clone(sim), TcpListener::from_std(listener)?, laptop));
+    let cloud = supervise(Arc::clone(sim), namespaces.cloud.clone(), folder.join("vpn"));
+    let cloud = tokio::spawn(async move {
+        let Err(error) = cloud.await;
+        eprintln!("lab-sim: --vpn-netns: {error}");
+    });
+    Ok(vec![api, cloud])
 }
 
 fn new_sim(
@@ -174,10 +231,10 @@ fn region() -> String {
 }
 
 /// The environment that points every SDK and the CLI at lab-sim.
-fn environment(cli: &Cli, endpoint: &str) -> Vec<(&'static str, String)> {
+fn environment(cli: &Cli, endpoint: &str, namespaces: Option<&Namespaces>) -> Vec<(&'static str, String)> {
     let no_proxy = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
     let no_proxy = if no_proxy.is_empty() { "127.0.0.1".to_owned() } else { format!("{no_proxy},127.0.0.1") };
-    vec![
+    let mut variables = vec![
         ("AWS_ENDPOINT_URL", endpoint.to_owned()),
         ("AWS_ACCESS_KEY_ID", "AKIALABSIMEXAMPLE000".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "not-a-secret-lab-sim-checks-no-signature".to_owned()),
@@ -189,7 +246,12 @@ fn environment(cli: &Cli, endpoint: &str) -> Vec<(&'static str, String)> {
         ("LAB_MY_IP", cli.my_ip.to_string()),
         ("NO_PROXY", no_proxy.clone()),
         ("no_proxy", no_proxy),
-    ]
+    ];
+    if let Some(namespaces) = namespaces {
+        variables.push(("LAB_SIM_LAPTOP", namespaces.laptop.clone()));
+        variables.push(("LAB_SIM_CLOUD", namespaces.cloud.clone()));
+    }
+    variables
 }
 
 /// Variables that would lead a call past lab-sim or change who makes it.
@@ -201,9 +263,11 @@ fn unwanted_variables() -> Vec<String> {
     fixed.into_iter().map(str::to_owned).chain(endpoints).collect()
 }
 
-fn print_exports(cli: &Cli, endpoint: &str) {
-    let mut lines: Vec<String> =
-        environment(cli, endpoint).into_iter().map(|(name, value)| format!("export {name}={value}")).collect();
+fn print_exports(cli: &Cli, endpoint: &str, namespaces: Option<&Namespaces>) {
+    let mut lines: Vec<String> = environment(cli, endpoint, namespaces)
+        .into_iter()
+        .map(|(name, value)| format!("export {name}={value}"))
+        .collect();
     lines.push(format!("unset {}", unwanted_variables().join(" ")));
     lines.push(String::new());
     // A reader that has seen enough may have gone: lab-sim serves all the same.
@@ -215,24 +279,22 @@ fn print_exports(cli: &Cli, endpoint: &str) {
 async fn run_command(
     cli: &Cli,
     sim: &Sim,
-    program: &OsString,
-    arguments: &[OsString],
+    namespaces: Option<&Namespaces>,
+    (program, arguments): (&OsString, &[OsString]),
     interrupts: &mut tokio::signal::unix::Signal,
     terminations: &mut tokio::signal::unix::Signal,
 ) -> Result<u8, Cause> {
-    let (child, id) = start_command(cli, sim, program, arguments)
-        .map_err(|source| Cause::Command { command: program.to_string_lossy().into_owned(), source })?;
+    let cannot = |source| Cause::Command { command: program.to_string_lossy().into_owned(), source };
+    let mut command = match namespaces {
+        Some(namespaces) => namespaces.laptop_command(program).map_err(cannot)?,
+        None => tokio::process::Command::new(program),
+    };
+    command.args(arguments).envs(environment(cli, &sim.endpoint, namespaces));
+    let (child, id) = start_command(sim, command).map_err(cannot)?;
     Ok(wait_for_command(child, id, interrupts, terminations).await?)
 }
 
-fn start_command(
-    cli: &Cli,
-    sim: &Sim,
-    program: &OsString,
-    arguments: &[OsString],
-) -> std::io::Result<(Child, CommandId)> {
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).envs(environment(cli, &sim.endpoint));
+fn start_command(sim: &Sim, mut command: tokio::process::Command) -> std::io::Result<(Child, CommandId)> {
     for name in unwanted_variables() {
         command.env_remove(name);
     }

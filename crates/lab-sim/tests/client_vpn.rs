@@ -2,11 +2,9 @@
 
 mod support;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use support::Sim;
-use support::pki::{Authority, Identity};
+use support::pki::{Authority, import};
 
 /// A VPC with two subnets in two zones, a group, and a server certificate in ACM.
 struct Lab {
@@ -14,16 +12,6 @@ struct Lab {
     subnet: String,
     group: String,
     certificate: String,
-}
-
-fn import(sim: &Sim, identity: &Identity, chain: &str) -> String {
-    let body = json!({
-        "Certificate": STANDARD.encode(&identity.certificate),
-        "PrivateKey": STANDARD.encode(&identity.key),
-        "CertificateChain": STANDARD.encode(chain),
-    });
-    let reply = sim.json("acm", "CertificateManager.ImportCertificate", &body).ok().json();
-    reply["CertificateArn"].as_str().expect("an ARN").to_owned()
 }
 
 fn make_subnet(sim: &Sim, vpc: &str, cidr: &str, zone: &str) -> String {

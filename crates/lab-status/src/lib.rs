@@ -36,18 +36,25 @@ pub async fn run(args: &Args) -> Result<Exit, Problem> {
     Ok(if leaks && left { Exit::Failed } else { Exit::Done })
 }
 
+/// Asks all parts at the same time; they are shown as `scripts/down.sh` removes them, the most expensive first.
 async fn look(session: &Session) -> Result<Vec<Part>, Problem> {
     let network = net_up::Network::to_look_at(session);
+    let vpn = vpn_setup::ClientVpn::to_look_at(session);
     let hosts = host_up::Hosts::to_look_at(session)?;
-    let network = look_at("net-up", &network);
-    let hosts = look_at("host-up", &hosts);
-    if session.lab.images.is_none() {
-        let (hosts, network) = tokio::try_join!(hosts, network)?;
-        return Ok(vec![hosts, network]);
-    }
-    let pipeline = pipeline_up::Pipeline::new(session)?;
-    let (hosts, pipeline, network) = tokio::try_join!(hosts, look_at("pipeline-up", &pipeline), network)?;
-    Ok(vec![hosts, pipeline, network])
+    let pipeline = session.lab.images.as_ref().map(|_| pipeline_up::Pipeline::new(session)).transpose()?;
+    let pipeline = async {
+        match &pipeline {
+            Some(pipeline) => look_at("pipeline-up", pipeline).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (vpn, hosts, pipeline, network) = tokio::try_join!(
+        look_at("vpn-setup", &vpn),
+        look_at("host-up", &hosts),
+        pipeline,
+        look_at("net-up", &network)
+    )?;
+    Ok([Some(vpn), Some(hosts), pipeline, Some(network)].into_iter().flatten().collect())
 }
 
 async fn look_at<C: Concern>(program: &'static str, concern: &C) -> Result<Part, Problem> {

@@ -30,10 +30,11 @@ pub(crate) async fn apply(
     Worker { ec2, tags, context }.apply(step).await
 }
 
-struct Worker<'a> {
-    ec2: &'a Client,
-    tags: &'a Tags,
-    context: Context<'a>,
+/// What every step works with.
+pub(crate) struct Worker<'a> {
+    pub(crate) ec2: &'a Client,
+    pub(crate) tags: &'a Tags,
+    pub(crate) context: Context<'a>,
 }
 
 impl Worker<'_> {
@@ -65,7 +66,7 @@ impl Worker<'_> {
     }
 
     /// Calls while what the call needs is too new to be seen.
-    async fn call<T, E>(
+    pub(crate) async fn call<T, E>(
         &self,
         call: &str,
         send: impl AsyncFnMut() -> Result<T, SdkError<E, HttpResponse>>,
@@ -78,7 +79,7 @@ impl Worker<'_> {
     }
 
     /// Like [`Worker::call`]; that it has been done already is as good as having done it.
-    async fn call_once_done<T, E>(
+    pub(crate) async fn call_once_done<T, E>(
         &self,
         call: &str,
         send: impl AsyncFnMut() -> Result<T, SdkError<E, HttpResponse>>,
@@ -94,7 +95,7 @@ impl Worker<'_> {
     }
 
     /// Deletes `id`, waiting while something that is on its way out still holds it. Gone is as good as deleted.
-    async fn delete<T, E>(
+    pub(crate) async fn delete<T, E>(
         &self,
         call: &str,
         id: &str,

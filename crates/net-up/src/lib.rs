@@ -1,36 +1,57 @@
 //! The lab's network: VPC, subnets, internet gateway, route tables, every security group.
 //!
+//! With them comes the NAT window (`nat`), which is open only while the private subnets need the internet.
+//!
 //! `want` turns the lab into what should be there, `live` reads what is, `plan` compares the two and `apply` carries
 //! out one step. Only `live` and `apply` talk to AWS.
 
 mod apply;
 mod cli;
 mod live;
+mod nat;
 mod plan;
 mod rule;
 mod want;
 
+use std::ffi::OsString;
+
 use lab_common::{Session, Tags, find_my_ip};
 use lab_ec2::note_open_nat;
-use lab_plan::{Concern, Context, Exit, Goal, Ids, Plan, Problem, Resource, Settling, Step, Stop, Verb, run_verb};
+use lab_plan::{
+    Concern, Context, Exit, Goal, Ids, Plan, Problem, Resource, Settling, Signals, Step, Stop, Verb, run_verb,
+};
 
 pub use cli::Args;
+pub use nat::NatWindow;
+
+use cli::Task;
 use live::Live;
 use plan::Op;
 use want::{GATEWAY, MAIN_TABLE, VPC, Want};
 
-/// Runs the program as its arguments say.
+/// Runs the program as its arguments say: all but [`run_in_window`]'s part.
 ///
 /// # Errors
 /// What stopped it, ready to be shown.
 pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let session = stop.or(Session::open(&args.lab)).await?;
-    let verb = args.verb();
+    let verb = match args.task() {
+        Task::Network(verb) => verb,
+        Task::Nat(task) => return nat::run_task(&session, args, task, stop).await,
+    };
     let network = match verb {
         Verb::Up | Verb::Plan { .. } => stop.or(Network::to_make(&session)).await?,
         Verb::Status | Verb::Down => Network::to_look_at(&session),
     };
-    run_verb(&network, verb, &session.request(&args.lab, "net-up"), stop).await
+    run_verb(&network.showing_window(), verb, &session.request(&args.lab, "net-up"), stop).await
+}
+
+/// Runs a command while the NAT window is open, and closes it whatever happens.
+///
+/// # Errors
+/// When the window could not be opened, or not closed.
+pub async fn run_in_window(args: &Args, command: &[OsString], signals: Signals) -> Result<Exit, Problem> {
+    nat::run_during(args, command, signals).await
 }
 
 /// The network of one lab.
@@ -39,6 +60,8 @@ pub struct Network {
     ec2: aws_sdk_ec2::Client,
     tags: Tags,
     want: Want,
+    /// The NAT window counts among the resources.
+    shows_window: bool,
 }
 
 impl Network {
@@ -56,11 +79,18 @@ impl Network {
         Self::new(session, None)
     }
 
+    /// The NAT window is shown too, which is else a concern of its own ([`NatWindow`]).
+    #[must_use]
+    pub fn showing_window(self) -> Self {
+        Self { shows_window: true, ..self }
+    }
+
     fn new(session: &Session, my_ip: Option<std::net::Ipv4Addr>) -> Self {
         Self {
             ec2: aws_sdk_ec2::Client::new(&session.sdk),
             tags: session.tags.clone(),
             want: want::want(&session.lab, &session.names, &session.region, my_ip),
+            shows_window: false,
         }
     }
 }
@@ -104,7 +134,8 @@ impl Concern for Network {
     }
 
     fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
-        note_open_nat(&live.nat_gateways, verb)
+        let lone = nat::note_lone_addresses(&live.nat_gateways, &live.nat_addresses);
+        note_open_nat(&live.nat_gateways, verb).into_iter().chain(lone).collect()
     }
 
     fn resources(&self, live: &Live) -> Vec<Resource> {
@@ -131,6 +162,8 @@ impl Concern for Network {
             let rules: Vec<_> = group.rules.iter().map(ToString::to_string).collect();
             Resource::new("security-group", &group.name, &group.id).with("rules", rules)
         });
-        vpcs.chain(subnets).chain(gateways).chain(tables).chain(groups).collect()
+        let window =
+            if self.shows_window { nat::list_resources(&live.nat_gateways, &live.nat_addresses) } else { Vec::new() };
+        vpcs.chain(subnets).chain(gateways).chain(tables).chain(groups).chain(window).collect()
     }
 }

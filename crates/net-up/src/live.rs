@@ -10,6 +10,7 @@ use lab_common::{Tags, explain};
 use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters};
 use lab_plan::Problem;
 
+use crate::nat::{Address, find_addresses};
 use crate::rule::{Rule, from_permissions};
 use crate::want::{MAIN_TABLE, VPC};
 
@@ -27,6 +28,8 @@ pub struct Live {
     pub(crate) tenants: Vec<Tenant>,
     /// The NAT window's gateways, deleted ones that EC2 still lists included.
     pub(crate) nat_gateways: Vec<NatGateway>,
+    /// The NAT window's addresses.
+    pub(crate) nat_addresses: Vec<Address>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub(crate) struct Table {
     pub(crate) associations: Vec<(String, String)>,
     /// Where 0.0.0.0/0 goes.
     pub(crate) default_route: Option<String>,
+    /// What is there is gone.
+    pub(crate) blackhole: bool,
     /// It is its VPC's own table.
     pub(crate) main: bool,
 }
@@ -131,15 +136,16 @@ impl Live {
 /// Reads all of it. The second round asks what needs the VPC's id.
 pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> {
     let reader = Reader { ec2, tags };
-    let (vpcs, subnets, gateways, tables, groups, nat_gateways) = tokio::try_join!(
+    let (vpcs, subnets, gateways, tables, groups, nat_gateways, nat_addresses) = tokio::try_join!(
         reader.vpcs(),
         reader.subnets(),
         reader.gateways(),
         reader.tables(),
         reader.groups(),
         find_nat_gateways(ec2, tags),
+        find_addresses(ec2, tags, None),
     )?;
-    let mut live = Live { vpcs, subnets, gateways, tables, groups, tenants: Vec::new(), nat_gateways };
+    let mut live = Live { vpcs, subnets, gateways, tables, groups, tenants: Vec::new(), nat_gateways, nat_addresses };
     let Some(vpc) = live.vpc().map(|vpc| vpc.id.clone()) else { return Ok(live) };
     let (dns_hostnames, tables, instances, interfaces, subnets, groups) = tokio::try_join!(
         reader.dns_hostnames(&vpc),
@@ -156,18 +162,20 @@ pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> 
     }
     let strange_tables = others.iter().filter(|table| table.role.is_none());
     let strange_tables = strange_tables.map(|table| strange_thing(&vpc, "route-table", &table.id));
-    live.tenants = list_tenants(&vpc, &instances, &interfaces, tags);
+    let window: Vec<_> = live.nat_gateways.iter().filter(|gateway| !gateway.is_gone()).collect();
+    live.tenants = list_tenants(&vpc, &instances, &interfaces, &window, tags);
     live.tenants.extend(strange_tables.chain(subnets).chain(groups));
     Ok(live)
 }
 
-struct Reader<'a> {
-    ec2: &'a Client,
-    tags: &'a Tags,
+/// Whom to ask, and for whose things.
+pub(crate) struct Reader<'a> {
+    pub(crate) ec2: &'a Client,
+    pub(crate) tags: &'a Tags,
 }
 
 impl Reader<'_> {
-    async fn vpcs(&self) -> Result<Vec<Vpc>, Problem> {
+    pub(crate) async fn vpcs(&self) -> Result<Vec<Vpc>, Problem> {
         let pages = self.ec2.describe_vpcs().set_filters(Some(lab_filters(self.tags))).into_paginator().items().send();
         let found = list("DescribeVpcs", pages.collect()).await?;
         let ours = found.iter().filter(|vpc| find_role(vpc.tags()) == Some(VPC));
@@ -184,7 +192,7 @@ impl Reader<'_> {
         Ok(vpcs)
     }
 
-    async fn subnets(&self) -> Result<Vec<Subnet>, Problem> {
+    pub(crate) async fn subnets(&self) -> Result<Vec<Subnet>, Problem> {
         let pages =
             self.ec2.describe_subnets().set_filters(Some(lab_filters(self.tags))).into_paginator().items().send();
         let found = list("DescribeSubnets", pages.collect()).await?;
@@ -220,7 +228,7 @@ impl Reader<'_> {
         Ok(gateways)
     }
 
-    async fn tables(&self) -> Result<Vec<Table>, Problem> {
+    pub(crate) async fn tables(&self) -> Result<Vec<Table>, Problem> {
         self.find_tables(lab_filters(self.tags)).await
     }
 
@@ -329,6 +337,7 @@ fn read_table(table: &types::RouteTable, tags: &Tags) -> Table {
             .filter_map(|a| Some((a.route_table_association_id()?.to_owned(), a.subnet_id()?.to_owned())))
             .collect(),
         default_route: default.map(|_| own(target)),
+        blackhole: default.and_then(|route| route.state()) == Some(&types::RouteState::Blackhole),
         main: main || role == Some(MAIN_TABLE),
     }
 }
@@ -345,11 +354,13 @@ fn strange_thing(vpc: &str, kind: &str, id: &str) -> Tenant {
     }
 }
 
-/// Instances by their names, and what else has an interface. A host that is shutting down needs no command any more.
+/// Instances by their names, the NAT window's gateways, and what else has an interface. A host that is shutting down needs
+/// no command any more.
 fn list_tenants(
     vpc: &str,
     instances: &[types::Instance],
     interfaces: &[types::NetworkInterface],
+    window: &[&NatGateway],
     tags: &Tags,
 ) -> Vec<Tenant> {
     let hosts = instances.iter().map(|instance| {
@@ -370,7 +381,11 @@ fn list_tenants(
     });
     let others = interfaces.iter().filter(|interface| {
         let attached = interface.attachment().and_then(|attachment| attachment.instance_id());
-        attached.is_none_or(|id| !id.starts_with("i-"))
+        let of_window = window.iter().any(|gateway| {
+            own(interface.description()).contains(&gateway.id)
+                || gateway.interface.as_deref() == interface.network_interface_id()
+        });
+        attached.is_none_or(|id| !id.starts_with("i-")) && !of_window
     });
     let others = others.map(|interface| {
         let id = own(interface.network_interface_id());
@@ -384,7 +399,15 @@ fn list_tenants(
             groups: interface.groups().iter().map(|group| own(group.group_id())).collect(),
         }
     });
-    hosts.chain(others).collect()
+    let window = window.iter().filter(|gateway| gateway.vpc.as_deref().is_none_or(|id| id == vpc));
+    let window = window.map(|gateway| Tenant {
+        vpc: vpc.to_owned(),
+        subnet: gateway.subnet.clone(),
+        what: format!("NAT gateway {} ({}, {})", gateway.name, gateway.id, gateway.state),
+        removal: "net-up nat close".into(),
+        groups: Vec::new(),
+    });
+    window.chain(hosts).chain(others).collect()
 }
 
 /// What removes the owner of an interface that no instance has.
@@ -392,6 +415,9 @@ fn suggest_removal(id: &str, kind: &str, description: &str) -> String {
     let named = |prefix: &str| description.split_whitespace().find(|word| word.starts_with(prefix));
     if let Some(nat) = named("nat-") {
         return format!("aws ec2 delete-nat-gateway --nat-gateway-id {nat}");
+    }
+    if description.contains("ClientVPN") || description.contains("cvpn-endpoint-") {
+        return "vpn-setup down".into();
     }
     if kind == "lambda" {
         return "nothing: Lambda removes it up to 20 minutes after its function is gone".into();

@@ -6,5 +6,10 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let args = net_up::Args::parse();
-    lab_plan::run_program("net-up", async |stop| net_up::run(&args, &stop).await)
+    match args.command_in_window() {
+        Some(command) => {
+            lab_plan::run_with_signals("net-up", async |signals| net_up::run_in_window(&args, command, signals).await)
+        }
+        None => lab_plan::run_program("net-up", async |stop| net_up::run(&args, &stop).await),
+    }
 }

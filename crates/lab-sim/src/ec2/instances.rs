@@ -55,6 +55,15 @@ impl InstanceRecord {
         self.online.total(times.now()) >= times.cloud_init()
     }
 
+    pub(crate) fn runs(&self, times: &StateTimes) -> bool {
+        self.change == Change::Start && self.shown_state(times).is_none()
+    }
+
+    /// Whether what its user-data sets up answers: at once where no marker says when.
+    pub(crate) fn serves(&self, times: &StateTimes) -> bool {
+        self.runs(times) && (!self.user_data.contains(READY_MARKER) || self.is_set_up(times))
+    }
+
     /// Whether its end has begun.
     pub(crate) fn has_ended(&self) -> bool {
         self.change == Change::Terminate

@@ -1,7 +1,7 @@
 //! EC2: what AWS refuses and moto does not, answers that a `ClientToken` repeats, and states that take time.
 
 mod addresses;
-mod client_vpn;
+pub(crate) mod client_vpn;
 mod dependencies;
 mod filters;
 mod instances;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use crate::call::{Answer, Call, answer};
 use crate::faults::answers::ServiceError;
 use crate::faults::rules::Aftermath;
-use crate::sim::{Sim, lock};
+use crate::sim::{Sim, StateTimes, lock};
 use crate::xml::{Element, with_document};
 use addresses::AddressMap;
 use client_vpn::ClientVpnOverlay;
@@ -24,6 +24,14 @@ use filters::take_filter;
 use instances::InstanceBook;
 use nat::NatBook;
 use tokens::TokenBook;
+
+/// What an instance does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HostState {
+    pub(crate) runs: bool,
+    /// What its user-data sets up answers.
+    pub(crate) serves: bool,
+}
 
 /// What lab-sim knows about EC2 resources that moto does not.
 #[derive(Debug)]
@@ -56,6 +64,16 @@ impl Ec2Overlay {
         lock(&self.nats).clear();
         self.tokens.reset().await;
         self.vpn.reset().await;
+    }
+
+    /// What an instance does now. One that lab-sim has not launched does nothing.
+    pub(crate) fn host_state(&self, id: &str, times: &StateTimes) -> HostState {
+        let instances = lock(&self.instances);
+        let record = instances.get(id);
+        HostState {
+            runs: record.is_some_and(|record| record.runs(times)),
+            serves: record.is_some_and(|record| record.serves(times)),
+        }
     }
 
     /// Whether an instance's end has begun.

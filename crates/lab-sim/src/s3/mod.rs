@@ -231,7 +231,7 @@ fn emit(sim: &Arc<Sim>, call: &Call, event: &ObjectEvent) {
             configuration_id: &target.id,
             time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             request_id: new_request_id(),
-            source_ip: call.peer.ip().to_string(),
+            source_ip: call.peer.address.ip().to_string(),
             sequencer: sim.s3.sequence.fetch_add(1, Ordering::Relaxed),
         };
         let payload = Bytes::from(make_event(event, &context).to_string());

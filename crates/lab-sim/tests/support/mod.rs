@@ -4,6 +4,7 @@
 
 pub(crate) mod pki;
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Sim {
     child: Child,
     address: String,
+    exports: HashMap<String, String>,
 }
 
 /// An answer.
@@ -83,10 +85,14 @@ impl Sim {
             .spawn()
             .expect("lab-sim starts");
         let stdout = child.stdout.take().expect("its output");
-        let endpoint = BufReader::new(stdout)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("export AWS_ENDPOINT_URL=http://").map(str::to_owned));
+        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let exports: HashMap<String, String> = lines
+            .take_while(|line| !line.starts_with("unset "))
+            .filter_map(|line| {
+                line.strip_prefix("export ")?.split_once('=').map(|(name, value)| (name.into(), value.into()))
+            })
+            .collect();
+        let endpoint = exports.get("AWS_ENDPOINT_URL").and_then(|url| url.strip_prefix("http://")).map(str::to_owned);
         let Some(address) = endpoint else {
             let mut words = String::new();
             if let Some(mut stderr) = child.stderr.take() {
@@ -94,7 +100,13 @@ impl Sim {
             }
             panic!("lab-sim did not start (moto comes from scripts/setup.sh): {words}");
         };
-        Self { child, address }
+        Self { child, address, exports }
+    }
+
+    /// One of the variables that lab-sim prints.
+    #[track_caller]
+    pub(crate) fn export(&self, name: &str) -> &str {
+        self.exports.get(name).unwrap_or_else(|| panic!("no {name} among {:?}", self.exports))
     }
 
     /// A request, signed as far as lab-sim looks. `None` when the connection closes without an answer.

@@ -1,10 +1,27 @@
 //! A small PKI as a Client VPN endpoint wants it: one CA signs the server and the clients.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RevokedCertParams,
     RsaKeySize, SerialNumber, date_time_ymd,
 };
+use serde_json::json;
+
+use super::Sim;
+
+/// Imports a certificate into ACM and returns its ARN.
+#[track_caller]
+pub(crate) fn import(sim: &Sim, identity: &Identity, chain: &str) -> String {
+    let body = json!({
+        "Certificate": STANDARD.encode(&identity.certificate),
+        "PrivateKey": STANDARD.encode(&identity.key),
+        "CertificateChain": STANDARD.encode(chain),
+    });
+    let reply = sim.json("acm", "CertificateManager.ImportCertificate", &body).ok().json();
+    reply["CertificateArn"].as_str().expect("an ARN").to_owned()
+}
 
 /// A CA.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);

@@ -217,6 +217,7 @@ fn table(id: &str, role: Option<&str>, vpc: &str, main: bool) -> Table {
         vpc: vpc.into(),
         associations: Vec::new(),
         default_route: None,
+        blackhole: false,
         main,
     }
 }

@@ -80,6 +80,12 @@ pub(crate) fn update(book: &mut Vec<Connection>, endpoint: &str, seen: &[Seen]) 
     }
 }
 
+/// The addresses of the clients whose sessions are to end.
+pub(crate) fn list_unwanted(book: &[Connection], endpoint: &str) -> Vec<Ipv4Addr> {
+    let here = book.iter().filter(|connection| connection.endpoint == endpoint);
+    here.filter(|connection| connection.state == ConnectionState::Terminating).map(|one| one.address).collect()
+}
+
 fn is_same(connection: &Connection, seen: &Seen) -> bool {
     connection.address == seen.address && connection.since == seen.since && connection.common_name == seen.common_name
 }

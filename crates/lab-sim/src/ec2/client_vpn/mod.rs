@@ -9,12 +9,13 @@ mod certificates;
 mod connections;
 mod endpoints;
 mod export;
-mod records;
+pub(crate) mod records;
 mod request;
 mod rules;
 mod subnets;
 mod tags;
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use tokio::sync::Mutex;
@@ -24,8 +25,9 @@ use crate::faults::answers::ServiceError;
 use crate::sim::{Sim, StateTimes, lock};
 use crate::xml::Element;
 pub(crate) use certificates::trust_of;
-pub(crate) use connections::Connection;
-pub(crate) use records::Endpoint;
+use connections::Connection;
+pub(crate) use connections::Seen;
+pub(crate) use records::{Endpoint, Transport};
 use request::Request;
 pub(crate) use subnets::INTERFACE_DESCRIPTION;
 
@@ -43,6 +45,18 @@ impl ClientVpnOverlay {
     pub(crate) async fn reset(&self) {
         self.endpoints.lock().await.clear();
         lock(&self.connections).clear();
+    }
+
+    /// The endpoints as they are now.
+    pub(crate) async fn endpoints(&self) -> Vec<Endpoint> {
+        self.endpoints.lock().await.clone()
+    }
+
+    /// Takes over which clients an endpoint's server sees, and returns the addresses of those whose sessions are to end.
+    pub(crate) fn update_connections(&self, endpoint: &str, seen: &[Seen]) -> Vec<Ipv4Addr> {
+        let mut book = lock(&self.connections);
+        connections::update(&mut book, endpoint, seen);
+        connections::list_unwanted(&book, endpoint)
     }
 
     /// The ARNs of the endpoints that use a certificate.
