@@ -87,7 +87,7 @@ fn up_makes_the_host_up_again_reads_only_and_down_leaves_nothing() {
     assert_eq!(second.json()["changed"], json!([]));
     let calls = aws.calls();
     assert!(!calls.iter().any(|action| is_write(action) || action == "GetParameters"), "{calls:?}");
-    assert!(calls.len() <= 12, "{calls:?}");
+    assert!(calls.len() <= 13, "{calls:?}");
 
     take_down(&aws);
     let again = aws.run("host-up", &["down", "--yes"]).expect_code(0);
@@ -211,7 +211,7 @@ fn a_stopped_host_is_started_and_a_changed_size_refused() {
 }
 
 #[test]
-fn without_a_network_or_with_a_host_that_cannot_be_served_nothing_is_changed() {
+fn without_a_network_or_with_a_host_that_nobody_knows_nothing_is_changed() {
     let aws = LocalAws::start(&[]);
     let early = aws.run("host-up", &["up", "public"]).expect_code(1);
     assert!(early.stderr.contains("subnet lab-public-subnet") && early.stderr.contains("net-up"), "{early:#?}");
@@ -219,8 +219,6 @@ fn without_a_network_or_with_a_host_that_cannot_be_served_nothing_is_changed() {
     assert!(!aws.folder.path().join("home").exists(), "no key was made");
 
     aws.clear_calls();
-    let private = aws.run("host-up", &["up", "private"]).expect_code(2);
-    assert!(private.stderr.contains("host-up up public"), "{private:#?}");
     let unknown = aws.run("host-up", &["up", "pubic"]).expect_code(2);
     assert!(unknown.stderr.contains("public, private"), "{unknown:#?}");
     let unasked = aws.run("host-up", &["down"]).expect_code(2);
@@ -229,12 +227,113 @@ fn without_a_network_or_with_a_host_that_cannot_be_served_nothing_is_changed() {
 }
 
 #[test]
-fn without_names_a_host_that_cannot_be_served_is_left_out_aloud() {
+fn a_private_host_is_installed_through_a_nat_window() {
     let aws = start_with_network();
-    let plan = aws.run("host-up", &["plan", "--json"]).expect_code(0);
-    assert!(plan.stderr.contains("host `private` is left out"), "{plan:#?}");
-    let changes = plan.json()["changes"].to_string();
-    assert!(changes.contains("lab-public-ec2") && !changes.contains("lab-private-ec2"), "{changes}");
+    let up = ["up", "private", "--wait-ready"];
+    aws.clear_calls();
+    let hopeless = aws.run("host-up", &up).expect_code(1);
+    for part in ["lab-private-ec2 has no way to the internet", "net-up nat -- host-up up private --wait-ready"] {
+        assert!(hopeless.stderr.contains(part), "{part}: {hopeless:#?}");
+    }
+    assert_eq!(writes(&aws), [""; 0]);
+
+    // Without waiting it is made, and what it still needs is said.
+    let waiting = aws.run("host-up", &["up", "private", "--json"]).expect_code(0);
+    let next = "net-up nat -- host-up up private --wait-ready";
+    assert_eq!((waiting.json()["next"].as_str(), &instance(&waiting)["ready"]), (Some(next), &json!(false)));
+    assert!(waiting.stderr.contains(&format!("still to do: {next}")), "{waiting:#?}");
+    assert!(instance(&waiting).get("public_ip").is_none(), "{waiting:#?}");
+    let id = instance(&waiting)["id"].clone();
+    let again = aws.run("host-up", &up).expect_code(1);
+    assert!(again.stderr.contains("the NAT window is closed"), "{again:#?}");
+
+    let host_up = lab_tests::find_programs().join("host-up").display().to_string();
+    let through: Vec<_> = ["nat", "--", &host_up].into_iter().chain(up).chain(["--json"]).collect();
+    let ready = aws.run("net-up", &through).expect_code(0);
+    assert_eq!((&instance(&ready)["ready"], &instance(&ready)["id"]), (&json!(true), &id));
+    assert_eq!(ready.json().get("next"), None, "{ready:#?}");
+    assert_eq!(aws.count("DescribeAddresses", "allocationId"), 0, "the window is closed");
+    // What is installed needs no internet any more.
+    let later = aws.run("host-up", &up).expect_code(0);
+    assert!(later.stderr.contains("already as wanted"), "{later:#?}");
+    let _ = aws.act(&format!("Action=StopInstances&InstanceId.1={}", id.as_str().expect("an id")));
+    let started = aws.run("host-up", &["up", "private", "--json"]).expect_code(0);
+    assert_eq!(instance(&started)["state"], "running");
+    take_down(&aws);
+}
+
+#[test]
+fn the_file_server_s_password_is_this_machine_s_and_shows_only_on_request() {
+    let aws = start_with_network();
+    let up = aws.run("host-up", &["up", "private"]).expect_code(0);
+    let home = aws.folder.path().join("home");
+    let password = std::fs::read_to_string(home.join("filegator-password")).expect("a password");
+    let mode = std::fs::metadata(home.join("filegator-password")).expect("a password").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // No person looks at this terminal, for it is none.
+    assert!(up.stderr.contains("log in to lab-private-ec2 as admin; the password is in "), "{up:#?}");
+    let quiet = aws.run("host-up", &["status", "--json"]).expect_code(0);
+    for said in [up.all(), quiet.all()] {
+        assert!(!said.contains(&password), "{said}");
+    }
+    let asked = instance(&aws.run("host-up", &["status", "--show-url", "--json"]).expect_code(0));
+    assert_eq!((&asked["user"], &asked["password"]), (&json!("admin"), &json!(password)));
+    assert!(
+        asked["url"].as_str().is_some_and(|url| url.starts_with("http://10.0.2.") && url.ends_with(":8080/")),
+        "{asked}"
+    );
+
+    // Whoever may read the user-data finds a hash that PHP knows, and nothing else.
+    let id = asked["id"].as_str().expect("an id");
+    let answer = aws.act(&format!("Action=DescribeInstanceAttribute&Attribute=userData&InstanceId={id}"));
+    let packed = answer.split("<value>").nth(1).and_then(|rest| rest.split('<').next()).expect("user-data");
+    let decode = std::process::Command::new("sh").args(["-c", &format!("echo {packed} | base64 -d")]).output();
+    let user_data = String::from_utf8(decode.expect("base64 runs").stdout).expect("text");
+    assert!(user_data.contains("\"password\": \"$2y$10$") && !user_data.contains(&password), "{user_data}");
+
+    // A machine without it says so before it changes anything.
+    std::fs::rename(home.join("filegator-password"), home.join("elsewhere")).expect("moved");
+    aws.clear_calls();
+    let refused = aws.run("host-up", &["up", "private"]).expect_code(1);
+    assert!(refused.stderr.contains("filegator-password") && refused.stderr.contains("host-up down private"));
+    assert_eq!(writes(&aws), [""; 0]);
+}
+
+#[test]
+fn a_lost_answer_or_a_kill_makes_no_second_file_server() {
+    let aws = start_with_network();
+    for effect in [json!({ "kill": "caller" }), json!("reset-after")] {
+        aws.set_faults(&json!([{ "action": "RunInstances", "nth": 1, "effect": effect }]));
+        let _ = aws.run("host-up", &["up", "private"]);
+        aws.clear_faults();
+        let next = aws.run("host-up", &["up", "private", "--json"]).expect_code(0);
+        let instances = next.json()["resources"].as_array().expect("resources").clone();
+        assert_eq!(instances.iter().filter(|one| one["kind"] == "instance").count(), 1, "{effect}");
+        take_down(&aws);
+    }
+}
+
+#[test]
+fn the_way_to_a_private_host_is_the_vpn_or_a_public_host_that_may() {
+    let aws = start_with_network();
+    aws.clear_calls();
+    let refused = aws.run("host-up", &["ssh", "private", "--via", "public"]).expect_code(2);
+    assert!(refused.stderr.contains(r#"add { port = 22, from = "host:public" }"#), "{refused:#?}");
+    assert_eq!(aws.calls(), [""; 0]);
+
+    let lab = include_str!("../../crates/common/labs/hol02.toml");
+    let open = lab.replace(
+        "{ port = 22, from = \"vpn\" }",
+        "{ port = 22, from = \"vpn\" }, { port = 22, from = \"host:public\" }",
+    );
+    std::fs::write(aws.folder.path().join("lab.toml"), open).expect("written");
+    let _ = aws.run("net-up", &["--lab", "lab.toml"]).expect_code(0);
+    let _ = aws.run("host-up", &["--lab", "lab.toml", "up"]).expect_code(0);
+    let direct = aws.run("host-up", &["--lab", "lab.toml", "ssh-config"]).expect_code(0);
+    assert!(direct.stdout.contains("Host lab-private-ec2\n    HostName 10.0.2."), "{direct:#?}");
+    assert!(!direct.stdout.contains("ProxyJump"), "{direct:#?}");
+    let jump = aws.run("host-up", &["--lab", "lab.toml", "ssh-config", "--via", "public"]).expect_code(0);
+    assert_eq!(jump.stdout.matches("ProxyJump lab-public-ec2").count(), 1, "{jump:#?}");
 }
 
 #[test]

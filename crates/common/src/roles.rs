@@ -10,3 +10,8 @@ pub fn subnet(key: &str) -> String {
 pub fn security_group(key: &str) -> String {
     format!("security-group {key}")
 }
+
+/// The role of an instance: its host's key. Made by host-up.
+pub fn instance(key: &str) -> String {
+    format!("instance {key}")
+}

@@ -18,7 +18,7 @@ use crate::clients::Clients;
 use crate::error::{explain_launch, is_in_between, is_passing};
 use crate::live::{IMAGE_TAG, RUNS_TAG, describe_key_pairs, find_host_role, find_profile};
 use crate::plan::{Launch, Op};
-use crate::user_data::{render_bare, render_jupyter};
+use crate::user_data::{render_bare, render_filegator, render_jupyter};
 use crate::want::{name_runs, trust_policy};
 use crate::{roles, secrets};
 
@@ -123,7 +123,7 @@ impl Hands<'_> {
                 let token = secrets::make_token(self.home)?;
                 render_jupyter(&self.session.region, self.session.lab.images.as_ref(), &token)
             }
-            Some(Runs::Filegator) => Err(Problem::failed("there is no user-data for filegator")),
+            Some(Runs::Filegator) => render_filegator(&secrets::make_password_hash(self.home)?),
         }
     }
 

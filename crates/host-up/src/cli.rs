@@ -9,6 +9,11 @@ Examples:
   host-up status --show-url         addresses, costs, and how to log in
   host-up ssh public                a shell on the host
   host-up ssh public -- df -h       one command there
+  net-up nat -- host-up up private --wait-ready
+                                    a private host, which installs through a
+                                    NAT window
+  host-up ssh private               a shell there, over the VPN
+  host-up ssh private --via public  the same without the VPN
   host-up down public               terminate one host, keep what others share
   host-up --lab hol02 --owner ada plan public
 
@@ -50,7 +55,7 @@ pub enum Verb {
     },
     /// Show addresses, states and costs
     Status {
-        /// Show Jupyter's address with its login token
+        /// Show how to log in: Jupyter's token, the file server's password
         #[arg(long)]
         show_url: bool,
     },
@@ -68,6 +73,9 @@ pub enum Verb {
         /// Log in as this user [default: the image's own]
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
+        /// Go through this public host, where the VPN is not connected
+        #[arg(long, value_name = "HOST")]
+        via: Option<String>,
         /// Private key file, for a host with `key = …` [default: ssh's own]
         #[arg(long, value_name = "FILE")]
         identity: Option<std::path::PathBuf>,
@@ -76,7 +84,11 @@ pub enum Verb {
         command: Vec<String>,
     },
     /// Print a block for ~/.ssh/config for each host
-    SshConfig,
+    SshConfig {
+        /// Reach private hosts through this public one
+        #[arg(long, value_name = "HOST")]
+        via: Option<String>,
+    },
 }
 
 impl Default for Verb {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use aws_sdk_ec2::types::InstanceStateName;
-use lab_common::{Home, Secret, Session};
+use lab_common::{Home, Runs, Session};
 use lab_ec2::note_open_nat;
 use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
@@ -11,9 +11,10 @@ use crate::apply::Hands;
 use crate::clients::Clients;
 use crate::console::Marker;
 use crate::live::{Instance, Live, Look, observe};
-use crate::plan::{Op, Scene, plan, teardown};
+use crate::plan::{Op, Scene, is_cut_off, plan, teardown};
 use crate::resources::list_resources;
 use crate::roles;
+use crate::secrets::Logins;
 use crate::want::{WantedHost, check_hosts, want_hosts};
 
 /// The hosts of a lab, or some of them: key pair, role, profile and instances.
@@ -27,9 +28,11 @@ pub struct Hosts<'a> {
     wanted: Vec<WantedHost>,
     look: Look,
     wait_ready: bool,
-    token: Option<Secret>,
+    logins: Logins,
     /// Instances that this run has started: none of them may go away again by itself.
     started: RefCell<Vec<String>>,
+    /// The hosts that it has made.
+    made: RefCell<Vec<String>>,
 }
 
 impl<'a> Hosts<'a> {
@@ -60,15 +63,19 @@ impl<'a> Hosts<'a> {
 
     fn new(session: &'a Session, chosen: &[String], look: Look) -> Result<Self, Problem> {
         check_hosts(&session.lab, chosen)?;
+        let wanted = want_hosts(&session.lab, &session.names, chosen);
+        // Only its console tells whether a private host still waits for the internet.
+        let consoles = look.consoles || (look.to_make && wanted.iter().any(WantedHost::waits_for_internet));
         Ok(Self {
             clients: Clients::new(&session.sdk),
             home: Home::of(&session.lab)?,
-            wanted: want_hosts(&session.lab, &session.names, chosen),
+            wanted,
             chosen: chosen.to_vec(),
-            look,
+            look: Look { consoles, ..look },
             wait_ready: false,
-            token: None,
+            logins: Logins::default(),
             started: RefCell::default(),
+            made: RefCell::default(),
             session,
         })
     }
@@ -87,15 +94,35 @@ impl<'a> Hosts<'a> {
         self.with_consoles()
     }
 
-    /// Addresses of Jupyter are shown with this login token.
+    /// Addresses are shown with what logs in there.
     #[must_use]
-    pub(crate) fn showing(mut self, token: Option<Secret>) -> Self {
-        self.token = token;
+    pub(crate) fn showing(mut self, logins: Logins) -> Self {
+        self.logins = logins;
         self
     }
 
-    pub(crate) fn wanted(&self) -> &[WantedHost] {
-        &self.wanted
+    /// The name of the file server that this run has made, if it has.
+    pub(crate) fn made_file_server(&self) -> Option<&str> {
+        let made = self.made.borrow();
+        let mut servers = self.wanted.iter().filter(|host| host.runs == Some(Runs::Filegator));
+        servers.find(|host| made.contains(&host.host)).map(|host| host.name.as_str())
+    }
+
+    /// Whether a host has been started by this run that was set up before: it needs no internet any more.
+    fn has_only_started(&self, host: &WantedHost, live: &Live) -> bool {
+        let (started, made) = (self.started.borrow(), self.made.borrow());
+        !made.contains(&host.host) && live.alive(&host.host).any(|instance| started.contains(&instance.id))
+    }
+
+    /// Waiting for a setup that cannot end would end with the deadline.
+    fn find_hopeless(&self, live: &Live) -> Vec<Problem> {
+        let hosts = self.wanted.iter().filter(|host| self.wait_ready && is_cut_off(host, live));
+        let hopeless = hosts.filter(|host| !self.has_only_started(host, live)).map(|host| {
+            Problem::failed(format!("{} has no way to the internet, so its setup cannot end", host.name))
+                .because("its subnet has none of its own, and the NAT window is closed")
+                .fix(format!("open it for as long as that takes: {}", open_window_for(host)))
+        });
+        hopeless.collect()
     }
 
     fn concerns(&self, instance: &Instance) -> bool {
@@ -134,6 +161,11 @@ impl<'a> Hosts<'a> {
     }
 }
 
+/// The command that lets a private host install what it runs.
+fn open_window_for(host: &WantedHost) -> String {
+    format!("net-up nat -- host-up up {} --wait-ready", host.host)
+}
+
 impl Concern for Hosts<'_> {
     type Live = Live;
     type Op = Op;
@@ -145,7 +177,13 @@ impl Concern for Hosts<'_> {
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
         let Session { lab, names, region, .. } = self.session;
-        plan(Scene { lab, names, region, home: &self.home, hosts: &self.wanted, live })
+        let planned = plan(Scene { lab, names, region, home: &self.home, hosts: &self.wanted, live });
+        let hopeless = self.find_hopeless(live);
+        match planned {
+            Ok(plan) if hopeless.is_empty() => Ok(plan),
+            Ok(_) => Err(hopeless),
+            Err(problems) => Err(problems.into_iter().chain(hopeless).collect()),
+        }
     }
 
     fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
@@ -192,6 +230,9 @@ impl Concern for Hosts<'_> {
         if matches!(step.op, Op::RunInstance(_) | Op::StartInstance { .. }) {
             self.started.borrow_mut().extend(id.clone());
         }
+        if let Op::RunInstance(launch) = &step.op {
+            self.made.borrow_mut().push(launch.host.clone());
+        }
         Ok(id)
     }
 
@@ -199,7 +240,13 @@ impl Concern for Hosts<'_> {
         note_open_nat(&live.nat_gateways, verb)
     }
 
+    fn next(&self, live: &Live) -> Option<String> {
+        let there = |host: &&WantedHost| self.look.to_make || live.alive(&host.host).next().is_some();
+        let waiting = self.wanted.iter().filter(|host| self.look.consoles && is_cut_off(host, live));
+        waiting.filter(there).map(open_window_for).next()
+    }
+
     fn resources(&self, live: &Live) -> Vec<Resource> {
-        list_resources(&self.session.names, live, self.token.as_ref())
+        list_resources(&self.session.names, live, &self.logins)
     }
 }

@@ -42,8 +42,10 @@ pub struct Live {
     pub(crate) images: BTreeMap<String, Ami>,
     /// The public half of this machine's key.
     pub(crate) own_key: Option<PublicKey>,
-    /// Whether this machine has the login token.
+    /// Whether this machine has Jupyter's login token.
     pub(crate) has_token: bool,
+    /// Whether this machine has `FileGator`'s password.
+    pub(crate) has_password: bool,
 }
 
 /// One of our instances.
@@ -126,6 +128,11 @@ impl Live {
         account.is_academy(self.caller.as_ref())
     }
 
+    /// Whether private subnets reach the internet, or are about to.
+    pub(crate) fn has_nat_window(&self) -> bool {
+        self.nat_gateways.iter().any(NatGateway::is_open)
+    }
+
     /// The size of an instance's root volume in GB, where it is known.
     pub(crate) fn disk_gb(&self, instance: &Instance) -> Option<i32> {
         self.volumes.get(instance.root_volume.as_ref()?).copied()
@@ -153,6 +160,7 @@ pub(crate) async fn observe(
     if look.to_make {
         live.own_key = secrets::find_public_key(home)?;
         live.has_token = secrets::find_token(home)?.is_some();
+        live.has_password = secrets::find_password(home)?.is_some();
     }
     let (caller, instances, volumes, subnets, groups, nat_gateways, key_pairs, iam) = tokio::join!(
         identify_caller(clients),

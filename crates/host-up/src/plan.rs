@@ -5,9 +5,9 @@ use lab_plan::{Action, Plan, Problem, Step};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::console::Marker;
 use crate::image::{Arch, name_image};
 use crate::live::{Instance, Live};
-use crate::user_data::needs_token;
 use crate::want::{Key, WantedHost, bucket_policy, name_runs};
 use crate::{roles, secrets};
 use aws_sdk_ec2::types::InstanceStateName;
@@ -367,9 +367,9 @@ fn plan_changes(
     draft: &mut Draft,
 ) -> Result<(), Vec<Problem>> {
     let mut problems = find_differences(scene, host, instance);
-    if needs_token(host.runs) && !scene.live.has_token {
-        let path = scene.home.path(secrets::TOKEN_FILE);
-        let what = format!("the login token of {} is not on this machine ({})", instance.name, path.display());
+    if let Some((login, file)) = find_missing_login(host.runs, scene.live) {
+        let path = scene.home.path(file);
+        let what = format!("the {login} of {} is not on this machine ({})", instance.name, path.display());
         let fix = format!(
             "copy it there from where the host was made, or make the host anew: host-up down {0}, then host-up up {0}",
             host.host
@@ -404,6 +404,21 @@ fn plan_changes(
         draft.unchanged += 1;
     }
     Ok(())
+}
+
+/// What logs in to a host that runs this, and the file it should be in, where this machine does not have it.
+fn find_missing_login(runs: Option<Runs>, live: &Live) -> Option<(&'static str, &'static str)> {
+    match runs {
+        Some(Runs::Jupyter) if !live.has_token => Some(("login token", secrets::TOKEN_FILE)),
+        Some(Runs::Filegator) if !live.has_password => Some(("password", secrets::PASSWORD_FILE)),
+        _ => None,
+    }
+}
+
+/// Whether a host's setup waits for a way to the internet that is not there. Its console says when it waits no more.
+pub(crate) fn is_cut_off(host: &WantedHost, live: &Live) -> bool {
+    let ready = live.alive(&host.host).any(|instance| instance.marker == Some(Marker::Ready));
+    host.waits_for_internet() && !ready && !live.has_nat_window()
 }
 
 /// What differs and cannot be changed in place.

@@ -1,14 +1,17 @@
 //! What exists, for people and programs. Pure.
 
 use aws_sdk_ec2::types::InstanceStateName;
-use lab_common::{Names, Secret, prices};
+use lab_common::{Names, prices};
 use lab_plan::Resource;
 
 use crate::console::Marker;
 use crate::live::{Instance, Live};
+use crate::secrets::{FILEGATOR_USER, Logins};
 
 /// The port of the Jupyter server.
 const JUPYTER_PORT: u16 = 8888;
+/// The port of the file server.
+const FILEGATOR_PORT: u16 = 8080;
 
 /// What an instance costs now, in US dollars an hour: its volume always, itself and its address while it is up.
 pub(crate) fn cost_of(instance: &Instance, live: &Live) -> f64 {
@@ -24,8 +27,8 @@ pub(crate) fn cost_of(instance: &Instance, live: &Live) -> f64 {
 }
 
 /// Everything of ours that exists. Instances that EC2 still lists as terminated are gone and cost nothing: left out.
-/// With a `token`, Jupyter's address logs in whoever opens it.
-pub(crate) fn list_resources(names: &Names, live: &Live, token: Option<&Secret>) -> Vec<Resource> {
+/// With `logins`, Jupyter's address logs in whoever opens it, and the file server's password is told.
+pub(crate) fn list_resources(names: &Names, live: &Live, logins: &Logins) -> Vec<Resource> {
     let mut resources = Vec::new();
     let key_pair = names.key_pair();
     if let Some(pair) = live.key_pairs.get(&key_pair).filter(|pair| pair.ours) {
@@ -38,11 +41,11 @@ pub(crate) fn list_resources(names: &Names, live: &Live, token: Option<&Secret>)
         resources.push(Resource::new("instance-profile", names.host_profile(), names.host_profile()));
     }
     let there = live.instances.iter().filter(|instance| instance.state != InstanceStateName::Terminated);
-    resources.extend(there.map(|instance| describe(instance, live, token)));
+    resources.extend(there.map(|instance| describe(instance, live, logins)));
     resources
 }
 
-fn describe(instance: &Instance, live: &Live, token: Option<&Secret>) -> Resource {
+fn describe(instance: &Instance, live: &Live, logins: &Logins) -> Resource {
     let mut resource = Resource::new("instance", &instance.name, &instance.id)
         .state(instance.state.as_str())
         .costs(cost_of(instance, live))
@@ -62,45 +65,67 @@ fn describe(instance: &Instance, live: &Live, token: Option<&Secret>) -> Resourc
     if let Some(marker) = &instance.marker {
         resource = resource.with("ready", *marker == Marker::Ready);
     }
-    if let Some(url) = find_url(instance, token) {
-        resource = resource.with("url", url);
+    let Some(address) = find_address(instance) else { return resource };
+    match (instance.runs.as_deref(), &logins.password) {
+        (Some("jupyter"), _) => {
+            let login = logins.token.as_ref().map(|token| format!("?token={}", token.reveal())).unwrap_or_default();
+            resource.with("url", format!("http://{address}:{JUPYTER_PORT}/lab{login}"))
+        }
+        (Some("filegator"), password) => {
+            let resource = resource.with("url", format!("http://{address}:{FILEGATOR_PORT}/"));
+            match password {
+                Some(password) => resource.with("user", FILEGATOR_USER).with("password", password.reveal()),
+                None => resource,
+            }
+        }
+        _ => resource,
     }
-    resource
 }
 
-/// Where a browser finds the host's Jupyter server.
-fn find_url(instance: &Instance, token: Option<&Secret>) -> Option<String> {
-    if instance.runs.as_deref() != Some("jupyter") || !instance.is_up() {
-        return None;
-    }
-    let address = instance.public_ip.as_ref().or(instance.private_ip.as_ref())?;
-    let login = token.map(|token| format!("?token={}", token.reveal())).unwrap_or_default();
-    Some(format!("http://{address}:{JUPYTER_PORT}/lab{login}"))
+/// Where a browser finds what the host runs.
+fn find_address(instance: &Instance) -> Option<&str> {
+    let up = instance.is_up().then_some(instance)?;
+    up.public_ip.as_deref().or(up.private_ip.as_deref())
 }
 
 #[cfg(test)]
 mod tests {
+    use lab_common::Secret;
+
     use super::*;
     use crate::testing::{live_with, names, running};
 
     #[test]
     fn the_token_shows_only_on_request() {
         let live = live_with([running("public")]);
-        let token = Secret::new("0123");
-        let url = |token| list_resources(&names(), &live, token)[0].more["url"].as_str().unwrap().to_owned();
-        assert_eq!(url(None), "http://203.0.113.7:8888/lab");
-        assert_eq!(url(Some(&token)), "http://203.0.113.7:8888/lab?token=0123");
+        let logins = Logins { token: Some(Secret::new("0123")), password: None };
+        let url = |logins: &Logins| list_resources(&names(), &live, logins)[0].more["url"].as_str().unwrap().to_owned();
+        assert_eq!(url(&Logins::default()), "http://203.0.113.7:8888/lab");
+        assert_eq!(url(&logins), "http://203.0.113.7:8888/lab?token=0123");
+    }
+
+    #[test]
+    fn the_file_server_s_password_shows_only_on_request() {
+        let host = Instance { runs: Some("filegator".into()), public_ip: None, ..running("private") };
+        let live = live_with([host]);
+        let logins = Logins { token: None, password: Some(Secret::new("k7mq2")) };
+        let shown = |logins: &Logins| serde_json::to_string(&list_resources(&names(), &live, logins)[0]).unwrap();
+        assert!(shown(&Logins::default()).contains("http://10.0.1.4:8080/"), "{}", shown(&Logins::default()));
+        assert!(!shown(&Logins::default()).contains("password"));
+        let asked = shown(&logins);
+        assert!(asked.contains(r#""user":"admin""#) && asked.contains(r#""password":"k7mq2""#), "{asked}");
     }
 
     #[test]
     fn a_terminated_instance_is_nothing_and_a_stopped_one_costs_its_disk() {
+        let none = Logins::default();
         let mut instance = running("public");
         instance.state = InstanceStateName::Terminated;
-        assert!(list_resources(&names(), &live_with([instance.clone()]), None).is_empty());
+        assert!(list_resources(&names(), &live_with([instance.clone()]), &none).is_empty());
         instance.state = InstanceStateName::Stopped;
-        let resources = list_resources(&names(), &live_with([instance]), None);
+        let resources = list_resources(&names(), &live_with([instance]), &none);
         assert!((resources[0].usd_per_hour - prices::gp3(8)).abs() < 1e-6);
-        let resources = list_resources(&names(), &live_with([running("public")]), None);
+        let resources = list_resources(&names(), &live_with([running("public")]), &none);
         assert!((resources[0].usd_per_hour - (0.0104 + 0.005 + prices::gp3(8))).abs() < 1e-6);
     }
 }

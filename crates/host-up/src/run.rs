@@ -1,10 +1,13 @@
 //! From the command line to the verb.
 
-use lab_common::{Home, Session};
-use lab_plan::{Exit, Problem, Request, Stop, run_verb};
+use std::io::IsTerminal as _;
 
+use lab_common::{Home, Runs, Session};
+use lab_plan::{Exit, Problem, Request, Stop, print_err, run_verb};
+
+use crate::secrets::Logins;
 use crate::ssh::{self, Login};
-use crate::want::{check_hosts, check_served, choose_served};
+use crate::want::{check_hosts, check_via, is_public};
 use crate::{Args, Hosts, Verb, secrets};
 
 const PROGRAM: &str = "host-up";
@@ -18,21 +21,22 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let request = session.request(&args.lab, PROGRAM);
     match args.verb.clone().unwrap_or_default() {
         Verb::Up { hosts, wait_ready } => {
-            let hosts = choose_served(&session.lab, &hosts);
             let concern = Hosts::to_make(&session, &hosts)?;
             let concern = if wait_ready { concern.waiting_for_ready() } else { concern };
-            check_served(&session.lab, concern.wanted())?;
-            run_verb(&concern, lab_plan::Verb::Up, &name_hosts(request, &hosts, wait_ready), stop).await
+            let request = name_hosts(request, &hosts, wait_ready);
+            let answer = run_verb(&concern, lab_plan::Verb::Up, &request, stop).await;
+            if let Some(host) = concern.made_file_server() {
+                print_err(&tell_login(&Home::of(&session.lab)?, host, std::io::stderr().is_terminal())?);
+            }
+            answer
         }
         Verb::Plan { hosts, check } => {
-            let hosts = choose_served(&session.lab, &hosts);
             let concern = Hosts::to_make(&session, &hosts)?;
-            check_served(&session.lab, concern.wanted())?;
             run_verb(&concern, lab_plan::Verb::Plan { check }, &request, stop).await
         }
         Verb::Status { show_url } => {
-            let token = if show_url { find_token(&session)? } else { None };
-            let concern = Hosts::to_look_at(&session)?.with_consoles().showing(token);
+            let logins = if show_url { find_logins(&session)? } else { Logins::default() };
+            let concern = Hosts::to_look_at(&session)?.with_consoles().showing(logins);
             run_verb(&concern, lab_plan::Verb::Status, &request, stop).await
         }
         Verb::Down { hosts } => {
@@ -40,25 +44,51 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             let request = name_hosts(request, &hosts, false);
             run_verb(&concern, lab_plan::Verb::Down, &request, stop).await
         }
-        Verb::Ssh { host, user, identity, command } => {
+        Verb::Ssh { host, user, via, identity, command } => {
             check_hosts(&session.lab, std::slice::from_ref(&host))?;
-            ssh::connect(&session, &host, Login { user, identity }, &command).await?;
+            check_via(&session.lab, via.as_deref(), &[&host])?;
+            ssh::connect(&session, &host, via.as_deref(), Login { user, identity }, &command).await?;
             Ok(Exit::Done)
         }
-        Verb::SshConfig => {
-            lab_plan::print_out(&ssh::show_config(&session).await?)?;
+        Verb::SshConfig { via } => {
+            let private =
+                session.lab.hosts.iter().map(|host| host.role.as_str()).filter(|role| !is_public(&session.lab, role));
+            check_via(&session.lab, via.as_deref(), &private.collect::<Vec<_>>())?;
+            lab_plan::print_out(&ssh::show_config(&session, via.as_deref()).await?)?;
             Ok(Exit::Done)
         }
     }
 }
 
-fn find_token(session: &Session) -> Result<Option<lab_common::Secret>, Problem> {
+/// What logs in to the hosts; what this machine lacks is said.
+fn find_logins(session: &Session) -> Result<Logins, Problem> {
     let home = Home::of(&session.lab)?;
-    let token = secrets::find_token(&home)?;
-    if token.is_none() {
-        eprintln!("note: this machine has no login token ({})", home.path(secrets::TOKEN_FILE).display());
+    let logins = Logins::find(&home)?;
+    let runs = |what: Runs| session.lab.hosts.iter().any(|host| host.runs == Some(what));
+    let note = |what: &str, file: &str| {
+        print_err(&format!("note: this machine has no {what} ({})", home.path(file).display()));
+    };
+    if runs(Runs::Jupyter) && logins.token.is_none() {
+        note("login token", secrets::TOKEN_FILE);
     }
-    Ok(token)
+    if runs(Runs::Filegator) && logins.password.is_none() {
+        note("password of the file server", secrets::PASSWORD_FILE);
+    }
+    Ok(logins)
+}
+
+/// How to log in to a file server that has just been made. A person at a terminal sees the password, this once; what
+/// may become a log only hears where it is.
+fn tell_login(home: &Home, host: &str, to_a_person: bool) -> Result<String, Problem> {
+    let (user, path) = (secrets::FILEGATOR_USER, home.path(secrets::PASSWORD_FILE));
+    let (path, password) = (path.display(), secrets::find_password(home)?);
+    let login = match password.filter(|_| to_a_person) {
+        Some(password) => {
+            format!("log in to {host} as {user} with {}, shown once here; it stays in {path}", password.reveal())
+        }
+        None => format!("log in to {host} as {user}; the password is in {path}"),
+    };
+    Ok(format!("{login} (host-up status --show-url)"))
 }
 
 /// The commands that continue or undo this run speak of the same hosts.

@@ -1,4 +1,5 @@
-//! What only this machine has: the private half of the key pair, and the login token of Jupyter.
+//! What only this machine has: the private half of the key pair, the login token of Jupyter, and the password of
+//! `FileGator`'s administrator.
 
 use lab_common::{Home, Secret};
 use lab_plan::Problem;
@@ -9,8 +10,25 @@ use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 pub(crate) const KEY_FILE: &str = "ssh-key";
 /// The login token: 64 hexadecimal digits.
 pub(crate) const TOKEN_FILE: &str = "jupyter-token";
+/// `FileGator`'s administrator.
+pub(crate) const FILEGATOR_USER: &str = "admin";
+/// The password of `FileGator`'s administrator.
+pub(crate) const PASSWORD_FILE: &str = "filegator-password";
+/// What that password is hashed with: 32 hexadecimal digits. With it kept, every run makes the same user-data, and with it
+/// the same client token.
+const SALT_FILE: &str = "filegator-salt";
 /// The host keys that ssh has seen.
 pub(crate) const KNOWN_HOSTS_FILE: &str = "known_hosts";
+
+/// Letters and digits that nobody takes for one another; 32 of them, so five bits each.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// 125 bits: nothing to guess, and short enough to type.
+const PASSWORD_LETTERS: usize = 25;
+const GROUP: usize = 5;
+/// Bytes of a bcrypt salt.
+const SALT_BYTES: usize = 16;
+/// PHP's own default before 8.4, and the cost of the hash that `FileGator` brings along.
+const BCRYPT_COST: u32 = 10;
 
 /// As many random bytes as an Ed25519 seed: nothing to guess.
 const TOKEN_BYTES: usize = 32;
@@ -54,6 +72,74 @@ pub(crate) fn make_token(home: &Home) -> Result<Secret, Problem> {
         Ok(Secret::new(write_hex(&bytes)))
     })?;
     check_token(home, token)
+}
+
+/// What logs in to the programs on the hosts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Logins {
+    /// Jupyter's token.
+    pub(crate) token: Option<Secret>,
+    /// The password of `FileGator`'s administrator.
+    pub(crate) password: Option<Secret>,
+}
+
+impl Logins {
+    /// Those that this machine has.
+    pub(crate) fn find(home: &Home) -> Result<Self, Problem> {
+        Ok(Self { token: find_token(home)?, password: find_password(home)? })
+    }
+}
+
+/// The password of `FileGator`'s administrator, if this machine has it.
+pub(crate) fn find_password(home: &Home) -> Result<Option<Secret>, Problem> {
+    home.find_secret(PASSWORD_FILE)?.map(|password| check_password(home, password)).transpose()
+}
+
+/// The bcrypt hash of `FileGator`'s password, in PHP's version `2y`; the password is made now if this machine has none.
+pub(crate) fn make_password_hash(home: &Home) -> Result<String, Problem> {
+    let password = check_password(home, home.secret(PASSWORD_FILE, || Ok(Secret::new(make_password())))?)?;
+    let salt = home.secret(SALT_FILE, || {
+        let mut salt = [0; SALT_BYTES];
+        OsRng.fill_bytes(&mut salt);
+        Ok(Secret::new(write_hex(&salt)))
+    })?;
+    let salt = read_salt(salt.reveal()).ok_or_else(|| {
+        let what = format!("{} does not hold {} digits", home.path(SALT_FILE).display(), 2 * SALT_BYTES);
+        Problem::failed(what).fix("remove it: the next `host-up up` makes a new one")
+    })?;
+    let hash = bcrypt::hash_with_salt(password.reveal(), BCRYPT_COST, salt)
+        .map_err(|error| Problem::failed("cannot hash the password").because(error.to_string()))?;
+    Ok(hash.format_for_version(bcrypt::Version::TwoY))
+}
+
+/// `k7mq2-…`: five groups of five.
+fn make_password() -> String {
+    let mut bytes = [0; PASSWORD_LETTERS];
+    OsRng.fill_bytes(&mut bytes);
+    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    letters.chunks(GROUP).map(|group| group.iter().collect()).collect::<Vec<String>>().join("-")
+}
+
+fn read_salt(text: &str) -> Option<[u8; SALT_BYTES]> {
+    let mut salt = [0; SALT_BYTES];
+    if text.len() != 2 * SALT_BYTES || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in salt.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(salt)
+}
+
+/// An empty or shortened password would be easy to guess for whoever reads the user-data.
+fn check_password(home: &Home, password: Secret) -> Result<Secret, Problem> {
+    let letters = password.reveal().bytes().filter(|byte| *byte != b'-');
+    if letters.clone().count() == PASSWORD_LETTERS && letters.clone().all(|byte| LETTERS.contains(&byte)) {
+        return Ok(password);
+    }
+    let path = home.path(PASSWORD_FILE);
+    let what = format!("{} does not hold a password of {PASSWORD_LETTERS} letters", path.display());
+    Err(Problem::failed(what).fix("restore it, or move it away: `host-up down`, then `up`, makes a new one"))
 }
 
 /// Two lower-case digits a byte.
@@ -134,5 +220,33 @@ mod tests {
         let problem = make_token(&home).unwrap_err();
         assert!(problem.what().contains("jupyter-token"), "{problem}");
         assert!(find_token(&home).is_err());
+    }
+
+    #[test]
+    fn the_password_is_made_once_and_its_hash_is_php_s_and_stays_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        assert!(find_password(&home).unwrap().is_none());
+        let hash = make_password_hash(&home).unwrap();
+        let password = find_password(&home).unwrap().unwrap();
+        assert!(hash.starts_with("$2y$10$") && hash.len() == 60, "{hash}");
+        assert!(bcrypt::verify(password.reveal(), &hash).unwrap());
+        assert!(!hash.contains(password.reveal()));
+        assert_eq!(make_password_hash(&home).unwrap(), hash, "the same user-data, so the same client token");
+        for file in [PASSWORD_FILE, SALT_FILE] {
+            assert_eq!(std::fs::metadata(home.path(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
+        }
+        std::fs::write(home.path(SALT_FILE), "").unwrap();
+        assert!(make_password_hash(&home).unwrap_err().what().contains("filegator-salt"));
+        std::fs::write(home.path(PASSWORD_FILE), "admin123").unwrap();
+        assert!(make_password_hash(&home).unwrap_err().what().contains("filegator-password"));
+    }
+
+    #[test]
+    fn passwords_differ_and_read_well() {
+        let (one, two) = (make_password(), make_password());
+        assert_ne!(one, two);
+        let groups: Vec<_> = one.split('-').map(str::len).collect();
+        assert_eq!(groups, [5; 5], "{one}");
     }
 }

@@ -4,8 +4,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use lab_common::{Home, Image, Session};
-use lab_plan::Problem;
+use lab_common::{Home, Image, Session, quote as shell_quote};
+use lab_plan::{Problem, print_err};
 
 use crate::clients::Clients;
 use crate::image::login_user;
@@ -24,6 +24,19 @@ struct Way {
     known_hosts: PathBuf,
     /// The instance's id: an address that EC2 hands out again does not look like an attack then.
     alias: String,
+    /// It has no public address.
+    private: bool,
+    jump: Option<Jump>,
+}
+
+/// How a host is reached through another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Jump {
+    /// Another host of the same configuration file.
+    Host(String),
+    /// The shell command that leads there: the other host has a user, a key and a list of host keys of its own, which
+    /// `-J` could not tell apart.
+    Command(String),
 }
 
 /// What the command line says about logging in.
@@ -33,23 +46,49 @@ pub(crate) struct Login {
     pub(crate) identity: Option<PathBuf>,
 }
 
-/// Becomes `ssh`, and returns only when that fails.
-pub(crate) async fn connect(session: &Session, host: &str, login: Login, command: &[String]) -> Result<(), Problem> {
-    let way = find_ways(session, &[host.to_owned()], login).await?.pop().ok_or_else(|| {
+/// Becomes `ssh`, and returns only when that fails. `via` names the host to go through.
+pub(crate) async fn connect(
+    session: &Session,
+    host: &str,
+    via: Option<&str>,
+    login: Login,
+    command: &[String],
+) -> Result<(), Problem> {
+    let missing = |host: &str| {
         let fix = format!("host-up up {host}");
         Problem::failed(format!("host `{host}` is not running, or has no address yet")).fix(fix)
-    })?;
+    };
+    let way = find_ways(session, &[host.to_owned()], login.clone()).await?.pop().ok_or_else(|| missing(host))?;
+    let way = if let Some(via) = via {
+        // The user name is the target's alone; a key may well open both.
+        let login = Login { user: None, ..login };
+        let jump = find_ways(session, &[via.to_owned()], login).await?.pop().ok_or_else(|| missing(via))?;
+        Way { jump: Some(Jump::Command(jump.proxy_command())), ..way }
+    } else {
+        if way.private {
+            print_err(&format!("note: {} ({}) is reached over the VPN; without it: --via HOST", way.name, way.address));
+        }
+        way
+    };
     let error = Command::new("ssh").args(way.arguments()).args(command).exec();
     Err(Problem::failed("cannot start ssh").because(error.to_string()).fix("install OpenSSH's client"))
 }
 
-/// Blocks for `~/.ssh/config`, one a running host.
-pub(crate) async fn show_config(session: &Session) -> Result<String, Problem> {
+/// Blocks for `~/.ssh/config`, one a running host. Private ones go through `via`, where it is named.
+pub(crate) async fn show_config(session: &Session, via: Option<&str>) -> Result<String, Problem> {
     let ways = find_ways(session, &[], Login::default()).await?;
     if ways.is_empty() {
         return Err(Problem::failed("no host is running").fix("host-up up"));
     }
-    Ok(ways.iter().map(Way::show_block).collect::<Vec<_>>().join("\n"))
+    let via = via.map(|host| session.names.host(host));
+    if let Some(via) = via.as_ref().filter(|via| ways.iter().all(|way| way.name != **via)) {
+        return Err(Problem::failed(format!("{via} is not running, or has no address yet")).fix("host-up up"));
+    }
+    let ways = ways.into_iter().map(|way| match &via {
+        Some(via) if way.private => Way { jump: Some(Jump::Host(via.clone())), ..way },
+        _ => way,
+    });
+    Ok(ways.map(|way| way.show_block()).collect::<Vec<_>>().join("\n"))
 }
 
 async fn find_ways(session: &Session, hosts: &[String], login: Login) -> Result<Vec<Way>, Problem> {
@@ -83,6 +122,8 @@ fn make_way(
         identity: login.identity.clone().or_else(own_key),
         known_hosts: home.path(KNOWN_HOSTS_FILE),
         alias: instance.id.clone(),
+        private: instance.public_ip.is_none(),
+        jump: None,
     })
 }
 
@@ -97,7 +138,22 @@ impl Way {
             options.push(("IdentityFile", quote(identity)));
             options.push(("IdentitiesOnly", "yes".into()));
         }
+        match &self.jump {
+            Some(Jump::Host(name)) => options.push(("ProxyJump", name.clone())),
+            Some(Jump::Command(command)) => options.push(("ProxyCommand", command.clone())),
+            None => {}
+        }
         options
+    }
+
+    /// The command by which ssh talks to its target through this host. ssh replaces `%h` and `%p`, then a shell runs it.
+    fn proxy_command(&self) -> String {
+        let mut arguments = self.arguments();
+        let target = arguments.pop().unwrap_or_default();
+        // In the options `%` stands for itself twice already: once more for the command they are part of.
+        let arguments = arguments.iter().map(|argument| shell_quote(argument).replace('%', "%%"));
+        let arguments = arguments.collect::<Vec<_>>().join(" ");
+        format!("ssh {arguments} -W '[%h]:%p' {target}")
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -137,6 +193,52 @@ mod tests {
                         -o StrictHostKeyChecking=accept-new -o IdentityFile=\"/home/ada/my labs/ssh-key\" \
                         -o IdentitiesOnly=yes -l ec2-user 203.0.113.7";
         assert_eq!(text, expected);
+    }
+
+    /// The way to the private host, and what a fake `ssh` hears when the real one goes there through the public host.
+    #[test]
+    fn the_way_through_another_host_keeps_each_host_s_own_key_and_user() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path().join("my 50% labs"));
+        let hosts = want_hosts(&lab(), &names(), &[]);
+        let private = Instance { public_ip: None, private_ip: Some("10.0.2.9".into()), ..running("private") };
+        let jump = make_way(&home, &hosts[0], &running("public"), None, &Login::default()).unwrap();
+        let way = make_way(&home, &hosts[1], &private, None, &Login::default()).unwrap();
+        assert!(way.private && !jump.private);
+        let way = Way { jump: Some(Jump::Command(jump.proxy_command())), ..way };
+
+        let heard = directory.path().join("heard");
+        let fake = directory.path().join("ssh");
+        std::fs::write(&fake, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >'{}'\n", heard.display())).unwrap();
+        std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+        let Ok(_) = Command::new("/usr/bin/ssh").env("PATH", path).args(way.arguments()).output() else {
+            assert!(std::env::var_os("CI").is_none(), "ssh is missing");
+            return;
+        };
+        let heard = std::fs::read_to_string(heard).expect("ssh ran the command");
+        let key = home.path(KEY_FILE).display().to_string().replace('%', "%%");
+        for line in [
+            "-W",
+            "[10.0.2.9]:22",
+            "ec2-user",
+            "203.0.113.7",
+            "HostKeyAlias=i-public",
+            &format!("IdentityFile=\"{key}\""),
+        ] {
+            assert!(heard.lines().any(|shown| shown == line), "{line} is missing from\n{heard}");
+        }
+        assert_eq!(way.arguments().last().unwrap(), "10.0.2.9");
+        assert!(way.arguments().contains(&"ubuntu".to_owned()), "{:?}", way.arguments());
+    }
+
+    #[test]
+    fn in_a_configuration_file_private_hosts_jump_by_name() {
+        let host = want_hosts(&lab(), &names(), &["private".into()]).remove(0);
+        let instance = Instance { public_ip: None, ..running("private") };
+        let way = make_way(&Home::at("/h"), &host, &instance, None, &Login::default()).unwrap();
+        let way = Way { jump: Some(Jump::Host("lab-public-ec2".into())), ..way };
+        assert!(way.show_block().contains("    ProxyJump lab-public-ec2\n"), "{}", way.show_block());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A template has two kinds of places. A line that holds only `{{file}}` becomes that file, indented alike, so every
 //! script stands in a file of its own where shellcheck and editors see it. `@NAME@` becomes a value.
 
-use lab_common::{Images, Runs, Secret};
+use lab_common::{Images, Secret};
 use lab_plan::Problem;
 use sha2::{Digest as _, Sha256};
 
@@ -13,10 +13,15 @@ use crate::secrets::write_hex;
 const LONGEST: usize = 16 * 1024;
 
 const BARE: &str = include_str!("../user-data/bare.yaml");
+const FILEGATOR: &str = include_str!("../user-data/filegator.yaml");
 const JUPYTER: &str = include_str!("../user-data/jupyter.yaml");
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 11] = [
     ("bare/ready.sh", include_str!("../user-data/bare/ready.sh")),
+    ("filegator/filegator.service", include_str!("../user-data/filegator/filegator.service")),
+    ("filegator/report-ready.sh", include_str!("../user-data/filegator/report-ready.sh")),
+    ("filegator/setup.sh", include_str!("../user-data/filegator/setup.sh")),
+    ("filegator/users.json", include_str!("../user-data/filegator/users.json")),
     ("jupyter/jupyter.service", include_str!("../user-data/jupyter/jupyter.service")),
     ("jupyter/jupyter_server_config.py", include_str!("../user-data/jupyter/jupyter_server_config.py")),
     ("jupyter/report-ready.sh", include_str!("../user-data/jupyter/report-ready.sh")),
@@ -38,9 +43,9 @@ pub(crate) fn render_jupyter(region: &str, images: Option<&Images>, token: &Secr
     render(JUPYTER, &values)
 }
 
-/// Whether the document of a host that runs this needs the login token.
-pub(crate) fn needs_token(runs: Option<Runs>) -> bool {
-    runs == Some(Runs::Jupyter)
+/// The document of a `FileGator` host. `hash` is the bcrypt hash of the administrator's password, as PHP writes it.
+pub(crate) fn render_filegator(hash: &str) -> Result<String, Problem> {
+    render(FILEGATOR, &[("PASSWORD_BCRYPT", hash)])
 }
 
 fn hash_token(token: &Secret) -> String {

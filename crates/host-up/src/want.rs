@@ -1,6 +1,6 @@
 //! What lab.toml wants of the hosts.
 
-use lab_common::{Host, Image, Images, Internet, Lab, Names, Runs, prices};
+use lab_common::{Host, Image, Images, Internet, Lab, Names, Protocol, Runs, Source, prices};
 use lab_plan::Problem;
 
 /// A host as it should be.
@@ -66,6 +66,11 @@ impl WantedHost {
         self.usd_per_running_hour() + prices::gp3(self.disk_gb)
     }
 
+    /// Whether its setup needs the internet and its subnet has no way there but a NAT window.
+    pub(crate) fn waits_for_internet(&self) -> bool {
+        self.runs.is_some() && !self.public
+    }
+
     /// Whether its size is not in the price table, so that its costs above are too low.
     pub(crate) fn has_unknown_price(&self) -> bool {
         prices::instance(&self.size).is_none()
@@ -107,36 +112,47 @@ fn list_hosts(lab: &Lab) -> String {
     format!("its hosts are: {}", known.join(", "))
 }
 
-/// The hosts to make where the command line names none: those that this version can set up. What is left out is said.
-pub(crate) fn choose_served(lab: &Lab, named: &[String]) -> Vec<String> {
-    let (not_yet, served): (Vec<_>, Vec<_>) = lab.hosts.iter().partition(|host| host.runs == Some(Runs::Filegator));
-    if !named.is_empty() || not_yet.is_empty() || served.is_empty() {
-        return named.to_vec();
-    }
-    for host in not_yet {
-        eprintln!("note: host `{}` is left out: it runs filegator, which this version does not install yet", host.role);
-    }
-    served.iter().map(|host| host.role.clone()).collect()
+/// Whether a host's subnet is behind the internet gateway.
+pub(crate) fn is_public(lab: &Lab, host: &str) -> bool {
+    let subnet = lab.host(host).and_then(|host| lab.subnet(&host.subnet));
+    subnet.is_some_and(|subnet| subnet.internet == Internet::Gateway)
 }
 
-/// Refuses hosts that this version cannot set up, before anything is called.
-pub(crate) fn check_served(lab: &Lab, hosts: &[WantedHost]) -> Result<(), Problem> {
-    let (not_yet, served): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| host.runs == Some(Runs::Filegator));
-    let Some(host) = not_yet.first() else { return Ok(()) };
-    let problem =
-        Problem::usage(format!("host `{}` runs filegator, which this version does not install yet", host.host));
-    if served.is_empty() {
-        let others = lab.hosts.iter().filter(|host| host.runs != Some(Runs::Filegator));
-        let others: Vec<_> = others.map(|host| host.role.as_str()).collect();
-        let fix = if others.is_empty() {
-            "remove its `runs` for a host that only answers SSH".to_owned()
-        } else {
-            format!("host-up up {}", others.join(" "))
-        };
-        return Err(problem.fix(fix));
+/// Checks, before anything is called, that `via` may be the way to each of `hosts`.
+pub(crate) fn check_via(lab: &Lab, via: Option<&str>, hosts: &[&str]) -> Result<(), Problem> {
+    let Some(via) = via else { return Ok(()) };
+    check_hosts(lab, &[via.to_owned()])?;
+    if !is_public(lab, via) {
+        let what = format!("host `{via}` has no public address, so nobody gets further through it");
+        return Err(Problem::usage(what).fix("name a host whose subnet has internet = \"gateway\""));
     }
-    let served: Vec<_> = served.iter().map(|host| host.host.as_str()).collect();
-    Err(problem.fix(format!("name the others: host-up up {}", served.join(" "))))
+    match hosts.iter().find(|host| !admits_ssh_from(lab, host, via)) {
+        None => Ok(()),
+        Some(host) if *host == via => {
+            Err(Problem::usage(format!("host `{host}` is not reached through itself")).fix("leave --via out"))
+        }
+        Some(host) => {
+            let what = format!("lab.toml does not let host `{via}` reach port 22 of host `{host}`");
+            let fix = format!(
+                "add {{ port = 22, from = \"host:{via}\" }} to `allow` of [hosts.{host}], and apply it: net-up"
+            );
+            Err(Problem::usage(what).fix(fix))
+        }
+    }
+}
+
+/// Whether lab.toml's rules let SSH in from another host of the lab.
+fn admits_ssh_from(lab: &Lab, host: &str, other: &str) -> bool {
+    let block = lab.host(other).and_then(|other| lab.subnet(&other.subnet)).map(|subnet| subnet.cidr);
+    let admits = |from: &Source| match from {
+        Source::Host(role) => role == other,
+        Source::Anywhere => true,
+        Source::Cidr(cidr) => block.is_some_and(|block| cidr.contains(&block)),
+        Source::Me | Source::Vpn => false,
+    };
+    let rules = lab.host(host).map(|host| host.allow.as_slice()).unwrap_or_default();
+    let ssh = rules.iter().filter(|rule| rule.port == 22 && rule.protocol == Protocol::Tcp);
+    host != other && ssh.map(|rule| &rule.from).any(admits)
 }
 
 /// The policy that lets a host read, list and write the lab's two buckets, and nothing else.
@@ -181,17 +197,33 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_cannot_be_served_is_refused_with_the_command_for_the_others() {
-        let lab = lab();
-        assert_eq!(choose_served(&lab, &[]), ["public"]);
-        assert_eq!(choose_served(&lab, &["private".into()]), ["private"]);
-        let all = want_hosts(&lab, &names(), &[]);
-        let problem = check_served(&lab, &all).unwrap_err();
-        assert!(problem.to_string().contains("host-up up public"), "{problem}");
+    fn only_the_private_host_waits_for_a_nat_window() {
+        let waits = want_hosts(&lab(), &names(), &[]);
+        let waits: Vec<_> = waits.iter().map(|host| (host.host.as_str(), host.waits_for_internet())).collect();
+        assert_eq!(waits, [("public", false), ("private", true)]);
+    }
+
+    #[test]
+    fn a_jump_host_needs_a_rule_in_lab_toml_and_the_missing_line_is_shown() {
+        let mut lab = lab();
+        let problem = check_via(&lab, Some("public"), &["private"]).unwrap_err();
         assert_eq!(problem.exit(), lab_plan::Exit::Usage);
-        let private = want_hosts(&lab, &names(), &["private".into()]);
-        assert!(check_served(&lab, &private).unwrap_err().to_string().contains("host-up up public"));
-        assert!(check_served(&lab, &want_hosts(&lab, &names(), &["public".into()])).is_ok());
+        assert!(problem.to_string().contains(r#"{ port = 22, from = "host:public" }"#), "{problem}");
+        for (via, host, words) in [
+            ("private", "public", "no public address"),
+            ("public", "public", "through itself"),
+            ("pubic", "private", "its hosts are: public, private"),
+        ] {
+            let problem = check_via(&lab, Some(via), &[host]).unwrap_err().to_string();
+            assert!(problem.contains(words), "{problem}");
+        }
+        assert!(check_via(&lab, None, &["private"]).is_ok());
+        for from in [Source::Host("public".into()), Source::Cidr("10.0.0.0/16".parse().unwrap()), Source::Anywhere] {
+            lab.hosts[1].allow = vec![lab_common::Allow { port: 22, protocol: Protocol::Tcp, from }];
+            assert!(check_via(&lab, Some("public"), &["private"]).is_ok());
+        }
+        lab.hosts[1].allow[0].from = Source::Cidr("10.0.1.0/28".parse().unwrap());
+        assert!(check_via(&lab, Some("public"), &["private"]).is_err(), "not the whole subnet");
     }
 
     #[test]

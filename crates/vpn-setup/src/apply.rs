@@ -10,6 +10,7 @@ mod log_group;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use lab_common::Session;
+use lab_ec2::client_token;
 use lab_plan::{Context, Pace, Problem, Step, retry_while};
 
 use crate::beat::{self, PATIENCE};
@@ -20,8 +21,13 @@ use crate::roles;
 use crate::services::Services;
 use crate::want::Want;
 
-/// Tokens to try: each one before may have been used up by something that is gone.
-const TOKENS: u32 = 5;
+/// The client tokens for what EC2 refuses to make twice: associations, rules and routes. The first is the same in every
+/// run. EC2 may remember it for something that is gone since (`pause` and `resume` many times an hour): the second has
+/// never been used.
+fn make_tokens(parts: &[&str]) -> [String; 2] {
+    let unused = uuid::Uuid::new_v4().to_string();
+    [client_token(parts, 0), client_token(&[parts, &[&unused]].concat(), 0)]
+}
 
 /// What carries out one step.
 pub(crate) struct Worker<'a> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use lab_common::LabArgs;
 
+use crate::check::{self, CheckArgs};
 use crate::client::{self, ClientVerb};
 
 const EXAMPLES: &str = "\
@@ -12,6 +13,7 @@ Examples:
   vpn-setup plan                 what it would make, and what it costs
   vpn-setup                      make the VPN, and an .ovpn file a client
   vpn-setup client add bob       one more client, with a file of its own
+  vpn-setup check --connect      show that only the tunnel reaches the hosts
   vpn-setup pause                end the hourly cost, keep all the rest
   vpn-setup resume               associate the subnets again
   vpn-setup status --json        what is there, for programs
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     Pause,
     /// Associate the subnets again after `pause`
     Resume,
+    /// Try from this machine what the tunnel opens, and what it does not
+    #[command(after_help = check::EXAMPLES)]
+    Check(CheckArgs),
     /// Say who may connect: add, list, revoke, show
     #[command(after_help = client::EXAMPLES)]
     Client {

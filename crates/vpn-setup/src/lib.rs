@@ -7,6 +7,7 @@
 mod apply;
 mod beat;
 mod certificate;
+mod check;
 mod cli;
 mod client;
 mod endpoint;
@@ -15,10 +16,8 @@ mod files;
 mod judge;
 mod live;
 mod local;
-#[allow(dead_code, unused_imports, reason = "until `check` uses all of it")]
 mod pki;
 mod plan;
-#[allow(dead_code, reason = "until `check` uses all of it")]
 mod profile;
 mod refuse;
 mod roles;
@@ -32,6 +31,7 @@ mod testing;
 mod vpn;
 mod want;
 
+pub use check::CheckArgs;
 pub use cli::Args;
 pub use client::ClientVerb;
 pub use run::run;

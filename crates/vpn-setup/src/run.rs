@@ -3,8 +3,9 @@
 use lab_common::Session;
 use lab_plan::{Exit, Problem, Request, Stop, Verb, run_verb};
 
+use crate::check::{CheckArgs, Checker};
 use crate::cli::Command;
-use crate::client::Desk;
+use crate::client::{ClientVerb, Desk};
 use crate::files::Files;
 use crate::services::Services;
 use crate::vpn::{Course, refuse_no_vpn};
@@ -26,19 +27,8 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     }
     let vpn = ClientVpn::with_files(&session, args.ca_dir.clone())?;
     match command {
-        Command::Client { verb } => {
-            let files = Files::of(&session.lab, args.ca_dir.clone())?;
-            let services = Services::new(&session.sdk);
-            let desk = Desk {
-                session: &session,
-                services: &services,
-                files: &files,
-                json: args.lab.json,
-                yes: args.lab.yes,
-                stop,
-            };
-            desk.run(&verb).await
-        }
+        Command::Client { verb } => serve_clients(&session, args, &verb, stop).await,
+        Command::Check(how) => check(&session, args, &how, stop).await,
         Command::Up => run_verb(&vpn, Verb::Up, &request, stop).await,
         Command::Plan { check } => run_verb(&vpn, Verb::Plan { check }, &request, stop).await,
         Command::Status => run_verb(&vpn, Verb::Status, &request, stop).await,
@@ -52,6 +42,22 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             run_verb(&vpn, Verb::Up, &name_again(request, "resume"), stop).await
         }
     }
+}
+
+async fn serve_clients(session: &Session, args: &Args, verb: &ClientVerb, stop: &Stop) -> Result<Exit, Problem> {
+    let files = Files::of(&session.lab, args.ca_dir.clone())?;
+    let services = Services::new(&session.sdk);
+    let (json, yes) = (args.lab.json, args.lab.yes);
+    let desk = Desk { session, services: &services, files: &files, json, yes, stop };
+    desk.run(verb).await
+}
+
+async fn check(session: &Session, args: &Args, how: &CheckArgs, stop: &Stop) -> Result<Exit, Problem> {
+    let vpn = session.lab.vpn.as_ref().ok_or_else(refuse_no_vpn)?;
+    let files = Files::of(&session.lab, args.ca_dir.clone())?;
+    let services = Services::new(&session.sdk);
+    let checker = Checker { session, services: &services, files: &files, vpn, json: args.lab.json, stop };
+    checker.run(how).await
 }
 
 /// The command that continues this run names the same authority.

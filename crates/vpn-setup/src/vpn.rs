@@ -78,7 +78,8 @@ impl<'a> ClientVpn<'a> {
     }
 
     fn directory(&self) -> String {
-        self.files.as_ref().map(|files| files.store.path().display().to_string()).unwrap_or_default()
+        let path = self.files.as_ref().map(|files| files.store.path().display().to_string());
+        path.unwrap_or_default().trim_end_matches('/').to_owned()
     }
 
     /// Marks the files that this run has written.

@@ -115,6 +115,72 @@ fn each_mistake_is_named_with_its_remedy() {
 }
 
 #[test]
+fn what_client_vpn_cannot_take_is_told_where_it_stands() {
+    const CLIENTS: &str = "clients = [\"laptop\"]";
+    let many = |count: usize| (0..count).map(|n| format!("\"192.168.{}.{}/32\"", n / 256, n % 256)).collect::<Vec<_>>();
+    let with = |line: &str| problem(CLIENTS, &format!("{CLIENTS}\n{line}"));
+    for (line, what, fix) in [
+        (
+            "routes = [\"0.0.0.0/0\"]",
+            "36:11: vpn.routes sends everything through a split tunnel",
+            "split_tunnel = false",
+        ),
+        ("routes = [\"10.0.0.0/16\"]", "the VPC's own block", "comes with the association"),
+        ("routes = [\"10.83.4.0/24\"]", "overlaps the clients' 10.83.0.0/16", "addresses of their own"),
+        ("routes = [\"10.0.0.0/8\"]", "overlaps the clients' 10.83.0.0/16", "addresses of their own"),
+        ("routes = [\"192.168.0.0/24\", \"192.168.0.0/24\"]", "has \"192.168.0.0/24\" twice", "remove one"),
+        ("allow_networks = []", "vpn.allow_networks lets clients reach nothing", "the VPC's block"),
+        ("allow_networks = [\"10.0.2.9/24\"]", "has bits set behind its prefix", "10.0.2.0/24"),
+        ("log_days = 8", "vpn.log_days = 8 is not possible", "0, 1, 3, 5, 7, 14"),
+        ("session_hours = 9", "vpn.session_hours = 9 is not possible", "8, 10, 12, 24"),
+        ("port = 1195", "vpn.port = 1195 is not possible", "443, 1194"),
+        ("transport = \"upd\"", "vpn.transport = \"upd\" is not known", "did you mean `udp`?"),
+    ] {
+        let problem = with(line);
+        assert!(problem.contains(what), "{what:?} is missing from\n{problem}");
+        assert!(problem.contains(fix), "{fix:?} is missing from\n{problem}");
+    }
+    let problem = with(&format!("routes = [{}]", many(101).join(", ")));
+    assert!(problem.contains("101 blocks, more than the 100 of an endpoint"), "{problem}");
+    let problem = with(&format!("allow_networks = [{}]", many(201).join(", ")));
+    assert!(problem.contains("201 blocks, more than the 200 of an endpoint"), "{problem}");
+    let open = changed(CLIENTS, &format!("{CLIENTS}\nsplit_tunnel = false\nroutes = [\"0.0.0.0/0\"]"));
+    assert_eq!(read(&open).unwrap().vpn.unwrap().routes.len(), 1, "all traffic may take a tunnel that is not split");
+}
+
+#[test]
+fn the_subnets_of_the_vpn_are_known_apart_and_large_enough() {
+    let with = |public: &str, private: &str, names: &str| {
+        let text = HOL02
+            .replace("10.0.1.0/24\", internet = \"gateway\"", public)
+            .replace("10.0.2.0/24\", internet = \"none\"", private)
+            .replace(
+                "[vpn]\nclient_cidr = \"10.83.0.0/16\"\nsubnet = \"public\"",
+                &format!("[vpn]\nclient_cidr = \"10.83.0.0/16\"\nsubnet = {names}"),
+            );
+        read(&text).map(|lab| lab.vpn.unwrap().subnets)
+    };
+    let (public, private) = ("10.0.1.0/24\", zone = \"a\"", "10.0.2.0/24\", zone = \"b\"");
+    assert_eq!(with(public, private, "[\"public\", \"private\"]").unwrap(), ["public", "private"]);
+    for (public, private, names, what) in [
+        (
+            public,
+            "10.0.2.0/24\", zone = \"a\"",
+            "[\"public\", \"private\"]",
+            "\"public\" and \"private\" are in one zone",
+        ),
+        (public, private, "[\"public\", \"public\"]", "names \"public\" twice"),
+        (public, private, "\"pubic\"", "did you mean `public`?"),
+        (public, private, "[]", "vpn.subnet is empty"),
+        ("10.0.1.0/28\", zone = \"a\"", private, "\"public\"", "10.0.1.0/28 is too small"),
+    ] {
+        let problem = with(public, private, names).unwrap_err().to_string();
+        assert!(problem.contains(what), "{what:?} is missing from\n{problem}");
+    }
+    assert!(with("10.0.1.0/27\", zone = \"a\"", private, "\"public\"").is_ok(), "/27 is large enough");
+}
+
+#[test]
 fn an_owner_that_no_bucket_can_bear_is_refused_with_one_that_fits() {
     let read = |owner: &str| {
         read_lab("lab.toml", HOL02, &Overrides { owner: Some(owner.into()), region: None }).map(|lab| lab.owner)

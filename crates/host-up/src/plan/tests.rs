@@ -43,7 +43,8 @@ fn act(live: &mut Live, step: &Step<Op>) {
             };
             live.volumes.insert(format!("vol-{}", launch.host), launch.disk_gb);
             live.instances.push(instance);
-            live.has_token |= needs_token(launch.runs);
+            live.has_token |= launch.runs == Some(Runs::Jupyter);
+            live.has_password |= launch.runs == Some(Runs::Filegator);
         }
         Op::StartInstance { id } => find(live, id).state = InstanceStateName::Running,
         Op::SetSecurityGroup { id, group } => find(live, id).groups = vec![group.clone()],

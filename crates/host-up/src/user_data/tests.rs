@@ -10,6 +10,12 @@ use crate::testing::lab;
 
 const TOKEN: &str = "5f2c0f6c9f1d4b7e8a3d2c1b0a99887766554433221100ffeeddccbbaa998877";
 
+const HASH: &str = "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ./0123";
+
+fn filegator() -> String {
+    render_filegator(HASH).unwrap()
+}
+
 fn jupyter() -> String {
     render_jupyter("us-east-1", lab().images.as_ref(), &Secret::new(TOKEN)).unwrap()
 }
@@ -29,6 +35,7 @@ fn run(program: &str, arguments: &[&str]) -> Option<std::process::Output> {
 fn documents() -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("bare", render_bare().unwrap()),
+        ("filegator", filegator()),
         ("jupyter", jupyter()),
         ("jupyter without buckets", render_jupyter("eu-west-1", None, &Secret::new(TOKEN)).unwrap()),
     ])
@@ -80,6 +87,8 @@ fn shellcheck_finds_nothing_to_complain_about() {
     let directory = tempfile::tempdir().unwrap();
     let scripts = [
         (render_bare().unwrap(), "/var/lib/cloud/scripts/per-boot/hybrid-lab-ready"),
+        (filegator(), "/usr/local/lib/hybrid-lab/report-ready"),
+        (filegator(), "/usr/local/lib/hybrid-lab/setup"),
         (jupyter(), "/usr/local/lib/hybrid-lab/report-ready"),
         (jupyter(), "/usr/local/lib/hybrid-lab/setup"),
     ];
@@ -99,6 +108,170 @@ fn the_notebook_is_json_with_the_buckets_in_it() {
     let notebook: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(notebook["nbformat"], 4);
     assert!(notebook["cells"].to_string().contains("lab-output-bucket-ada"));
+}
+
+#[test]
+fn the_file_server_s_users_are_an_administrator_with_our_hash_and_a_guest_who_may_nothing() {
+    let users: serde_json::Value =
+        serde_json::from_str(&read_file(&filegator(), "/etc/hybrid-lab/users.json")).unwrap();
+    assert_eq!((&users["1"]["username"], &users["1"]["password"]), (&"admin".into(), &HASH.into()));
+    assert_eq!((&users["2"]["permissions"], &users["2"]["password"]), (&"".into(), &"".into()));
+}
+
+/// The file server's setup in a folder of its own: every path leads there, and every program that would change this
+/// machine only notes how it was called.
+struct Machine {
+    root: tempfile::TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { root: tempfile::tempdir().unwrap() };
+        for folder in ["bin", "etc/hybrid-lab", "usr/local/lib/hybrid-lab", "dev", "srv"] {
+            std::fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        std::fs::write(machine.path("etc/hybrid-lab/users.json"), "new\n").unwrap();
+        for script in ["setup", "report-ready"] {
+            machine.write_program(
+                &format!("usr/local/lib/hybrid-lab/{script}"),
+                &read_file(&filegator(), &format!("/usr/local/lib/hybrid-lab/{script}")),
+            );
+        }
+        let note = "echo \"${0##*/} $*\" >>/log";
+        for program in ["systemctl", "sleep"] {
+            machine.write_program(&format!("bin/{program}"), &format!("#!/bin/bash\n{note}\n"));
+        }
+        // There is no internet at the first two looks.
+        machine.write_program(
+            "bin/apt-get",
+            &format!("#!/bin/bash\n{note}\n[[ $* != *update* ]] || [ \"$(grep -c update /log)\" -ge 3 ]\n"),
+        );
+        let docker = "case $1 in container) grep -q '^docker create' /log ;; create) cat /srv/filegator/private/users.json >>/log ;; esac";
+        machine.write_program("bin/docker", &format!("#!/bin/bash\n{note}\n{docker}\n"));
+        machine.write_program("bin/curl", &format!("#!/bin/bash\n{note}\ngrep -q '^docker start' /log\n"));
+        // Only root may give files away.
+        let install = "args=(); for arg; do [[ $arg == --owner=* || $arg == --group=* ]] || args+=(\"$arg\"); done";
+        machine.write_program(
+            "bin/install",
+            &format!("#!/bin/bash\n{note}\n{install}\n/usr/bin/install \"${{args[@]}}\"\n"),
+        );
+        machine
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    fn write_program(&self, path: &str, text: &str) {
+        let root = self.root.path().display();
+        let mut text = text.to_owned();
+        for place in ["/etc/hybrid-lab", "/usr/local/lib/hybrid-lab", "/dev/console", "/srv/filegator", "/log"] {
+            // A volume's place in the container begins with /var.
+            let here = |before: char| format!("{before}{place}");
+            for before in [' ', '=', '>'] {
+                text = text.replace(&here(before), &format!("{before}{root}{place}"));
+            }
+            text = text.replace(&format!("\n{place}"), &format!("\n{root}{place}"));
+        }
+        std::fs::write(self.path(path), text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.path(path), mode).unwrap();
+    }
+
+    /// Runs the setup; whether it succeeded.
+    fn set_up(&self) -> bool {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let setup = self.path("usr/local/lib/hybrid-lab/setup");
+        Command::new("bash").arg(setup).env("PATH", path).output().unwrap().status.success()
+    }
+
+    /// What was called, or done, so far.
+    fn log(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
+        log.lines().map(|line| line.replace(&self.root.path().display().to_string(), "")).collect()
+    }
+
+    fn mode(&self, path: &str) -> u32 {
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(self.path(path)).unwrap().permissions()) & 0o777
+    }
+
+    fn console(&self) -> String {
+        std::fs::read_to_string(self.path("dev/console")).unwrap_or_default()
+    }
+}
+
+#[test]
+fn the_file_server_waits_for_the_internet_and_has_its_users_before_it_starts() {
+    let machine = Machine::new();
+    assert!(machine.set_up(), "{:#?}", machine.log());
+    let log = machine.log();
+    let at = |start: &str| {
+        let found = log.iter().position(|line| line.starts_with(start));
+        found.unwrap_or_else(|| panic!("{start:?} is missing: {log:#?}"))
+    };
+    assert_eq!(log.iter().filter(|line| line.starts_with("apt-get") && line.ends_with(" update")).count(), 3);
+    let order = [
+        at("systemctl enable filegator.service"),
+        at("docker pull --quiet filegator/filegator:v7.15.1"),
+        at("install --owner=33 --group=33 --mode=0600 /etc/hybrid-lab/users.json /srv/filegator/private/users.json"),
+        at("docker create"),
+        at("new"),
+        at("docker start filegator"),
+        at("curl"),
+    ];
+    assert!(order.is_sorted(), "{order:?} in {log:#?}");
+    let create = &log[at("docker create")];
+    for part in [
+        "--restart unless-stopped",
+        "--publish 8080:8080",
+        "--volume /srv/filegator/repository:/var/www/filegator/repository",
+        "--volume /srv/filegator/private:/var/www/filegator/private",
+        "filegator/filegator:v7.15.1",
+    ] {
+        assert!(create.contains(part), "{part} is missing from {create}");
+    }
+    assert_eq!(machine.mode("srv/filegator/private"), 0o700);
+    assert_eq!(machine.mode("srv/filegator/private/users.json"), 0o600);
+    assert!(
+        log.iter().any(|line| line.starts_with("install --directory --owner=33 --group=33 --mode=0750")),
+        "{log:#?}"
+    );
+    assert_eq!(machine.console().trim(), "hybrid-lab: ready");
+}
+
+#[test]
+fn at_a_later_boot_nothing_is_installed_again_and_the_users_stay() {
+    let machine = Machine::new();
+    assert!(machine.set_up());
+    std::fs::write(machine.path("srv/filegator/private/users.json"), "changed in FileGator").unwrap();
+    std::fs::remove_file(machine.path("dev/console")).unwrap();
+    let before = machine.log().len();
+    assert!(machine.set_up());
+    let later: Vec<_> = machine.log().split_off(before);
+    assert!(
+        !later.iter().any(|line| ["apt-get", "docker create", "docker pull", "install"]
+            .iter()
+            .any(|word| line.starts_with(word))),
+        "{later:#?}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(machine.path("srv/filegator/private/users.json")).unwrap(),
+        "changed in FileGator"
+    );
+    assert_eq!(machine.console().trim(), "hybrid-lab: ready");
+}
+
+#[test]
+fn a_file_server_that_cannot_be_installed_says_so_on_the_console() {
+    let machine = Machine::new();
+    machine.write_program("bin/docker", "#!/bin/bash\nexit 1\n");
+    let setup = machine.path("usr/local/lib/hybrid-lab/setup");
+    let text = std::fs::read_to_string(&setup).unwrap();
+    assert!(text.contains("patience=$((2 * 60 * 60))"));
+    std::fs::write(&setup, text.replace("patience=$((2 * 60 * 60))", "patience=1")).unwrap();
+    assert!(!machine.set_up());
+    assert!(machine.console().contains("\nhybrid-lab: failed (setup ended with 1"), "{}", machine.console());
+    assert!(!machine.path("srv/filegator/private/users.json").exists());
 }
 
 /// A program of the project's own venv: `.venv/bin/NAME` in this folder or one above.

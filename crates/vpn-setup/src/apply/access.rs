@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{ClientVpnAuthorizationRuleStatusCode, ClientVpnRouteStatusCode};
 use ipnet::Ipv4Net;
-use lab_ec2::client_token;
 use lab_plan::{Problem, wait_for};
 use tokio::time::Instant;
 
-use super::{TOKENS, Worker};
+use super::{Worker, make_tokens};
 use crate::beat::{self, ROUTE, RULE, VISIBILITY};
 use crate::endpoint::{self, Route, Rule};
 use crate::error::{explain_vpn, is_busy, is_duplicate};
@@ -26,8 +25,8 @@ enum Progress {
 }
 
 impl Worker<'_> {
-    /// Rules and routes have no ids, and a second one is refused: a lost answer is no harm. A token that has been used
-    /// may answer without making anything, so what does not show up is asked for with the next one.
+    /// Rules and routes have no ids, and a second one is refused: a lost answer does no harm. A token that has been used
+    /// may answer without making anything, so what does not show up at once is asked for with another one.
     pub(super) async fn authorize(&self, network: Ipv4Net, leaving: bool) -> Result<(), Problem> {
         let endpoint = self.endpoint_id()?;
         let (what, cidr) = (format!("the rule for {network}"), network.to_string());
@@ -35,7 +34,7 @@ impl Worker<'_> {
         if leaving {
             self.await_absence(&what, RULE, look).await?;
         }
-        for n in 0..TOKENS {
+        for token in make_tokens(&[&endpoint, "rule", &cidr]) {
             let request = self
                 .services
                 .ec2
@@ -43,12 +42,13 @@ impl Worker<'_> {
                 .client_vpn_endpoint_id(&endpoint)
                 .target_network_cidr(&cidr)
                 .authorize_all_groups(true)
-                .client_token(client_token(&[&endpoint, "rule", &cidr], n));
-            match self.change(async || request.clone().send().await).await {
-                Err(error) if !is_duplicate(&error) => return Err(explain_vpn("AuthorizeClientVpnIngress", &error)),
-                _ => {}
-            }
-            if self.await_presence(&what, RULE, look).await? {
+                .client_token(token);
+            let patience = match self.change(async || request.clone().send().await).await {
+                Ok(_) => Duration::ZERO,
+                Err(error) if is_duplicate(&error) => VISIBILITY,
+                Err(error) => return Err(explain_vpn("AuthorizeClientVpnIngress", &error)),
+            };
+            if self.await_presence(&what, RULE, patience, look).await? {
                 return Ok(());
             }
         }
@@ -62,7 +62,7 @@ impl Worker<'_> {
         if leaving {
             self.await_absence(&what, ROUTE, look).await?;
         }
-        for n in 0..TOKENS {
+        for token in make_tokens(&[&endpoint, "route", &cidr, subnet]) {
             let request = self
                 .services
                 .ec2
@@ -70,12 +70,13 @@ impl Worker<'_> {
                 .client_vpn_endpoint_id(&endpoint)
                 .destination_cidr_block(&cidr)
                 .target_vpc_subnet_id(subnet)
-                .client_token(client_token(&[&endpoint, "route", &cidr, subnet], n));
-            match self.change(async || request.clone().send().await).await {
-                Err(error) if !is_duplicate(&error) => return Err(explain_vpn("CreateClientVpnRoute", &error)),
-                _ => {}
-            }
-            if self.await_presence(&what, ROUTE, look).await? {
+                .client_token(token);
+            let patience = match self.change(async || request.clone().send().await).await {
+                Ok(_) => Duration::ZERO,
+                Err(error) if is_duplicate(&error) => VISIBILITY,
+                Err(error) => return Err(explain_vpn("CreateClientVpnRoute", &error)),
+            };
+            if self.await_presence(&what, ROUTE, patience, look).await? {
                 return Ok(());
             }
         }
@@ -105,18 +106,19 @@ impl Worker<'_> {
         self.remove("DeleteClientVpnRoute", is_busy, async || request.clone().send().await).await
     }
 
-    /// Waits until it counts. `false` when it does not show up.
+    /// Waits until it counts. `false` when it does not show up within `patience`.
     async fn await_presence(
         &self,
         what: &str,
         deadline: Duration,
+        patience: Duration,
         look: impl AsyncFn() -> Result<Progress, Problem>,
     ) -> Result<bool, Problem> {
         let start = Instant::now();
         wait_for(beat::every(deadline), self.context.stop, what, async || {
             let word = match look().await? {
                 Progress::Active => return Ok(Some(true)),
-                Progress::Absent if start.elapsed() >= VISIBILITY => return Ok(Some(false)),
+                Progress::Absent if start.elapsed() >= patience => return Ok(Some(false)),
                 Progress::Absent => "not seen yet".to_owned(),
                 Progress::Coming(word) | Progress::Leaving(word) => word,
             };

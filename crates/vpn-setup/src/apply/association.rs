@@ -4,11 +4,9 @@ use std::cell::Cell;
 
 use aws_sdk_ec2::types::AssociationStatusCode;
 use lab_common::explain;
-use lab_ec2::client_token;
 use lab_plan::{Problem, wait_for};
-use tokio::time::Instant;
 
-use super::{TOKENS, Worker};
+use super::{Worker, make_tokens};
 use crate::beat::{self, ASSOCIATION, VISIBILITY};
 use crate::endpoint::{self, Association, read_association};
 use crate::error::{explain_vpn, is_busy, is_duplicate, is_gone};
@@ -23,8 +21,9 @@ enum Came {
 }
 
 impl Worker<'_> {
-    /// A token that has been used answers with the first association, also when that has ended since: then the next one
-    /// is tried. The ids of those that are known stand in the token, so that is seldom needed.
+    /// A token that has been used answers with the first association, also when that has ended since. What does not show
+    /// up at once is therefore asked for with another token; EC2 refuses a second association of a subnet, so that does
+    /// no harm where the first was only late. The ids of those that are known stand in the token: it is seldom needed.
     pub(super) async fn associate(
         &self,
         name: &str,
@@ -36,29 +35,24 @@ impl Worker<'_> {
         for association in leaving {
             self.await_gone(name, &endpoint, association).await?;
         }
-        for n in 0..TOKENS {
+        for token in make_tokens(&[&endpoint, subnet, &known.join(" ")]) {
             let request = self
                 .services
                 .ec2
                 .associate_client_vpn_target_network()
                 .client_vpn_endpoint_id(&endpoint)
                 .subnet_id(subnet)
-                .client_token(client_token(&[&endpoint, subnet, &known.join(" ")], n));
-            let answer = self.change(async || request.clone().send().await).await;
-            let id = match answer {
+                .client_token(token);
+            let id = match self.change(async || request.clone().send().await).await {
                 Ok(answer) => answer.association_id().unwrap_or_default().to_owned(),
-                Err(error) if is_duplicate(&error) => match self.find_alive(&endpoint, subnet).await? {
-                    Some(id) => id,
-                    None => return Err(explain_vpn("AssociateClientVpnTargetNetwork", &error)),
-                },
+                Err(error) if is_duplicate(&error) => self.find_alive(&endpoint, subnet).await?,
                 Err(error) => return Err(explain_vpn("AssociateClientVpnTargetNetwork", &error)),
             };
             if self.await_associated(name, &endpoint, &id).await? == Came::Associated {
                 return Ok(id);
             }
         }
-        let what = format!("{name} was associated and disassociated {TOKENS} times within an hour");
-        Err(Problem::failed(what).fix("wait an hour, until EC2 has forgotten the earlier ones"))
+        Err(refuse_withdrawn(name))
     }
 
     /// Waits for an association that an earlier run began.
@@ -70,12 +64,11 @@ impl Worker<'_> {
     }
 
     async fn await_associated(&self, name: &str, endpoint: &str, id: &str) -> Result<Came, Problem> {
-        let (start, was_coming) = (Instant::now(), Cell::new(false));
+        let was_coming = Cell::new(false);
         let what = format!("the association of {name} ({id})");
         wait_for(beat::every(ASSOCIATION), self.context.stop, what, async || {
             let Some(association) = self.look_at(endpoint, id).await? else {
-                self.context.line.waits_for("the association to be seen");
-                return Ok((start.elapsed() >= VISIBILITY).then_some(Came::Gone));
+                return if was_coming.get() { Err(refuse_withdrawn(name)) } else { Ok(Some(Came::Gone)) };
             };
             match association.state {
                 AssociationStatusCode::Associated => return Ok(Some(Came::Associated)),
@@ -104,11 +97,9 @@ impl Worker<'_> {
         under_way: bool,
     ) -> Result<(), Problem> {
         if !under_way && let Err(problem) = self.send_disassociate(endpoint, id).await {
-            let coming = self.look_at(endpoint, id).await?;
-            if coming.is_none_or(|association| association.state != AssociationStatusCode::Associating) {
+            if !self.await_decided(name, endpoint, id).await? {
                 return Err(problem);
             }
-            self.await_decided(name, endpoint, id).await?;
             self.send_disassociate(endpoint, id).await?;
         }
         self.await_gone(name, endpoint, id).await
@@ -124,16 +115,19 @@ impl Worker<'_> {
         self.remove("DisassociateClientVpnTargetNetwork", is_busy, async || request.clone().send().await).await
     }
 
-    /// Waits until an association is associating no more.
-    async fn await_decided(&self, name: &str, endpoint: &str, id: &str) -> Result<(), Problem> {
+    /// Waits until an association is associating no more. Answers whether it was.
+    async fn await_decided(&self, name: &str, endpoint: &str, id: &str) -> Result<bool, Problem> {
+        let was_coming = Cell::new(false);
         let what = format!("{name} to be associated, so that it can be disassociated");
         wait_for(beat::every(ASSOCIATION), self.context.stop, what, async || {
             let found = self.look_at(endpoint, id).await?;
             let coming = found.is_some_and(|association| association.state == AssociationStatusCode::Associating);
-            if coming {
-                self.context.line.waits_for(&format!("association of {name} is still associating"));
+            if !coming {
+                return Ok(Some(was_coming.get()));
             }
-            Ok((!coming).then_some(()))
+            was_coming.set(true);
+            self.context.line.waits_for(&format!("association of {name} is still associating"));
+            Ok(None)
         })
         .await
     }
@@ -167,10 +161,14 @@ impl Worker<'_> {
         Ok(found.into_iter().find(|association| association.id == id))
     }
 
-    async fn find_alive(&self, endpoint: &str, subnet: &str) -> Result<Option<String>, Problem> {
-        let found = endpoint::find_associations(&self.services.ec2, endpoint).await?;
-        let alive = found.into_iter().find(|association| association.subnet == subnet && association.is_alive());
-        Ok(alive.map(|association| association.id))
+    /// The association that EC2 says exists, once it can be seen.
+    async fn find_alive(&self, endpoint: &str, subnet: &str) -> Result<String, Problem> {
+        wait_for(beat::every(VISIBILITY), self.context.stop, "the association that exists already", async || {
+            let found = endpoint::find_associations(&self.services.ec2, endpoint).await?;
+            let alive = found.into_iter().find(|association| association.subnet == subnet && association.is_alive());
+            Ok(alive.map(|association| association.id))
+        })
+        .await
     }
 }
 

@@ -13,12 +13,15 @@ use lab_common::explain;
 use lab_ec2::{client_token, specify_tags};
 use lab_plan::{Pace, Problem, retry_while, wait_for};
 
-use super::{TOKENS, Worker};
+use super::Worker;
 use crate::beat::{self, ASSOCIATION, VISIBILITY};
 use crate::error::{explain_vpn, is_gone, is_in_use};
 use crate::plan::Change;
 use crate::roles;
 use crate::want::EndpointWant;
+
+/// Tokens to try: each one before may have been used up by an endpoint that is gone.
+const TOKENS: u32 = 5;
 
 impl Worker<'_> {
     /// A token that has been used answers with the first endpoint, also when that has been deleted since: then the
