@@ -1,10 +1,12 @@
 //! Where this machine keeps its part of the VPN. Everything here blocks.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use lab_common::{Home, Lab};
 use lab_plan::Problem;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::judge::{is_complete, is_fresh_server};
 use crate::pki::{Certificate, Issued, RevocationList, Store, Wanted, authority_name, server_name};
@@ -52,6 +54,18 @@ impl Files {
             self.store.adopt(directory)?;
         }
         self.make(Some(&self.server), &[])
+    }
+
+    /// Waits until no other run on this machine imports a certificate.
+    pub(crate) fn lock_import(&self) -> Result<File, Problem> {
+        let path = self.home.path("");
+        let cannot = |error: std::io::Error| {
+            Problem::failed(format!("cannot lock {}", path.display())).because(error.to_string())
+        };
+        self.home.create()?;
+        let directory = File::open(&path).map_err(cannot)?;
+        flock(&directory, FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
+        Ok(directory)
     }
 
     /// The authority and a server certificate that serves for long.
