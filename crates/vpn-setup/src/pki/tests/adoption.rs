@@ -106,6 +106,20 @@ fn an_authority_that_client_vpn_does_not_take_is_refused_with_the_reason() {
 }
 
 #[test]
+fn an_intermediate_authority_is_refused() {
+    let (root, theirs) = (make_easy_rsa(&RSA_2048), make_easy_rsa(&RSA_2048));
+    let path = |name: &str| theirs.path().join(name);
+    let (key, request, ca) = (path("private/ca.key"), path("ca.csr"), path("ca.crt"));
+    openssl(&["req", "-new", "-key", text(&key), "-subj", "/CN=Sub CA", "-out", text(&request)]);
+    let extensions = path("extensions");
+    std::fs::write(&extensions, "basicConstraints=critical,CA:TRUE\n").unwrap();
+    let (root_ca, root_key) = (root.path().join("ca.crt"), root.path().join("private/ca.key"));
+    let sign = ["x509", "-req", "-in", text(&request), "-CA", text(&root_ca), "-CAkey", text(&root_key)];
+    openssl(&[&sign[..], &["-CAcreateserial", "-extfile", text(&extensions), "-out", text(&ca)]].concat());
+    assert!(refuse(theirs.path()).what().ends_with("is an intermediate CA"));
+}
+
+#[test]
 fn an_expired_authority_is_refused() {
     let theirs = make_easy_rsa(&RSA_2048);
     let key = lab_common::Secret::new(std::fs::read_to_string(theirs.path().join("private/ca.key")).unwrap());
