@@ -97,11 +97,9 @@ impl Worker<'_> {
         under_way: bool,
     ) -> Result<(), Problem> {
         if !under_way && let Err(problem) = self.send_disassociate(endpoint, id).await {
-            let coming = self.look_at(endpoint, id).await?;
-            if coming.is_none_or(|association| association.state != AssociationStatusCode::Associating) {
+            if !self.await_decided(name, endpoint, id).await? {
                 return Err(problem);
             }
-            self.await_decided(name, endpoint, id).await?;
             self.send_disassociate(endpoint, id).await?;
         }
         self.await_gone(name, endpoint, id).await
@@ -117,16 +115,19 @@ impl Worker<'_> {
         self.remove("DisassociateClientVpnTargetNetwork", is_busy, async || request.clone().send().await).await
     }
 
-    /// Waits until an association is associating no more.
-    async fn await_decided(&self, name: &str, endpoint: &str, id: &str) -> Result<(), Problem> {
+    /// Waits until an association is associating no more. Answers whether it was.
+    async fn await_decided(&self, name: &str, endpoint: &str, id: &str) -> Result<bool, Problem> {
+        let was_coming = Cell::new(false);
         let what = format!("{name} to be associated, so that it can be disassociated");
         wait_for(beat::every(ASSOCIATION), self.context.stop, what, async || {
             let found = self.look_at(endpoint, id).await?;
             let coming = found.is_some_and(|association| association.state == AssociationStatusCode::Associating);
-            if coming {
-                self.context.line.waits_for(&format!("association of {name} is still associating"));
+            if !coming {
+                return Ok(Some(was_coming.get()));
             }
-            Ok((!coming).then_some(()))
+            was_coming.set(true);
+            self.context.line.waits_for(&format!("association of {name} is still associating"));
+            Ok(None)
         })
         .await
     }
