@@ -103,12 +103,17 @@ impl Vpn {
         path.display().to_string()
     }
 
-    /// What answers on a port of the host, asked from the laptop.
-    fn fetch(&self, port: u16) -> String {
+    /// What answers on a port of the host within so many seconds, asked from the laptop.
+    fn fetch(&self, port: u16, seconds: &str) -> String {
         let script =
             format!("exec 3<>/dev/tcp/{}/{port} && {{ printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3; }}", self.host);
-        let output = self.laptop(&["timeout", "2", "bash", "-c", &script]).output().expect("bash runs");
+        let output = self.laptop(&["timeout", seconds, "bash", "-c", &script]).output().expect("bash runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Whether nothing answers on a port: packets are dropped, so silence is all there is to see.
+    fn is_silent(&self, port: u16) -> bool {
+        self.fetch(port, "0.5").is_empty()
     }
 }
 
@@ -145,7 +150,10 @@ fn connect(vpn: &Vpn, profile: &str, words: &'static [&'static str]) -> (Tunnel,
     (Tunnel(child), line)
 }
 
-const OUTCOMES: &[&str] = &["Initialization Sequence Completed", "AUTH_FAILED", "TLS Error", "Exiting"];
+const CONNECTED: &str = "Initialization Sequence Completed";
+
+/// What ends the wait for a client.
+const OUTCOMES: &[&str] = &[CONNECTED, "AUTH_FAILED", "TLS Error", "Exiting"];
 
 #[test]
 fn the_exported_profile_connects_and_only_the_tunnel_leads_to_the_private_host() {
@@ -157,38 +165,67 @@ fn the_exported_profile_connects_and_only_the_tunnel_leads_to_the_private_host()
     let resolved = wait_for("the endpoint's name", || Some(resolve(&name)).filter(|output| output.status.success()));
     assert!(String::from_utf8_lossy(&resolved.stdout).starts_with("192.0.2.1"));
     assert!(!resolve(&name[3..]).status.success(), "without a label in front there is no address, as on AWS");
-    assert_eq!(vpn.fetch(8080), "", "no tunnel, no answer");
+    assert!(vpn.is_silent(8080), "no tunnel, no answer");
 
-    let (tunnel, line) = connect(&vpn, &profile, OUTCOMES);
-    assert!(line.contains("Initialization Sequence Completed"), "{line}");
-    assert!(vpn.fetch(8080).contains("<h1>lab-private-ec2</h1>"));
-    assert!(vpn.fetch(22).starts_with("SSH-2.0-"));
-    assert_eq!(vpn.fetch(9000), "", "no group allows it");
-    let connections = wait_for("the connection", || {
-        Some(vpn.on("DescribeClientVpnConnections", &[])).filter(|reply| reply.text().contains("laptop"))
-    });
-    assert_eq!(connections.element("commonName"), "laptop");
+    let (_tunnel, line) = connect(&vpn, &profile, OUTCOMES);
+    assert!(line.contains(CONNECTED), "{line}");
+    assert!(vpn.fetch(8080, "10").contains("<h1>lab-private-ec2</h1>"));
+    assert!(vpn.fetch(22, "1").starts_with("SSH-2.0-"));
+    assert!(vpn.is_silent(9000), "no group allows it");
 
     vpn.on("RevokeClientVpnIngress", &[("TargetNetworkCidr", "10.0.0.0/16"), ("RevokeAllGroups", "true")]);
-    wait_for("the revoked rule", || vpn.fetch(8080).is_empty().then_some(()));
-    drop(tunnel);
+    wait_for("the revoked rule", || vpn.is_silent(8080).then_some(()));
+    vpn.on("DisassociateClientVpnTargetNetwork", &[("AssociationId", &vpn.association)]);
+    wait_for("the end of the endpoint's name", || (!resolve(&name).status.success()).then_some(()));
+}
 
+#[test]
+fn a_revoked_client_is_refused_while_others_connect() {
+    let vpn = Vpn::make();
+    let folder = tempfile::tempdir().expect("a folder");
+    let revoked = vpn.write_profile(folder.path(), &vpn.authority.client("laptop", 7));
+    let (session, line) = connect(&vpn, &revoked, OUTCOMES);
+    assert!(line.contains(CONNECTED), "{line}");
     let crl = vpn.authority.revoke(&[7]);
     vpn.on("ImportClientVpnClientCertificateRevocationList", &[("CertificateRevocationList", &crl)]);
     wait_for("the revocation list", || {
         let reply = vpn.on("ExportClientVpnClientCertificateRevocationList", &[]);
         reply.text().contains("<code>active</code>").then_some(())
     });
+    assert!(!vpn.fetch(8080, "10").is_empty(), "a session that is open stays open");
+    drop(session);
     wait_for("the refusal of a revoked client", || {
-        let (_tunnel, line) = connect(&vpn, &profile, OUTCOMES);
-        (!line.contains("Completed")).then_some(())
+        let (_tunnel, line) = connect(&vpn, &revoked, OUTCOMES);
+        (!line.contains(CONNECTED)).then_some(())
     });
     let other = vpn.write_profile(folder.path(), &vpn.authority.client("phone", 8));
     let (_tunnel, line) = connect(&vpn, &other, OUTCOMES);
-    assert!(line.contains("Completed"), "another client still connects: {line}");
+    assert!(line.contains(CONNECTED), "{line}");
+}
 
-    vpn.on("DisassociateClientVpnTargetNetwork", &[("AssociationId", &vpn.association)]);
-    wait_for("the end of the endpoint's name", || (!resolve(&name).status.success()).then_some(()));
+#[test]
+fn sessions_are_listed_and_terminated_and_a_changed_endpoint_has_a_new_server() {
+    let vpn = Vpn::make();
+    let folder = tempfile::tempdir().expect("a folder");
+    let profile = vpn.write_profile(folder.path(), &vpn.authority.client("laptop", 7));
+    let (tunnel, line) = connect(&vpn, &profile, OUTCOMES);
+    assert!(line.contains(CONNECTED), "{line}");
+    let sessions = || vpn.on("DescribeClientVpnConnections", &[]).elements("item");
+    let session = wait_for("the session", || sessions().pop());
+    assert!(session.contains("<commonName>laptop</commonName>"), "{session}");
+    let id = session.split("<connectionId>").nth(1).and_then(|rest| rest.split('<').next()).expect("an id");
+    vpn.on("TerminateClientVpnConnections", &[("ConnectionId", id)]);
+    wait_for("the end of the session", || {
+        sessions().into_iter().find(|item| item.contains(id) && item.contains("<code>terminated</code>"))
+    });
+    drop(tunnel);
+
+    vpn.on("ModifyClientVpnEndpoint", &[("VpnPort", "1194")]);
+    let moved = vpn.write_profile(folder.path(), &vpn.authority.client("laptop", 7));
+    wait_for("the server on its new port", || {
+        let (_tunnel, line) = connect(&vpn, &moved, OUTCOMES);
+        line.contains(CONNECTED).then_some(())
+    });
 }
 
 /// The namespaces of a process, and the files that belong to them.

@@ -78,14 +78,9 @@ impl Files {
         Ok((authority.certificate, server))
     }
 
-    /// Makes the certificates of those clients that have none.
+    /// Makes the certificates of those clients that have none; where there is no authority yet that one too, with the
+    /// server's certificate, whose key takes no time beside the others.
     pub(crate) fn make_clients(&self, clients: &[String]) -> Result<(), Problem> {
-        self.make(None, clients)
-    }
-
-    /// Makes the certificates of those clients that have none; on a machine without an authority that one too, and a
-    /// server certificate with it.
-    pub(crate) fn make_clients_anywhere(&self, clients: &[String]) -> Result<(), Problem> {
         let server = if self.store.authority()?.is_some() { None } else { Some(self.server.as_str()) };
         self.make(server, clients)
     }

@@ -24,6 +24,9 @@ use crate::guard::guarded_command;
 /// How long a server may take to end when it is asked to.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 
+/// What the word to its clients takes to get out.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// The largest pool of addresses that `OpenVPN` takes.
 const MAX_POOL: u32 = 65_533;
 
@@ -142,8 +145,15 @@ impl Server {
         stream.read_line(&mut line).await.map(drop)
     }
 
-    /// Ends the server: its clients are told.
+    /// Ends the server. Its clients are told, so that they look for another one at once.
     pub(crate) async fn stop(mut self) {
+        let clients = self.list_clients();
+        for client in &clients {
+            let _ = self.disconnect(client).await;
+        }
+        if !clients.is_empty() {
+            tokio::time::sleep(FAREWELL).await;
+        }
         let process = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         if let Some(process) = process {
             let _ = kill_process(process, Signal::TERM);
@@ -230,7 +240,7 @@ fn write_configuration(settings: &ServerSettings, slot: u8) -> String {
         Transport::Udp => "udp4",
         Transport::Tcp => "tcp4-server",
     };
-    let mut lines = vec![
+    let lines = [
         "mode server".to_owned(),
         "tls-server".to_owned(),
         format!("dev {}", tunnel_device(slot)),
@@ -258,9 +268,6 @@ fn write_configuration(settings: &ServerSettings, slot: u8) -> String {
         format!("management {MANAGEMENT} unix"),
         "verb 3".to_owned(),
     ];
-    if *transport == Transport::Udp {
-        lines.push("explicit-exit-notify 1".to_owned());
-    }
     let mut text = lines.join("\n") + "\n";
     for (block, pem) in [("ca", client_root.as_str()), ("cert", certificate), ("key", key.as_pem())] {
         let _ = writeln!(text, "<{block}>\n{}\n</{block}>", pem.trim_end());

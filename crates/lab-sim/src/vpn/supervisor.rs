@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinHandle;
 
 use super::dns::{self, Names};
 use super::firewall::{Door, Opening, write_rules};
@@ -31,11 +32,19 @@ struct Cloud {
     folder: PathBuf,
     hosts: Hosts,
     servers: BTreeMap<String, Server>,
+    /// Servers that tell their clients goodbye. Their slots and endpoints are free when they are gone.
+    ending: Vec<Ending>,
     names: Names,
     /// The packet filter in force.
     rules: String,
     /// What was complained about, so that it is said once.
     complaints: HashSet<String>,
+}
+
+struct Ending {
+    endpoint: String,
+    slot: u8,
+    task: JoinHandle<()>,
 }
 
 /// Keeps the namespace `cloud` like the account says, until the task is dropped. `folder` is for the servers' files.
@@ -50,13 +59,13 @@ pub(crate) async fn supervise(sim: Arc<Sim>, namespace: String, folder: PathBuf)
         namespace,
         folder,
         servers: BTreeMap::new(),
+        ending: Vec::new(),
         names: Arc::clone(&names),
         rules: String::new(),
         complaints: HashSet::new(),
     };
     cloud.add_server_addresses().await?;
-    let names = tokio::spawn(dns::serve(socket, names));
-    let _ends_with_us = AbortOnDrop(names);
+    let _ends_with_us = AbortOnDrop(tokio::spawn(dns::serve(socket, names)));
     let mut facts = Facts::default();
     loop {
         let endpoints = sim.ec2.vpn.endpoints().await;
@@ -73,7 +82,7 @@ pub(crate) async fn supervise(sim: Arc<Sim>, namespace: String, folder: PathBuf)
     }
 }
 
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -93,7 +102,7 @@ impl Cloud {
     async fn become_like(&mut self, picture: &Picture) {
         let hosts = self.hosts.set(&picture.addresses, &picture.services).await;
         self.complain_about(hosts);
-        self.stop_servers(&picture.gates).await;
+        self.stop_servers(&picture.gates);
         for gate in &picture.gates {
             let started = self.run_server(gate).await;
             self.complain_about(started);
@@ -108,16 +117,18 @@ impl Cloud {
     }
 
     /// Ends servers whose endpoint is no more, or has other settings.
-    async fn stop_servers(&mut self, gates: &[Gate]) {
+    fn stop_servers(&mut self, gates: &[Gate]) {
         let is_wrong = |(endpoint, server): &(&String, &Server)| {
             !gates.iter().any(|gate| gate.endpoint == **endpoint && gate.server == server.settings)
         };
         let wrong: Vec<String> = self.servers.iter().filter(is_wrong).map(|(endpoint, _)| endpoint.clone()).collect();
         for endpoint in wrong {
             if let Some(server) = self.servers.remove(&endpoint) {
-                server.stop().await;
+                let slot = server.slot;
+                self.ending.push(Ending { endpoint, slot, task: tokio::spawn(server.stop()) });
             }
         }
+        self.ending.retain(|ending| !ending.task.is_finished());
     }
 
     async fn run_server(&mut self, gate: &Gate) -> io::Result<()> {
@@ -128,7 +139,11 @@ impl Cloud {
                 Some(words) => Err(io::Error::other(format!("the server of {} ended:\n{words}", gate.endpoint))),
             };
         }
-        let used: HashSet<u8> = self.servers.values().map(|server| server.slot).collect();
+        if self.ending.iter().any(|ending| ending.endpoint == gate.endpoint) {
+            return Ok(());
+        }
+        let ending = self.ending.iter().map(|ending| ending.slot);
+        let used: HashSet<u8> = self.servers.values().map(|server| server.slot).chain(ending).collect();
         let Some(slot) = (0..SLOTS).find(|slot| !used.contains(slot)) else {
             return Err(io::Error::other(format!("{} has no server: only {SLOTS} run at once", gate.endpoint)));
         };
@@ -163,6 +178,9 @@ impl Cloud {
 
     /// Tells the account who is connected, and ends the sessions that it wants ended.
     async fn exchange_connections(&mut self, sim: &Sim) {
+        for ending in &self.ending {
+            sim.ec2.vpn.update_connections(&ending.endpoint, &[]);
+        }
         for (endpoint, server) in &self.servers {
             let clients = server.list_clients();
             let seen: Vec<_> = clients.iter().map(|client| client.seen.clone()).collect();

@@ -18,7 +18,6 @@ use lab_common::{Home, Secret, Vpn};
 use lab_plan::Problem;
 use rayon::prelude::*;
 use rcgen::{Issuer, KeyPair};
-use rustix::fs::{FlockOperation, flock};
 
 use super::crl::issue_list;
 use super::issue::{Role, issue_authority, issue_leaf};
@@ -270,14 +269,17 @@ impl Store {
         &self.home
     }
 
-    /// Waits until no other process changes this directory.
+    /// Waits until no other process changes this directory, and removes what a killed one left half written.
     pub(super) fn lock(&self) -> Result<File, Problem> {
         let cannot = |error: std::io::Error| {
             Problem::failed(format!("cannot lock {}", self.path().display())).because(error.to_string())
         };
         self.home.create()?;
         let directory = File::open(self.path()).map_err(cannot)?;
-        flock(&directory, FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
+        directory.lock().map_err(cannot)?;
+        for kept in ["", "private", ISSUED] {
+            self.home.inside(kept).sweep()?;
+        }
         Ok(directory)
     }
 

@@ -145,6 +145,25 @@ fn a_directory_that_is_none_is_refused_and_a_near_miss_is_named() {
 }
 
 #[test]
+fn what_easy_rsa_has_revoked_stays_revoked_with_and_without_its_list() {
+    let (_directory, first) = make_store(&["ann", "bob"]);
+    let ann = first.client("ann").unwrap().unwrap().certificate.serial;
+    let bob = first.client("bob").unwrap().unwrap().certificate.serial;
+    first.revoke("ann", None).unwrap();
+    let index = format!(
+        "V\t270101000000Z\t\t01\tunknown\t/CN=server\n\
+         R\t270101000000Z\t260101000000Z,keyCompromise\t{bob}\tunknown\t/CN=bob\n"
+    );
+    std::fs::write(first.path().join("index.txt"), index).unwrap();
+    let (_home, second) = make_empty();
+    second.adopt(&first.path()).unwrap();
+    let list = second.crl().unwrap().unwrap();
+    assert_eq!(list.revoked.keys().collect::<HashSet<_>>(), HashSet::from([&ann, &bob]));
+    second.adopt(&first.path()).unwrap();
+    assert_eq!(second.crl().unwrap(), Some(list), "there is nothing new to list");
+}
+
+#[test]
 fn an_authority_is_never_replaced_by_another() {
     let (_directory, store) = make_store(&["laptop"]);
     let before = read(&store, "ca.crt");
