@@ -3,7 +3,7 @@
 Both sides of a comparison run in the same minute against the same server, in turns, and the medians are compared: what
 the machine does besides slows both. Run it through scripts/bench.sh, which builds the programs and starts local AWS.
 
-Usage: measure.py upload|function|help|network [--runs N]
+Usage: measure.py upload|function|help|network|pki [--runs N]
 """
 
 import argparse
@@ -20,7 +20,7 @@ import time
 
 HERE = pathlib.Path(__file__).parent
 LAB = ["--lab", "hol02", "--owner", "bench"]
-PROGRAMS = ["net-up", "host-up", "pipeline-up", "upload-sample-image", "lab-status", "lab-sim"]
+PROGRAMS = ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status", "lab-sim"]
 
 
 def program(name):
@@ -196,9 +196,37 @@ def measure_network():
     print(f"{'boto3, the fewest calls, in sequence':36} {seconds * 1000:7.0f} ms {'':23} {calls:5}")
 
 
+EASY_RSA = "/usr/share/easy-rsa/easyrsa"
+
+
+def in_new_folder(script):
+    """A command that runs a script in a folder of its own, which $F names, and removes it."""
+    return ["sh", "-c", f'set -e; F=$(mktemp -d); trap "rm -rf $F" EXIT; {script}']
+
+
+def measure_pki(runs):
+    ours = in_new_folder(f'LAB_HOME=$F {program("vpn-setup")} {" ".join(LAB)} client add laptop')
+    if not os.path.exists(EASY_RSA):
+        sys.exit(f"measure.py: {EASY_RSA} is missing: apt-get install easy-rsa")
+    steps = ["init-pki", "build-ca nopass", "build-server-full server nopass", "build-client-full laptop nopass"]
+    # easy-rsa finds its configuration in the folder it is in.
+    script = "; ".join(f"{EASY_RSA} {step}" for step in steps)
+    theirs = in_new_folder(f"export EASYRSA_BATCH=1 EASYRSA_PKI=$F/pki; cd {os.path.dirname(EASY_RSA)}; {script}")
+    (mine, memory), (peer, _) = take_turns(runs, ours, theirs)
+    print(f"\n{'vpn-setup and easy-rsa':48} {'ours':>13} {'easy-rsa':>13}    ratio   target")
+    show("CA, server and one client", mine * 1000, peer * 1000, "ms", "at least 4 x")
+    show("peak memory", memory, None, "MB")
+    hundred = " ".join(f"client{n}" for n in range(100))
+    add = f"{program('vpn-setup')} {' '.join(LAB)} client add {hundred}"
+    many, alone = in_new_folder(f"LAB_HOME=$F {add}"), in_new_folder(f"LAB_HOME=$F taskset -c 0 {add}")
+    (all_cores, _), (one_core, _) = take_turns(max(1, runs // 3), many, alone)
+    print(f"\n{'':48} {'all cores':>13} {'one core':>13}    ratio   target")
+    show("100 clients in one call", all_cores * 1000, one_core * 1000, "ms", f"near {os.cpu_count()} x")
+
+
 def main():
     options = argparse.ArgumentParser()
-    options.add_argument("what", choices=["upload", "function", "help", "network"])
+    options.add_argument("what", choices=["upload", "function", "help", "network", "pki"])
     options.add_argument("--runs", type=int, default=10)
     options = options.parse_args()
     measures = {
@@ -206,6 +234,7 @@ def main():
         "function": lambda: measure_function(options.runs),
         "help": lambda: measure_help(options.runs),
         "network": measure_network,
+        "pki": lambda: measure_pki(options.runs),
     }
     measures[options.what]()
 

@@ -136,12 +136,16 @@ impl LocalAws {
     /// When the programs have not been built.
     #[must_use]
     pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(find_programs().join(program));
+        let programs = find_programs();
+        let mut command = Command::new(programs.join(program));
+        // One program may run another, as `net-up nat -- host-up …` does.
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(programs).chain(std::env::split_paths(&others)));
         command
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", path.expect("folders without a colon"))
             .env("HOME", self.folder.path())
             .env("LAB_HOME", self.folder.path().join("home"))
             .env("LAB_FILE", "hol02")

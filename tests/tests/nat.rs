@@ -219,6 +219,22 @@ fn when_opening_fails_what_was_opened_is_closed() {
 }
 
 #[test]
+fn a_gateway_that_fails_is_explained_and_the_next_opening_makes_another() {
+    let aws = start(&[]);
+    aws.set_faults(&json!([{ "action": "CreateNatGateway", "effect": "fail-later" }]));
+    let failed = aws.run("net-up", &["nat", "open"]).expect_code(1);
+    aws.clear_faults();
+    for part in ["has failed", "InternalError: ", "may exist and cost $0.0050 an hour", "net-up nat close"] {
+        assert!(failed.stderr.contains(part), "{part:?} is missing: {failed:#?}");
+    }
+    // The token of the failed one is used up; its address is not.
+    let _ = aws.run("net-up", &["nat", "open"]).expect_code(0);
+    assert_open(&aws, "after a failed gateway");
+    let _ = aws.run("net-up", &["nat", "close"]).expect_code(0);
+    assert_closed(&aws, "at the end");
+}
+
+#[test]
 fn a_window_that_cannot_be_closed_ends_with_1_and_says_how_to_close_it() {
     let aws = start(&[]);
     let refused = json!({ "error": { "code": "UnauthorizedOperation", "status": 403 } });

@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 
 use crate::Lab;
 
+/// How the name of a file begins that is not complete yet.
+const DRAFT: &str = ".draft-";
+
 /// The lab's own directory on this machine: `$LAB_HOME`, by default `~/.local/share/hybrid-lab/NAME-OWNER`, mode 0700.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home(PathBuf);
@@ -159,6 +162,21 @@ impl Home {
         }
     }
 
+    /// Removes what killed processes left half written in this directory. Only for who knows that no other writes here.
+    ///
+    /// # Errors
+    /// When the directory is there and cannot be read, or something in it not removed.
+    pub fn sweep(&self) -> Result<(), Problem> {
+        let entries = match std::fs::read_dir(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.and_then(Iterator::collect::<std::io::Result<Vec<_>>>),
+        };
+        let entries = entries
+            .map_err(|error| Problem::failed(format!("cannot read {}", self.0.display())).because(error.to_string()))?;
+        let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(DRAFT)).try_for_each(|name| self.remove(&name))
+    }
+
     /// Makes the directory itself, mode 0700, where it does not exist.
     ///
     /// # Errors
@@ -173,7 +191,7 @@ impl Home {
         let directory = path.parent().unwrap_or(&self.0);
         create_directory(directory)?;
         let write = || {
-            let mut draft = tempfile::Builder::new().prefix(".draft-").tempfile_in(directory)?;
+            let mut draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(directory)?;
             draft.write_all(text.as_bytes())?;
             draft.as_file().sync_all()?;
             Ok(draft)
@@ -227,6 +245,11 @@ mod tests {
         assert!(!home.write_once("private/ca.key", "two").unwrap());
         assert!(home.write_once("private/other.key", "two").unwrap());
         assert_eq!(home.find_secret("private/ca.key").unwrap().unwrap().reveal(), "one");
+        home.inside("private").sweep().unwrap();
+        let left: Vec<_> =
+            std::fs::read_dir(home.path("private")).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        home.inside("nowhere").sweep().unwrap();
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             let request = name_hosts(request, &hosts, wait_ready);
             let answer = run_verb(&concern, lab_plan::Verb::Up, &request, stop).await;
             if let Some(host) = concern.made_file_server() {
-                print_err(&tell_login(&Home::of(&session.lab)?, host, std::io::stderr().is_terminal())?);
+                let home = Home::of(&session.lab)?;
+                let login = tell_login(&home, host, std::io::stderr().is_terminal());
+                print_err(&login.unwrap_or_else(|problem| problem.to_string()));
             }
             answer
         }
@@ -103,5 +105,22 @@ fn name_hosts(request: Request, hosts: &[String], wait_ready: bool) -> Request {
         again: insert(&request.again, "up", &format!("{named}{ready}")),
         down: insert(&request.down, "down", &named),
         ..request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_sees_the_new_password_and_a_log_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        let _ = secrets::make_password_hash(&home).unwrap();
+        let password = secrets::find_password(&home).unwrap().unwrap();
+        let told = |to_a_person| tell_login(&home, "lab-private-ec2", to_a_person).unwrap();
+        assert!(told(true).contains(password.reveal()), "{}", told(true));
+        assert!(!told(false).contains(password.reveal()), "{}", told(false));
+        assert!(told(false).contains("filegator-password"), "{}", told(false));
     }
 }

@@ -60,8 +60,9 @@ pub(crate) async fn connect(
     };
     let way = find_ways(session, &[host.to_owned()], login.clone()).await?.pop().ok_or_else(|| missing(host))?;
     let way = if let Some(via) = via {
-        // The user name is the target's alone; a key may well open both.
-        let login = Login { user: None, ..login };
+        // The user name is the target's alone; so is the key, unless the other host has none of the lab's either.
+        let identity = login.identity.filter(|_| session.lab.host(via).is_some_and(|host| host.key.is_some()));
+        let login = Login { user: None, identity };
         let jump = find_ways(session, &[via.to_owned()], login).await?.pop().ok_or_else(|| missing(via))?;
         Way { jump: Some(Jump::Command(jump.proxy_command())), ..way }
     } else {

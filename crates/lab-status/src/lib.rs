@@ -13,8 +13,8 @@ pub use cli::Args;
 /// What one part of the lab has, and how it is removed.
 #[derive(Debug, Clone, PartialEq)]
 struct Part {
-    /// The program that makes and removes it.
-    program: &'static str,
+    /// The command that removes it; its first word is the program that makes it.
+    removal: &'static str,
     resources: Vec<Resource>,
     /// What is on its way out, or stands outside of the lab but in its way.
     leaving: Vec<String>,
@@ -40,28 +40,30 @@ pub async fn run(args: &Args) -> Result<Exit, Problem> {
 async fn look(session: &Session) -> Result<Vec<Part>, Problem> {
     let network = net_up::Network::to_look_at(session);
     let vpn = vpn_setup::ClientVpn::to_look_at(session);
+    let window = net_up::NatWindow::new(session);
     let hosts = host_up::Hosts::to_look_at(session)?;
     let pipeline = session.lab.images.as_ref().map(|_| pipeline_up::Pipeline::new(session)).transpose()?;
     let pipeline = async {
         match &pipeline {
-            Some(pipeline) => look_at("pipeline-up", pipeline).await.map(Some),
+            Some(pipeline) => look_at("pipeline-up down", pipeline).await.map(Some),
             None => Ok(None),
         }
     };
-    let (vpn, hosts, pipeline, network) = tokio::try_join!(
-        look_at("vpn-setup", &vpn),
-        look_at("host-up", &hosts),
+    let (vpn, window, hosts, pipeline, network) = tokio::try_join!(
+        look_at("vpn-setup down", &vpn),
+        look_at("net-up nat close", &window),
+        look_at("host-up down", &hosts),
         pipeline,
-        look_at("net-up", &network)
+        look_at("net-up down", &network)
     )?;
-    Ok([Some(vpn), Some(hosts), pipeline, Some(network)].into_iter().flatten().collect())
+    Ok([Some(vpn), Some(window), Some(hosts), pipeline, Some(network)].into_iter().flatten().collect())
 }
 
-async fn look_at<C: Concern>(program: &'static str, concern: &C) -> Result<Part, Problem> {
+async fn look_at<C: Concern>(removal: &'static str, concern: &C) -> Result<Part, Problem> {
     let live = concern.observe().await?;
     let leaving = match concern.settling(&live, Goal::Down) {
         Ok(leaving) => leaving,
         Err(problem) => vec![problem.what().to_owned()],
     };
-    Ok(Part { program, resources: concern.resources(&live), leaving })
+    Ok(Part { removal, resources: concern.resources(&live), leaving })
 }

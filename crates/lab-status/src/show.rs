@@ -13,14 +13,14 @@ struct Leak<'a> {
     #[serde(flatten)]
     resource: &'a Resource,
     /// The command that removes it.
-    remove: String,
+    remove: &'static str,
 }
 
 /// One document: `resources`, or `leaks` with the command that removes each.
 pub(crate) fn to_json(heading: &Heading, parts: &[Part], leaks: bool) -> Result<String, Problem> {
     let (field, resources) = if leaks {
-        let leak = |program| move |resource| Leak { resource, remove: format!("{program} down") };
-        let all: Vec<_> = parts.iter().flat_map(|part| part.resources.iter().map(leak(part.program))).collect();
+        let leak = |remove| move |resource| Leak { resource, remove };
+        let all: Vec<_> = parts.iter().flat_map(|part| part.resources.iter().map(leak(part.removal))).collect();
         ("leaks", json!(all))
     } else {
         ("resources", json!(parts.iter().flat_map(|part| &part.resources).collect::<Vec<_>>()))
@@ -42,14 +42,17 @@ pub(crate) fn to_text(heading: &Heading, parts: &[Part], leaks: bool) -> String 
     let Heading { lab, owner, region } = heading;
     let count: usize = parts.iter().map(|part| part.resources.len() + part.leaving.len()).sum();
     if count == 0 {
-        let programs = parts.iter().map(|part| part.program).collect::<Vec<_>>().join(", ");
+        let mut programs: Vec<_> = parts.iter().filter_map(|part| part.removal.split(' ').next()).collect();
+        programs.sort_unstable();
+        programs.dedup();
+        let programs = programs.join(", ");
         let verb = if leaks { "is left" } else { "exists" };
         return format!("nothing of {lab} of {owner} {verb} in {region} (asked: all that {programs} make)\n");
     }
     let mut text = String::new();
     for part in parts {
         if leaks && !part.resources.is_empty() {
-            let _ = writeln!(text, "removed by `{} down`:", part.program);
+            let _ = writeln!(text, "removed by `{}`:", part.removal);
         }
         for Resource { kind, name, id, state, usd_per_hour, .. } in &part.resources {
             let cost = if *usd_per_hour == 0.0 { String::new() } else { format!("  {usd_per_hour:.4} $/h") };
@@ -83,7 +86,7 @@ mod tests {
     }
 
     fn part(resources: Vec<Resource>) -> Part {
-        Part { program: "host-up", resources, leaving: vec![] }
+        Part { removal: "host-up down", resources, leaving: vec![] }
     }
 
     #[test]

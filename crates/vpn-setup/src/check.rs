@@ -28,8 +28,9 @@ use probe::Answer;
 use report::{Check, Document, Seen, Subject};
 use tunnel::Tunnel;
 
-/// An address that belongs to nobody (RFC 5737, TEST-NET-1): packets for it take the default route.
-const ANYWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// An address on the internet that no network of one's own contains: packets for it would take the default route. None
+/// are sent.
+const ANYWHERE: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
 /// Everything that `check` works with.
 pub(crate) struct Checker<'a> {

@@ -203,7 +203,7 @@ fn make_certificates(files: &Files, names: &[String], has_endpoint: bool) -> Res
         .fix("copy the pki directory of the machine that made the endpoint here and name it: --ca-dir DIR"));
     }
     refuse_known(&files.store.clients()?, names)?;
-    files.make_clients_anywhere(names)
+    files.make_clients(names)
 }
 
 /// Nobody gets a certificate that was made for another: a name that is taken is refused before anything is made.

@@ -1,10 +1,12 @@
 //! Where this machine keeps its part of the VPN. Everything here blocks.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use lab_common::{Home, Lab};
 use lab_plan::Problem;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::judge::{is_complete, is_fresh_server};
 use crate::pki::{Certificate, Issued, RevocationList, Store, Wanted, authority_name, server_name};
@@ -54,6 +56,18 @@ impl Files {
         self.make(Some(&self.server), &[])
     }
 
+    /// Waits until no other run on this machine imports a certificate.
+    pub(crate) fn lock_import(&self) -> Result<File, Problem> {
+        let path = self.home.path("");
+        let cannot = |error: std::io::Error| {
+            Problem::failed(format!("cannot lock {}", path.display())).because(error.to_string())
+        };
+        self.home.create()?;
+        let directory = File::open(&path).map_err(cannot)?;
+        flock(&directory, FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
+        Ok(directory)
+    }
+
     /// The authority and a server certificate that serves for long.
     pub(crate) fn prepare_server(&self) -> Result<(Certificate, Issued), Problem> {
         self.make(Some(&self.server), &[])?;
@@ -64,14 +78,9 @@ impl Files {
         Ok((authority.certificate, server))
     }
 
-    /// Makes the certificates of those clients that have none.
+    /// Makes the certificates of those clients that have none; where there is no authority yet that one too, with the
+    /// server's certificate, whose key takes no time beside the others.
     pub(crate) fn make_clients(&self, clients: &[String]) -> Result<(), Problem> {
-        self.make(None, clients)
-    }
-
-    /// Makes the certificates of those clients that have none; on a machine without an authority that one too, and a
-    /// server certificate with it.
-    pub(crate) fn make_clients_anywhere(&self, clients: &[String]) -> Result<(), Problem> {
         let server = if self.store.authority()?.is_some() { None } else { Some(self.server.as_str()) };
         self.make(server, clients)
     }

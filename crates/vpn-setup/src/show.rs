@@ -2,6 +2,7 @@
 
 use aws_sdk_ec2::types::ClientVpnEndpointStatusCode;
 use aws_sdk_ec2::types::{AssociationStatusCode, ClientVpnAuthorizationRuleStatusCode, ClientVpnRouteStatusCode};
+use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use lab_common::Names;
 use lab_common::prices::VPN_ASSOCIATION;
@@ -137,6 +138,8 @@ pub(crate) fn note_paused(want: Option<&Want>, live: &Live) -> Option<String> {
 /// What is about to expire, who is revoked, and what this machine keeps.
 pub(crate) fn list_notes(want: Option<&Want>, directory: &str, live: &Live) -> Vec<String> {
     let mut notes = list_expiries(live);
+    notes.extend(want.and_then(note_no_way_out));
+    notes.extend(want.into_iter().flat_map(note_unreachable));
     if let Some(local) = &live.local {
         notes.extend(want.iter().flat_map(|want| note_revoked(want, local)));
         let keeps = local.authority.is_some() && live.endpoints.iter().all(|endpoint| !endpoint.is_alive());
@@ -174,6 +177,24 @@ fn list_expiries(live: &Live) -> Vec<String> {
     notes
 }
 
+/// All traffic into the tunnel, and none out of it again.
+fn note_no_way_out(want: &Want) -> Option<String> {
+    let has_way_out = want.routes.iter().any(|route| route.prefix_len() == 0);
+    (!want.endpoint.split_tunnel && !has_way_out).then(|| {
+        "vpn.split_tunnel is false and vpn.routes has no 0.0.0.0/0: while connected, clients reach nothing but the VPC"
+            .into()
+    })
+}
+
+/// A route without a rule lets nobody through.
+fn note_unreachable(want: &Want) -> Vec<String> {
+    let allowed = |route: &&Ipv4Net| !want.rules.iter().any(|rule| rule.contains(*route) || route.contains(rule));
+    let note = |route: &Ipv4Net| {
+        format!("vpn.routes has {route}, but no block of vpn.allow_networks is in it: clients may not use that route")
+    };
+    want.routes.iter().filter(allowed).map(note).collect()
+}
+
 /// lab.toml still names them; to make them again must be someone's will.
 fn note_revoked(want: &Want, local: &Local) -> Vec<String> {
     let revoked = want.clients.iter().filter(|name| local.is_revoked(name));
@@ -190,4 +211,73 @@ fn note_kept(local: &Local, directory: &str) -> String {
          vpn-setup up; remove them by hand when they are needed no more",
         if clients == 1 { "" } else { "s" }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::certificate::ServerCertificate;
+    use crate::pki::Client;
+    use crate::testing::{bare, lab, papers};
+    use crate::want::want;
+
+    fn notes(more: &str, live: &Live) -> Vec<String> {
+        let lab = lab(more);
+        let want = want(&lab, lab.vpn.as_ref().unwrap(), &Names::new(&lab));
+        list_notes(Some(&want), "/home/ada/pki", live)
+    }
+
+    fn made() -> Live {
+        let mut live = bare();
+        let certificate = Some(papers().server.clone());
+        live.certificates.push(ServerCertificate { arn: "arn:1".into(), certificate, authority: None });
+        let local = live.local.as_mut().unwrap();
+        let certificate = papers().laptop.clone();
+        local.clients.push(Client { name: "laptop".into(), certificate, revoked: false });
+        live
+    }
+
+    #[test]
+    fn thirty_days_before_something_ends_a_note_says_so_and_how_it_goes_on() {
+        let mut live = made();
+        assert_eq!(notes("", &live), [] as [String; 0]);
+        live.now = papers().server.not_after - SignedDuration::from_hours(24 * 29);
+        let day = show_day(papers().server.not_after);
+        let expected = [
+            format!("the server's certificate expires on {day}: vpn-setup up renews it"),
+            format!(
+                "the certificate of laptop expires on {day}: vpn-setup client revoke laptop, then vpn-setup client add laptop"
+            ),
+        ];
+        assert_eq!(notes("", &live), expected);
+        live.now = papers().server.not_after + SignedDuration::from_hours(1);
+        assert!(notes("", &live)[0].contains("expired on"));
+    }
+
+    #[test]
+    fn a_revoked_client_of_lab_toml_is_named() {
+        let mut live = made();
+        live.local.as_mut().unwrap().clients[0].revoked = true;
+        let notes = notes("", &live);
+        assert!(notes[0].starts_with("laptop is revoked and not made again"), "{notes:?}");
+    }
+
+    #[test]
+    fn without_an_endpoint_the_note_says_what_this_machine_keeps() {
+        let mut live = made();
+        live.local.as_mut().unwrap().authority = Some(papers().authority.clone());
+        let notes = notes("", &live);
+        assert!(notes[0].contains("keeps the authority and 1 client certificate in /home/ada/pki"), "{notes:?}");
+    }
+
+    #[test]
+    fn routes_that_lead_nowhere_are_told() {
+        let live = bare();
+        assert!(notes("routes = [\"192.168.7.0/24\"]", &live)[0].contains("clients may not use that route"));
+        let allowed = "routes = [\"192.168.7.0/24\"]\nallow_networks = [\"10.0.0.0/16\", \"192.168.0.0/16\"]";
+        assert_eq!(notes(allowed, &live), [] as [String; 0]);
+        assert!(notes("split_tunnel = false", &live)[0].contains("reach nothing but the VPC"));
+    }
 }

@@ -44,6 +44,11 @@ impl Worker<'_> {
     async fn import_new(&self, request: ImportCertificateFluentBuilder) -> Result<String, Problem> {
         let tags = &self.session.tags;
         let (acm, server) = (&self.services.acm, &self.files()?.server);
+        // Two runs at the same moment would import one each, and make an endpoint of each.
+        let _lock = self.block(Files::lock_import).await?;
+        if let Some(found) = find_ours(acm, tags, server, None).await?.into_iter().min() {
+            return Ok(found);
+        }
         let made = create_once(
             "ImportCertificate",
             self.context.stop,

@@ -15,7 +15,8 @@ pub struct CheckArgs {
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   vpn-setup check                what holds now, tunnel or not
-  sudo -E vpn-setup check --connect --client bob
-  vpn-setup check --json         for programs
+  vpn-setup check --connect      without the tunnel, then with it: openvpn
+                                 needs root, sudo asks for it
+  vpn-setup check --connect --client bob --json
 
 Exit codes: 0 all passed, 1 something failed.";

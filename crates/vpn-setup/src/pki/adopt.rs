@@ -1,12 +1,13 @@
 //! Taking an existing CA: easy-rsa's `pki/`, or another machine's.
 
+use std::path::Path;
+
 use lab_common::{Home, Secret};
 use lab_plan::Problem;
-use std::path::Path;
 
 use super::key::find_key;
 use super::store::{check_authority, check_not_expired, key_file, make_issuer};
-use super::{Certificate, RevocationList, Store};
+use super::{Certificate, RevocationList, Serial, Store};
 
 impl Store {
     /// Copies certificate and key of the CA in `directory` (`ca.crt`, `private/ca.key`), with the revocations it knows
@@ -31,19 +32,30 @@ impl Store {
         self.adopt_revocations(&Home::at(directory), &certificate)
     }
 
+    /// What that directory knows to be revoked: by its list, and by easy-rsa's index, which is ahead of the list until
+    /// `easyrsa gen-crl`.
     fn adopt_revocations(&self, other: &Home, authority: &Certificate) -> Result<(), Problem> {
-        let path = other.path("crl.pem");
-        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
-        let list = RevocationList::parse(&path.display().to_string(), &text)?;
-        if list.revoked.is_empty() || !list.is_signed_by(authority) {
-            return Ok(());
-        }
-        let known = self.crl()?;
-        if !list.revoked.keys().all(|serial| known.as_ref().is_some_and(|known| known.has(serial))) {
-            self.write_list(&[], Some(&list))?;
+        let list = match std::fs::read_to_string(other.path("crl.pem")) {
+            Ok(text) => Some(RevocationList::parse(&other.path("crl.pem").display().to_string(), &text)?),
+            Err(_) => None,
+        };
+        let list = list.filter(|list| list.is_signed_by(authority));
+        let index = std::fs::read_to_string(other.path("index.txt")).unwrap_or_default();
+        let indexed = read_revoked(&index);
+        let known = self.crl()?.map(|list| list.revoked).unwrap_or_default();
+        let mut theirs = indexed.iter().chain(list.iter().flat_map(|list| list.revoked.keys()));
+        if theirs.any(|serial| !known.contains_key(serial)) {
+            self.write_list(&indexed, list.as_ref())?;
         }
         Ok(())
     }
+}
+
+/// The revoked certificates of an OpenSSL index (openssl-ca(1)): fields between tabs, the first an `R`, the fourth the
+/// serial number.
+fn read_revoked(index: &str) -> Vec<Serial> {
+    let revoked = index.lines().filter(|line| line.starts_with("R\t"));
+    revoked.filter_map(|line| Serial::from_hex(line.split('\t').nth(3)?)).collect()
 }
 
 /// The certificate of the CA in `directory`, which [`Store::adopt`] would take.

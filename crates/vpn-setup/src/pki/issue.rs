@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use lab_plan::Problem;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber,
 };
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use super::{Certificate, Serial};
@@ -26,7 +27,7 @@ pub(super) enum Role {
 
 /// A CA's certificate, signed by its own key.
 pub(super) fn issue_authority(name: &str, key: &KeyPair, now: Timestamp) -> Result<Certificate, Problem> {
-    let mut params = describe_subject(name);
+    let mut params = describe_subject(name, key);
     let not_before = now - CLOCK_SKEW;
     set_validity(&mut params, not_before, add_days(not_before, AUTHORITY_DAYS))?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -43,7 +44,7 @@ pub(super) fn issue_leaf(
     issuer: &Issuer<'_, KeyPair>,
     now: Timestamp,
 ) -> Result<Certificate, Problem> {
-    let mut params = describe_subject(name);
+    let mut params = describe_subject(name, key);
     let not_before = (now - CLOCK_SKEW).max(authority.not_before);
     set_validity(&mut params, not_before, add_days(not_before, LEAF_DAYS).min(authority.not_after))?;
     params.is_ca = IsCa::ExplicitNoCa;
@@ -81,12 +82,18 @@ pub(super) fn convert_time(time: Timestamp) -> Result<OffsetDateTime, Problem> {
         .map_err(|error| Problem::failed("the clock is out of all bounds").because(error.to_string()))
 }
 
-fn describe_subject(name: &str) -> CertificateParams {
+fn describe_subject(name: &str, key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
+    params.key_identifier_method = KeyIdMethod::PreSpecified(identify_key(key));
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.serial_number = Some(SerialNumber::from_slice(Serial::random().octets()));
     params
+}
+
+/// The leftmost 160 bits of the SHA-256 of the public key's bits (RFC 7093, method 1).
+fn identify_key(key: &KeyPair) -> Vec<u8> {
+    Sha256::digest(key.der_bytes())[..20].to_vec()
 }
 
 fn set_validity(params: &mut CertificateParams, from: Timestamp, to: Timestamp) -> Result<(), Problem> {

@@ -18,7 +18,6 @@ use lab_common::{Home, Secret, Vpn};
 use lab_plan::Problem;
 use rayon::prelude::*;
 use rcgen::{Issuer, KeyPair};
-use rustix::fs::{FlockOperation, flock};
 
 use super::crl::issue_list;
 use super::issue::{Role, issue_authority, issue_leaf};
@@ -191,25 +190,20 @@ impl Store {
         wanted.clients.iter().try_for_each(|name| check_client_name(name))?;
         let _lock = self.lock()?;
         self.bury_revoked()?;
-        let found = self.authority()?;
         let missing = self.find_missing(wanted)?;
-        if found.is_some() && missing.is_empty() {
-            return Ok(Vec::new());
-        }
-        if found.is_none() {
-            self.check_unclaimed()?;
-        }
-        if let Some(authority) = &found {
-            self.require_issuer(authority)?;
-        }
-        let files = found.is_none().then_some(AUTHORITY).into_iter().chain(missing.iter().map(|subject| subject.file));
-        let mut keys = self.make_keys(&files.collect::<Vec<_>>())?;
-        let mut made = Vec::new();
-        let authority = if let Some(authority) = found {
-            authority
-        } else {
-            made.push(AUTHORITY.to_owned());
-            self.write_authority(wanted.authority, &keys.remove(0))?
+        let (authority, keys, mut made) = match self.authority()? {
+            Some(_) if missing.is_empty() => return Ok(Vec::new()),
+            Some(authority) => {
+                self.require_issuer(&authority)?;
+                (authority, self.make_keys(&list_files(&missing))?, Vec::new())
+            }
+            None => {
+                self.check_unclaimed()?;
+                let files = [&[AUTHORITY], list_files(&missing).as_slice()].concat();
+                let mut keys = self.make_keys(&files)?;
+                let authority = self.write_authority(wanted.authority, &keys.remove(0))?;
+                (authority, keys, vec![AUTHORITY.to_owned()])
+            }
         };
         let issuer = self.require_issuer(&authority)?;
         let leaves: Vec<_> = missing
@@ -270,14 +264,17 @@ impl Store {
         &self.home
     }
 
-    /// Waits until no other process changes this directory.
+    /// Waits until no other process changes this directory, and removes what a killed one left half written.
     pub(super) fn lock(&self) -> Result<File, Problem> {
         let cannot = |error: std::io::Error| {
             Problem::failed(format!("cannot lock {}", self.path().display())).because(error.to_string())
         };
         self.home.create()?;
         let directory = File::open(self.path()).map_err(cannot)?;
-        flock(&directory, FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
+        directory.lock().map_err(cannot)?;
+        for kept in ["", "private", ISSUED] {
+            self.home.inside(kept).sweep()?;
+        }
         Ok(directory)
     }
 
@@ -308,7 +305,7 @@ impl Store {
         for serial in buried.iter().filter_map(|stem| Serial::from_hex(stem)).chain(more.iter().cloned()) {
             revoked.entry(serial).or_insert(now);
         }
-        let number = lists.into_iter().flatten().map(|list| list.number).max().unwrap_or(0) + 1;
+        let number = lists.into_iter().flatten().map(|list| list.number).max().unwrap_or(0).saturating_add(1);
         let list = issue_list(&revoked, number, &authority.certificate, issuer, now)?;
         self.home.replace(LIST_FILE, &list.pem)?;
         Ok(list)
@@ -508,6 +505,11 @@ pub(super) fn check_authority(place: &str, certificate: &Certificate) -> Result<
             .because("its basicConstraints do not say CA:TRUE")
             .fix(fix));
     }
+    if !certificate.is_signed_by(certificate) {
+        return Err(Problem::failed(format!("{place} is an intermediate CA"))
+            .because("another CA signed it, and OpenVPN's clients would want that one too")
+            .fix(fix));
+    }
     if !certificate.may_sign {
         return Err(Problem::failed(format!("{place} may not sign certificates and revocation lists"))
             .because("its keyUsage lacks keyCertSign or cRLSign")
@@ -548,6 +550,10 @@ pub(super) fn make_issuer(
             .because(error.to_string())
             .fix("take a CA whose name has one attribute in each part")
     })
+}
+
+fn list_files<'a>(subjects: &[Subject<'a>]) -> Vec<&'a str> {
+    subjects.iter().map(|subject| subject.file).collect()
 }
 
 fn check_client_name(name: &str) -> Result<(), Problem> {

@@ -30,6 +30,15 @@ fn make_store(clients: &[&str]) -> (tempfile::TempDir, Store) {
     (directory, store)
 }
 
+/// The same PKI once more, to be damaged: making one takes longer.
+fn copy_store(store: &Store) -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-a").arg(store.path()).arg(directory.path()).status().unwrap();
+    assert!(copied.success());
+    let copy = Store::at(&Home::at(directory.path()));
+    (directory, copy)
+}
+
 fn run_openssl(arguments: &[&str]) -> Output {
     Command::new("openssl").args(arguments).output().expect("openssl is installed")
 }
@@ -176,8 +185,9 @@ fn making_again_changes_nothing_and_makes_only_what_is_missing() {
 
 #[test]
 fn a_run_that_was_killed_between_key_and_certificate_is_finished_with_the_same_key() {
+    let (_original, made) = make_store(&["laptop"]);
     for lost in [&["ca.crt"][..], &["issued/server.crt"], &["issued/laptop.crt"], &["ca.crt", "issued/laptop.crt"]] {
-        let (_directory, store) = make_store(&["laptop"]);
+        let (_directory, store) = copy_store(&made);
         let keys = ["ca", "server", "laptop"].map(|name| format!("private/{name}.key"));
         let before = keys.clone().map(|key| read(&store, &key));
         for file in lost {
@@ -225,8 +235,9 @@ fn list_files(directory: &Path) -> Vec<String> {
 
 #[test]
 fn a_key_that_others_may_read_is_refused_with_the_remedy() {
+    let (_original, made) = make_store(&["laptop"]);
     for name in ["ca", "server", "laptop"] {
-        let (_directory, store) = make_store(&["laptop"]);
+        let (_directory, store) = copy_store(&made);
         let path = store.path().join(format!("private/{name}.key"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let problem = match name {
@@ -290,6 +301,15 @@ fn no_second_authority_is_made_beside_certificates_of_a_lost_one() {
     let problem = make(&store, &["laptop"]).unwrap_err();
     assert!(problem.what().ends_with("ca.crt is missing"), "{problem}");
     assert!(!store.path().join("private/ca.key").exists());
+}
+
+#[test]
+fn what_a_killed_process_left_half_written_is_swept_away() {
+    let (_directory, store) = make_store(&["laptop"]);
+    let draft = store.path().join("private/.draft-x");
+    std::fs::write(&draft, "-----BEGIN PRIVATE KEY-----").unwrap();
+    make(&store, &["laptop"]).unwrap();
+    assert!(!draft.exists());
 }
 
 #[test]

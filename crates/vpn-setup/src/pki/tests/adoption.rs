@@ -106,6 +106,20 @@ fn an_authority_that_client_vpn_does_not_take_is_refused_with_the_reason() {
 }
 
 #[test]
+fn an_intermediate_authority_is_refused() {
+    let (root, theirs) = (make_easy_rsa(&RSA_2048), make_easy_rsa(&RSA_2048));
+    let path = |name: &str| theirs.path().join(name);
+    let (key, request, ca) = (path("private/ca.key"), path("ca.csr"), path("ca.crt"));
+    openssl(&["req", "-new", "-key", text(&key), "-subj", "/CN=Sub CA", "-out", text(&request)]);
+    let extensions = path("extensions");
+    std::fs::write(&extensions, "basicConstraints=critical,CA:TRUE\n").unwrap();
+    let (root_ca, root_key) = (root.path().join("ca.crt"), root.path().join("private/ca.key"));
+    let sign = ["x509", "-req", "-in", text(&request), "-CA", text(&root_ca), "-CAkey", text(&root_key)];
+    openssl(&[&sign[..], &["-CAcreateserial", "-extfile", text(&extensions), "-out", text(&ca)]].concat());
+    assert!(refuse(theirs.path()).what().ends_with("is an intermediate CA"));
+}
+
+#[test]
 fn an_expired_authority_is_refused() {
     let theirs = make_easy_rsa(&RSA_2048);
     let key = lab_common::Secret::new(std::fs::read_to_string(theirs.path().join("private/ca.key")).unwrap());
@@ -142,6 +156,25 @@ fn a_directory_that_is_none_is_refused_and_a_near_miss_is_named() {
     std::fs::create_dir(&nested).unwrap();
     std::fs::write(nested.join("ca.crt"), "").unwrap();
     assert!(refuse(directory.path()).remedy().unwrap().ends_with(text(&nested)));
+}
+
+#[test]
+fn what_easy_rsa_has_revoked_stays_revoked_with_and_without_its_list() {
+    let (_directory, first) = make_store(&["ann", "bob"]);
+    let ann = first.client("ann").unwrap().unwrap().certificate.serial;
+    let bob = first.client("bob").unwrap().unwrap().certificate.serial;
+    first.revoke("ann", None).unwrap();
+    let index = format!(
+        "V\t270101000000Z\t\t01\tunknown\t/CN=server\n\
+         R\t270101000000Z\t260101000000Z,keyCompromise\t{bob}\tunknown\t/CN=bob\n"
+    );
+    std::fs::write(first.path().join("index.txt"), index).unwrap();
+    let (_home, second) = make_empty();
+    second.adopt(&first.path()).unwrap();
+    let list = second.crl().unwrap().unwrap();
+    assert_eq!(list.revoked.keys().collect::<HashSet<_>>(), HashSet::from([&ann, &bob]));
+    second.adopt(&first.path()).unwrap();
+    assert_eq!(second.crl().unwrap(), Some(list), "there is nothing new to list");
 }
 
 #[test]

@@ -70,9 +70,10 @@ fn a_revocation_that_was_killed_half_way_is_finished_by_whatever_comes_next() {
             store.revoke("bob", None).unwrap();
         },
     ];
+    let (_original, made) = make_store(&["bob"]);
     for next in next {
         for key_moved in [false, true] {
-            let (_directory, store) = make_store(&["bob"]);
+            let (_directory, store) = copy_store(&made);
             let bob = certificate(&store, "bob");
             store.write_list(std::slice::from_ref(&bob.serial), None).unwrap();
             if key_moved {
