@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use support::pki::{Authority, Identity, import};
-use support::{LAB_SIM, Sim, wait_for};
+use support::{LAB_SIM, Sim, children_of, is_running, wait_for};
 
 /// An endpoint with an associated subnet, and a private host that lets the endpoint's group in on 22 and 8080.
 struct Vpn {
@@ -246,6 +246,14 @@ fn nothing_of_the_network_stays_behind_and_two_do_not_meet() {
         wait_for("the end of the namespaces", || traces_of(one.pid()).is_empty().then_some(()));
         assert_eq!(traces_of(other.pid()).len(), 3, "the other one's stay");
     }
+    let abandoned = Sim::start(&["--vpn-netns"]);
+    let helpers = children_of(abandoned.pid());
+    let killed = helpers.iter().cloned().chain([abandoned.pid().to_string()]);
+    Command::new("kill").arg("-KILL").args(killed).status().expect("kill runs");
+    wait_for("its end", || helpers.iter().all(|pid| !is_running(pid)).then_some(()));
+    let next = Sim::start(&["--vpn-netns"]);
+    assert_eq!(traces_of(abandoned.pid()), [] as [String; 0], "the next one cleans up what nobody could");
+    drop(next);
     assert_eq!(outside(), before, "nothing changed outside");
 }
 

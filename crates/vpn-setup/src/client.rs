@@ -248,7 +248,7 @@ fn revoke_certificate(files: &Files, name: &str, exported: Option<&RevocationLis
 
 fn write_profile(files: &Files, name: &str, exported: &str, out: Option<&Path>) -> Result<PathBuf, Problem> {
     let issued = files.store.client(name)?.ok_or_else(|| explain_unknown(files, name))?;
-    let profile = Profile::assemble(exported, &issued.certificate, &issued.key)?;
+    let profile = Profile::assemble(exported, &issued)?;
     match out {
         Some(path) => profile.write_to(path),
         None => profile.write(&files.home, name),

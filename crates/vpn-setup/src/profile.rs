@@ -3,7 +3,8 @@
 //! Every exported line stays, in its order, also those that are unknown here: AWS adds to the export from time to time.
 //! `<cert>` and `<key>` go behind `</ca>`. Of the lines that a client needs to reach a Client VPN endpoint (its
 //! administrator guide, "Export and configure the client configuration file") AWS's export has all; one that another
-//! implementation leaves out is added in front of `<ca>`, with AWS's value, which is safe wherever it has none.
+//! implementation leaves out is added in front of `<ca>`, with AWS's value, which is safe wherever it has none; `<ca>` itself is
+//! the CA of this machine then.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use lab_common::{Home, Secret};
 use lab_plan::Problem;
 
-use crate::pki::Certificate;
+use crate::pki::{Certificate, Issued};
 
 /// What an export must have besides `remote` and `<ca>`, as AWS writes it.
 const NEEDED: [&str; 9] = [
@@ -42,35 +43,25 @@ pub(crate) struct Remote {
 }
 
 impl Profile {
-    /// The exported configuration with this certificate and key.
+    /// The exported configuration with the certificate and key of a client.
     ///
     /// # Errors
-    /// When it is not a configuration for a client: no `remote`, or no `<ca>`.
-    pub(crate) fn assemble(exported: &str, certificate: &Certificate, key: &Secret) -> Result<Self, Problem> {
-        let exported: Vec<&str> = drop_credentials(exported);
-        let not_one = |why: &str| {
-            Problem::failed("the endpoint's exported configuration is not complete")
-                .because(why)
-                .fix("run the same command again; if it stays so, compare with: aws ec2 export-client-vpn-client-configuration")
-        };
-        let begin = exported.iter().position(|line| line.trim() == "<ca>");
-        let end = exported.iter().position(|line| line.trim() == "</ca>");
-        let (Some(begin), Some(end)) = (begin, end) else {
-            return Err(not_one("it has no <ca>…</ca>: the client could not tell the server from another"));
-        };
-        let Some(remote) = find_remote(&exported) else {
-            return Err(not_one("it has no `remote`: the client would not know where to connect to"));
-        };
-        let mut lines: Vec<&str> = exported[..begin].to_vec();
-        lines.extend(find_needed(&exported, &remote));
-        lines.extend(&exported[begin..=end]);
-        lines.push("<cert>");
-        lines.extend(certificate.pem.lines());
-        lines.extend(["</cert>", "<key>"]);
-        lines.extend(key.reveal().lines());
-        lines.push("</key>");
-        lines.extend(&exported[end + 1..]);
-        Ok(Self(Secret::new(lines.join("\n") + "\n")))
+    /// When it is not a configuration for a client: no `remote`, or half a `<ca>`.
+    pub(crate) fn assemble(exported: &str, client: &Issued) -> Result<Self, Problem> {
+        let lines = drop_credentials(exported);
+        let remote = find_remote(&lines)
+            .ok_or_else(|| explain_incomplete("it has no `remote`: the client would not know where to connect to"))?;
+        let Parts { front, authority, back } = split_at_authority(&lines, client)?;
+        let mut all: Vec<&str> = front.to_vec();
+        all.extend(find_needed(&lines, &remote));
+        all.extend(authority);
+        all.push("<cert>");
+        all.extend(client.certificate.pem.lines());
+        all.extend(["</cert>", "<key>"]);
+        all.extend(client.key.reveal().lines());
+        all.push("</key>");
+        all.extend(back);
+        Ok(Self(Secret::new(all.join("\n") + "\n")))
     }
 
     /// The file of that client on this machine, if it exists.
@@ -131,6 +122,35 @@ impl Profile {
 /// The file of a client in the lab's own directory.
 pub(crate) fn file_name(client: &str) -> String {
     format!("{client}.ovpn")
+}
+
+/// The lines of an export in front of `<ca>`, with it, and behind it.
+struct Parts<'a> {
+    front: &'a [&'a str],
+    authority: Vec<&'a str>,
+    back: &'a [&'a str],
+}
+
+/// Where there is no `<ca>`, the client's own CA stands in at the end: it signed the server's certificate too.
+fn split_at_authority<'a>(lines: &'a [&'a str], client: &'a Issued) -> Result<Parts<'a>, Problem> {
+    let find = |tag: &str| lines.iter().position(|line| line.trim() == tag);
+    match (find("<ca>"), find("</ca>"), &client.authority) {
+        (Some(begin), Some(end), _) if begin < end => {
+            let (front, back) = (&lines[..begin], &lines[end + 1..]);
+            Ok(Parts { front, authority: lines[begin..=end].to_vec(), back })
+        }
+        (None, None, Some(authority)) => {
+            let block = ["<ca>"].into_iter().chain(authority.pem.lines()).chain(["</ca>"]);
+            Ok(Parts { front: lines, authority: block.collect(), back: &[] })
+        }
+        _ => Err(explain_incomplete("it has no <ca>…</ca>: the client could not tell the server from another")),
+    }
+}
+
+fn explain_incomplete(why: &str) -> Problem {
+    Problem::failed("the endpoint's exported configuration is not complete")
+        .because(why)
+        .fix("run the same command again; if it stays so, compare with: aws ec2 export-client-vpn-client-configuration")
 }
 
 /// The lines without certificates and keys of a client, which would stand beside ours.

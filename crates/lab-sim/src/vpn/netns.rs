@@ -96,9 +96,11 @@ fn owner_of(name: &str) -> Option<u32> {
     ["cloud", "laptop"].contains(&role).then(|| owner.parse().ok())?
 }
 
-/// Whether a process of this id is a lab-sim: ids are given again.
+/// Whether a lab-sim of this id lives: ids are given again, and one that is only waiting to be reaped has no program.
 fn is_lab_sim(id: u32) -> bool {
-    fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim_end() == "lab-sim")
+    let program = fs::read_link(format!("/proc/{id}/exe"));
+    // A program that was built anew meanwhile is called `lab-sim (deleted)`.
+    program.is_ok_and(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lab-sim")))
 }
 
 /// Removes the namespaces, and their files, whose owners `is_over` names. What cannot be removed stays for the next one.
@@ -167,6 +169,13 @@ pub(crate) fn enter<T: Send>(namespace: &str, act: impl FnOnce() -> io::Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_living_lab_sim_owns_namespaces() {
+        // The test's own program is called lab_sim-….
+        assert!(!is_lab_sim(std::process::id()));
+        assert!(!is_lab_sim(u32::MAX));
+    }
 
     #[test]
     fn only_names_of_our_form_are_ours() {

@@ -36,7 +36,7 @@ impl Worker<'_> {
                 Problem::failed(format!("there is no certificate of {client}"))
                     .fix(format!("make one: vpn-setup client add {client}"))
             })?;
-            let profile = Profile::assemble(&exported, &issued.certificate, &issued.key)?;
+            let profile = Profile::assemble(&exported, &issued)?;
             Ok(profile.write(&files.home, &client)?.display().to_string())
         })
         .await

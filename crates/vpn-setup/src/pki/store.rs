@@ -55,6 +55,8 @@ pub(crate) struct Issued {
     pub(crate) certificate: Certificate,
     /// Its private key as PEM.
     pub(crate) key: Secret,
+    /// The CA that signed it, where this machine has its certificate.
+    pub(crate) authority: Option<Certificate>,
 }
 
 /// A client certificate, revoked or not.
@@ -359,8 +361,9 @@ impl Store {
     fn find_issued(&self, name: &str) -> Result<Option<Issued>, Problem> {
         let file = certificate_file(name);
         let Some(certificate) = self.find_certificate(&file)? else { return Ok(None) };
-        if let Some(authority) = self.find_certificate(AUTHORITY_FILE)? {
-            self.check_signature(&file, &certificate, &authority)?;
+        let authority = self.find_certificate(AUTHORITY_FILE)?;
+        if let Some(authority) = &authority {
+            self.check_signature(&file, &certificate, authority)?;
         }
         let key_file = key_file(name);
         let Some(key) = find_key(&self.home, &key_file)? else {
@@ -372,7 +375,7 @@ impl Store {
             return Err(Problem::failed(format!("{} is not the key of {}", self.show(&key_file), self.show(&file)))
                 .fix(format!("put the right key there, or {}", how_to_replace(name))));
         }
-        Ok(Some(Issued { name: name.to_owned(), certificate, key }))
+        Ok(Some(Issued { name: name.to_owned(), certificate, key, authority }))
     }
 
     fn find_missing<'a>(&self, wanted: &Wanted<'a>) -> Result<Vec<Subject<'a>>, Problem> {

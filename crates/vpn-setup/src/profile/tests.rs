@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pki::{Store, Wanted};
+use crate::pki::{Issued, Store, Wanted};
 
 /// As the administrator guide shows it, with a line that is unknown here.
 const EXPORTED: &str = "\
@@ -30,22 +30,20 @@ verify-x509-name lab-ada.internal name
 some-future-option with arguments
 ";
 
-fn make_client() -> (Certificate, Secret) {
+fn make_client() -> Issued {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::at(&Home::at(directory.path()));
     let clients = ["laptop".to_owned()];
     store.make(&Wanted { authority: "lab-ada VPN CA", server: None, clients: &clients }).unwrap();
-    let issued = store.client("laptop").unwrap().unwrap();
-    (issued.certificate, issued.key)
+    store.client("laptop").unwrap().unwrap()
 }
 
 thread_local! {
-    static CLIENT: (Certificate, Secret) = make_client();
+    static CLIENT: Issued = make_client();
 }
 
 fn assemble(exported: &str) -> Profile {
-    let (certificate, key) = CLIENT.with(Clone::clone);
-    Profile::assemble(exported, &certificate, &key).unwrap()
+    CLIENT.with(|client| Profile::assemble(exported, client)).unwrap()
 }
 
 /// The lines without what was put in.
@@ -55,8 +53,8 @@ fn without_credentials(profile: &Profile) -> Vec<String> {
 
 #[test]
 fn every_exported_line_stays_and_certificate_and_key_follow_the_ca() {
-    let (certificate, key) = CLIENT.with(Clone::clone);
-    let profile = Profile::assemble(EXPORTED, &certificate, &key).unwrap();
+    let Issued { certificate, key, .. } = CLIENT.with(Clone::clone);
+    let profile = assemble(EXPORTED);
     let text = profile.text().reveal();
     let inserted = format!("</ca>\n<cert>\n{}</cert>\n<key>\n{}</key>\n", certificate.pem, key.reveal());
     assert_eq!(text, EXPORTED.replace("</ca>\n", &inserted));
@@ -91,6 +89,18 @@ fn needed_lines_that_are_missing_are_added_in_front_of_the_ca() {
 }
 
 #[test]
+fn an_export_without_a_ca_gets_the_one_that_signed_both_sides() {
+    let exported = "client\nremote a.cvpn-endpoint-1.example 443\n# the end\n";
+    let text = assemble(exported).text().reveal().to_owned();
+    let authority = CLIENT.with(|client| client.authority.clone()).unwrap();
+    assert!(text.starts_with(exported), "{text}");
+    assert!(text.contains(&format!("\n<ca>\n{}</ca>\n<cert>\n", authority.pem)));
+    let unknown = Issued { authority: None, ..CLIENT.with(Clone::clone) };
+    let problem = Profile::assemble(exported, &unknown).unwrap_err();
+    assert!(problem.why().unwrap().contains("<ca>"), "{problem}");
+}
+
+#[test]
 fn an_address_gets_no_random_label() {
     let exported = "client\nremote 203.0.113.7 443\n<ca>\n</ca>\n";
     assert!(!assemble(exported).has_random_hostname());
@@ -98,11 +108,10 @@ fn an_address_gets_no_random_label() {
 
 #[test]
 fn what_cannot_be_guessed_is_refused() {
-    let (certificate, key) = CLIENT.with(Clone::clone);
     for (cut, named) in [("remote asdf", "`remote`"), ("<ca>", "<ca>"), ("</ca>", "<ca>")] {
         let exported: String =
             EXPORTED.lines().filter(|line| !line.starts_with(cut)).flat_map(|line| [line, "\n"]).collect();
-        let problem = Profile::assemble(&exported, &certificate, &key).unwrap_err();
+        let problem = CLIENT.with(|client| Profile::assemble(&exported, client)).unwrap_err();
         assert!(problem.why().unwrap().contains(named), "{problem}");
         assert!(!problem.to_string().contains("PRIVATE"), "{problem}");
     }
@@ -136,11 +145,10 @@ proptest! {
         front in proptest::collection::vec("[a-z#;][a-z0-9 .#-]{0,20}", 0..12),
         back in proptest::collection::vec("[a-z#;]?[a-z0-9 .#-]{0,20}", 0..12),
     ) {
-        let (certificate, key) = CLIENT.with(Clone::clone);
         let body = "remote a.cvpn-endpoint-1.example 443\n<ca>\nAAAA\n</ca>\n";
         let join = |lines: &[String]| lines.iter().map(|line| line.clone() + "\n").collect::<String>();
         let exported = join(&front) + body + &join(&back);
-        let profile = Profile::assemble(&exported, &certificate, &key).unwrap();
+        let profile = assemble(&exported);
         let lines = without_credentials(&profile);
         // What stands there in the exported order is the export; what is left over was added.
         let mut rest = lines.iter();

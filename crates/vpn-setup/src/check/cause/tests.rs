@@ -40,7 +40,7 @@ static PKI: LazyLock<Pki> = LazyLock::new(|| {
 
 fn assemble(issued: &Issued, remote: &str) -> Profile {
     let exported = format!("client\nremote {remote}\n<ca>\n</ca>\n");
-    Profile::assemble(&exported, &issued.certificate, &issued.key).unwrap()
+    Profile::assemble(&exported, issued).unwrap()
 }
 
 fn endpoint() -> Endpoint {
