@@ -301,7 +301,7 @@ impl<'a> Draft<'a> {
                 self.unchanged += 1;
                 continue;
             }
-            let op = Op::Authorize { network: *network, leaving: state == Some(&Revoking) };
+            let op = Op::Authorize { network: *network, leaving: found.is_some() };
             let role = roles::rule(*network);
             let step = Step::new(Action::Create, "client-vpn-authorization-rule", role, text, op);
             let failed = found.filter(|rule| rule.state == Failed).zip(self.endpoint);
@@ -332,17 +332,20 @@ impl<'a> Draft<'a> {
         self.steps.extend(extra);
     }
 
+    /// A route goes with its association: one whose association is on its way out is as good as gone.
     fn route(&mut self, destination: Ipv4Net, want: &SubnetWant, there: &[Route]) {
-        use ClientVpnRouteStatusCode::{Active, Creating, Deleting, Failed};
+        use ClientVpnRouteStatusCode::{Active, Creating, Failed};
         let Some(subnet) = self.scene.subnet(want) else { return };
         let text = destination.to_string();
         let found = there.iter().find(|route| route.destination == text && route.subnet == subnet.id);
         let state = found.map(|route| &route.state);
-        if matches!(state, Some(Active | Creating)) {
+        let mut associations = self.endpoint.into_iter().flat_map(|endpoint| &endpoint.associations);
+        let stays = associations.any(|association| association.subnet == subnet.id && association.is_alive());
+        if stays && matches!(state, Some(Active | Creating)) {
             self.unchanged += 1;
             return;
         }
-        let op = Op::CreateRoute { destination, subnet: subnet.id.clone(), leaving: state == Some(&Deleting) };
+        let op = Op::CreateRoute { destination, subnet: subnet.id.clone(), leaving: found.is_some() };
         let name = format!("{destination} via {}", want.name);
         let step = Step::new(Action::Create, "client-vpn-route", roles::route(destination, &want.key), name, op);
         let failed = found.filter(|route| route.state == Failed).zip(self.endpoint);

@@ -7,7 +7,7 @@ use lab_common::{HOL02, Home, Lab, Names, Overrides, read_lab};
 
 use crate::live::{Group, Live, Subnet};
 use crate::local::Local;
-use crate::pki::{Certificate, Store, Wanted, server_name};
+use crate::pki::{Certificate, RevocationList, Store, Wanted, server_name};
 use crate::scene::Scene;
 use crate::want::{Want, want};
 
@@ -52,6 +52,17 @@ fn make_papers(authority: &str) -> Papers {
         server: store.server().unwrap().unwrap().certificate,
         laptop: store.client("laptop").unwrap().unwrap().certificate,
     }
+}
+
+/// The list of an authority that has revoked someone.
+pub(crate) fn revoked_list() -> &'static RevocationList {
+    static LIST: OnceLock<RevocationList> = OnceLock::new();
+    LIST.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(&Home::at(directory.path()));
+        store.make(&Wanted { authority: "ours", server: None, clients: &["mallory".to_owned()] }).unwrap();
+        store.revoke("mallory", None).unwrap()
+    })
 }
 
 /// A network as net-up leaves it, a machine with nothing, and no VPN.

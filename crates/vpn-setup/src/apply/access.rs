@@ -20,6 +20,8 @@ enum Progress {
     Coming(String),
     /// It is on its way out, in EC2's word.
     Leaving(String),
+    /// It came to nothing, and why in EC2's words.
+    Failed(Option<String>),
     /// There is none.
     Absent,
 }
@@ -118,6 +120,7 @@ impl Worker<'_> {
         wait_for(beat::every(deadline), self.context.stop, what, async || {
             let word = match look().await? {
                 Progress::Active => return Ok(Some(true)),
+                Progress::Failed(message) => return Err(refuse_failed(what, message)),
                 Progress::Absent if start.elapsed() >= patience => return Ok(Some(false)),
                 Progress::Absent => "not seen yet".to_owned(),
                 Progress::Coming(word) | Progress::Leaving(word) => word,
@@ -135,11 +138,13 @@ impl Worker<'_> {
         look: impl AsyncFn() -> Result<Progress, Problem>,
     ) -> Result<(), Problem> {
         wait_for(beat::every(deadline), self.context.stop, format!("the end of {what}"), async || {
-            if let Progress::Leaving(word) = look().await? {
-                self.context.line.waits_for(&format!("{what} is {word}"));
-                return Ok(None);
-            }
-            Ok(Some(()))
+            let word = match look().await? {
+                Progress::Leaving(word) => word,
+                Progress::Failed(_) => "failed".to_owned(),
+                _ => return Ok(Some(())),
+            };
+            self.context.line.waits_for(&format!("{what} is {word}"));
+            Ok(None)
         })
         .await
     }
@@ -152,7 +157,7 @@ impl Worker<'_> {
         match state {
             Active => Ok(Progress::Active),
             Revoking => Ok(Progress::Leaving(state.to_string())),
-            Failed => Err(refuse_failed(&format!("the rule for {network}"), message)),
+            Failed => Ok(Progress::Failed(message)),
             _ => Ok(Progress::Coming(state.to_string())),
         }
     }
@@ -165,7 +170,7 @@ impl Worker<'_> {
         match state {
             Active => Ok(Progress::Active),
             Deleting => Ok(Progress::Leaving(state.to_string())),
-            Failed => Err(refuse_failed(&format!("the route to {destination}"), message)),
+            Failed => Ok(Progress::Failed(message)),
             _ => Ok(Progress::Coming(state.to_string())),
         }
     }

@@ -13,7 +13,7 @@ use crate::pki::Client;
 use crate::profile::Remote;
 use crate::refuse::find_refusals;
 use crate::teardown::teardown;
-use crate::testing::{Stage, bare, lab, papers, strange_papers, wide_lab};
+use crate::testing::{Stage, bare, lab, papers, revoked_list, strange_papers, wide_lab};
 
 /// AWS and this machine, as far as they matter here.
 struct Model {
@@ -506,6 +506,38 @@ fn a_certificate_that_ends_soon_is_imported_again_into_the_same_arn() {
     model.live.now = papers().server.not_after - SignedDuration::from_hours(24 * 29);
     let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
     assert_eq!(steps.iter().map(|step| &step.op).collect::<Vec<_>>(), [&Op::ImportCertificate { arn: Some(arn) }]);
+}
+
+#[test]
+fn an_added_route_comes_back_with_its_association() {
+    let lab = lab("routes = [\"192.168.7.0/24\"]");
+    let mut model = Model::built(&lab);
+    model.live.endpoints[0].associations[0].state = Associating::Disassociating;
+    let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
+    assert_eq!(
+        titles(&steps),
+        [
+            "create client-vpn-target-network lab-public-subnet",
+            "create client-vpn-route 192.168.7.0/24 via lab-public-subnet"
+        ]
+    );
+}
+
+#[test]
+fn a_revocation_list_that_ends_soon_is_renewed_where_the_authority_is() {
+    let lab = lab("");
+    let (stage, mut model) = (Stage::of(&lab), Model::built(&lab));
+    let list = revoked_list().clone();
+    let end = list.next_update;
+    model.live.endpoints[0].revocation_list = Some(list);
+    let days = |days: i64| SignedDuration::from_hours(24 * days);
+    model.live.now = end - days(31);
+    assert!(plan(stage.scene(&model.live)).unwrap().is_empty());
+    model.live.now = end - days(29);
+    let steps = plan(stage.scene(&model.live)).unwrap().steps;
+    assert_eq!(titles(&steps), ["update certificate-revocation-list lab-client-vpn-endpoint"]);
+    model.local().can_sign = false;
+    assert!(refusal(&model.live, &lab).what().contains("is not on this machine"));
 }
 
 #[test]
