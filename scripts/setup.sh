@@ -35,7 +35,6 @@ has ssh || packages+=(openssh-client)
 has_in_sbin() { has "$1" || [[ -x /usr/sbin/$1 || -x /sbin/$1 ]]; }
 if [[ ${1:-} == --vpn || ${1:-} == --tests ]]; then
   has_in_sbin openvpn || packages+=(openvpn)
-  has_in_sbin dnsmasq || packages+=(dnsmasq-base)
   has_in_sbin nft || packages+=(nftables)
   has_in_sbin ip || packages+=(iproute2)
 fi

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTable};
 use lab_common::{Tags, explain};
 use lab_ec2::{
     Attempt, choose_winner, client_token, create_once, is_dependency, is_duplicate, is_gone, lab_filters, specify_tags,
@@ -159,7 +159,9 @@ impl Worker<'_> {
         let request = self.ec2.describe_route_tables().filters(of_vpc).filters(main);
         let table = wait_for(Pace::MOMENT, self.context.stop, "the VPC's own route table", async || {
             let answer = request.clone().send().await.map_err(|error| explain("DescribeRouteTables", &error))?;
-            Ok(answer.route_tables().first().and_then(|table| table.route_table_id()).map(str::to_owned))
+            // Not every emulator knows the filter, and to tag another table as the VPC's own would be hard to undo.
+            let is_main = |table: &&RouteTable| table.associations().iter().any(|one| one.main() == Some(true));
+            Ok(answer.route_tables().iter().find(is_main).and_then(|table| table.route_table_id()).map(str::to_owned))
         })
         .await?;
         let tags = specify_tags(ResourceType::RouteTable, self.tags, MAIN_TABLE, name, None);

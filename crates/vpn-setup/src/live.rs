@@ -30,8 +30,10 @@ pub struct Live {
     pub(crate) groups: Vec<Group>,
     /// The blocks of net-up's VPCs.
     pub(crate) vpc_blocks: Vec<Ipv4Net>,
-    /// What this machine has; `None` when it was not looked at.
+    /// What this machine has; `None` when it was not looked at, or could not be.
     pub(crate) local: Option<Local>,
+    /// Why it could not be, where that is no reason to stop.
+    pub(crate) unread: Option<String>,
 }
 
 /// A subnet of the lab.
@@ -105,7 +107,7 @@ pub(crate) async fn observe(session: &Session, services: &Services, server: &str
     endpoints.extend(gone);
     endpoints.sort_by(|a, b| a.id.cmp(&b.id));
     let now = Timestamp::now();
-    Ok(Live { now, endpoints, certificates, log_group, subnets, groups, vpc_blocks, local: None })
+    Ok(Live { now, endpoints, certificates, log_group, subnets, groups, vpc_blocks, local: None, unread: None })
 }
 
 async fn find_subnets(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Subnet>, Problem> {

@@ -31,8 +31,8 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         Command::Check(how) => check(&session, args, &how, stop).await,
         Command::Up => run_verb(&vpn, Verb::Up, &request, stop).await,
         Command::Plan { check } => run_verb(&vpn, Verb::Plan { check }, &request, stop).await,
-        Command::Status => run_verb(&vpn, Verb::Status, &request, stop).await,
-        Command::Down => run_verb(&vpn, Verb::Down, &request, stop).await,
+        Command::Status => run_verb(&vpn.on_course(Course::Leave), Verb::Status, &request, stop).await,
+        Command::Down => run_verb(&vpn.on_course(Course::Leave), Verb::Down, &request, stop).await,
         Command::Pause => {
             let vpn = vpn.on_course(Course::Pause);
             run_verb(&vpn, Verb::Up, &name_again(request, "pause"), stop).await

@@ -140,6 +140,7 @@ pub(crate) fn list_notes(want: Option<&Want>, directory: &str, live: &Live) -> V
     let mut notes = list_expiries(live);
     notes.extend(want.and_then(note_no_way_out));
     notes.extend(want.into_iter().flat_map(note_unreachable));
+    notes.extend(live.unread.iter().map(|why| format!("this machine's certificates could not be looked at: {why}")));
     if let Some(local) = &live.local {
         notes.extend(want.iter().flat_map(|want| note_revoked(want, local)));
         let keeps = local.authority.is_some() && live.endpoints.iter().all(|endpoint| !endpoint.is_alive());

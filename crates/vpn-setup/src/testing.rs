@@ -1,6 +1,5 @@
 //! A lab and its parts, for tests.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
@@ -73,7 +72,8 @@ pub(crate) fn bare() -> Live {
         subnets: vec![subnet("public", "a"), subnet("private", "b")],
         groups: vec![Group { id: "sg-vpn".into(), vpc: "vpc-1".into() }],
         vpc_blocks: vec!["10.0.0.0/16".parse().unwrap()],
-        local: Some(Local { configurations: BTreeMap::new(), ..Local::default() }),
+        local: Some(Local::default()),
+        unread: None,
     }
 }
 

@@ -11,12 +11,13 @@ use crate::apply::Worker;
 use crate::beat::{self, PATIENCE};
 use crate::files::Files;
 use crate::live::{self, Live};
+use crate::local::{self, Local};
 use crate::pki::server_name;
 use crate::plan::{self, Op};
 use crate::scene::Scene;
 use crate::services::Services;
 use crate::want::{Want, want};
-use crate::{local, roles, show, teardown};
+use crate::{roles, show, teardown};
 
 /// The Client VPN of one lab: endpoint, associations, rules, routes, and the server's certificate; and on this machine
 /// the authority, the clients' certificates and their `.ovpn` files.
@@ -42,12 +43,14 @@ pub(crate) enum Course {
     Pause,
     /// The wanted associations, and all else as it is.
     Resume,
+    /// Nothing: what is there is only shown, or taken down.
+    Leave,
 }
 
 impl<'a> ClientVpn<'a> {
     /// For reading what is in AWS, and nothing of this machine.
     pub fn to_look_at(session: &'a Session) -> Self {
-        Self::new(session, None)
+        Self::new(session, None).on_course(Course::Leave)
     }
 
     /// Looks at this machine's part too. `ca_dir` is the directory of an authority to take over.
@@ -82,13 +85,23 @@ impl<'a> ClientVpn<'a> {
         path.unwrap_or_default().trim_end_matches('/').to_owned()
     }
 
-    /// Marks the files that this run has written.
-    fn mark_written(&self, local: &mut local::Local) {
+    /// Whether the plan is made from this machine's part. What costs can be ended without it.
+    fn needs_files(&self) -> bool {
+        self.course == Course::Make
+    }
+
+    /// This machine's part, with a mark on the files that this run has written.
+    async fn look_at_files(&self) -> Result<Option<Local>, Problem> {
+        let Some(files) = &self.files else { return Ok(None) };
+        let clients = self.want.as_ref().map(|want| want.clients.clone()).unwrap_or_default();
+        let look = move |files: &Files| local::observe(&files.home, &clients, files.ca_dir.as_deref());
+        let mut local = files.block(look).await?;
         for client in self.written.borrow().iter() {
             if let Some(configuration) = local.configurations.get_mut(client) {
                 configuration.just_written = true;
             }
         }
+        Ok(Some(local))
     }
 }
 
@@ -99,19 +112,22 @@ impl Concern for ClientVpn<'_> {
     async fn observe(&self) -> Result<Live, Problem> {
         let server = server_name(&self.session.lab);
         // A dozen calls at once make a large future; here it is kept off every caller's stack.
-        let mut live = Box::pin(live::observe(self.session, &self.services, &server)).await?;
-        if let Some(files) = &self.files {
-            let clients = self.want.as_ref().map_or(&[][..], |want| &want.clients);
-            let mut found = local::observe(&files.home, clients, files.ca_dir.as_deref())?;
-            self.mark_written(&mut found);
-            live.local = Some(found);
+        let in_aws = Box::pin(live::observe(self.session, &self.services, &server));
+        let (live, local) = tokio::join!(in_aws, self.look_at_files());
+        let mut live = live?;
+        match local {
+            Ok(local) => live.local = local,
+            Err(problem) if self.needs_files() => return Err(problem),
+            Err(problem) => live.unread = Some(problem.to_string()),
         }
         Ok(live)
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
-        if self.course == Course::Pause {
-            return Ok(plan::pause(live));
+        match self.course {
+            Course::Make | Course::Resume => {}
+            Course::Pause => return Ok(plan::pause(live)),
+            Course::Leave => return Ok(Plan::default()),
         }
         let Some(want) = &self.want else { return Err(vec![refuse_no_vpn()]) };
         let (directory, server) = (self.directory(), server_name(&self.session.lab));
