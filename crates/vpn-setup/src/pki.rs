@@ -7,19 +7,24 @@
 //! Everything here reads and writes files or computes; nothing calls AWS, and everything blocks.
 
 mod adopt;
+mod authority;
 mod certificate;
 mod crl;
 mod issue;
 mod key;
+mod make;
 mod pem;
+mod revoke;
 mod serial;
 mod store;
 
 pub(crate) use adopt::examine_authority;
+pub(crate) use authority::Authority;
 pub(crate) use certificate::{Certificate, PublicKey, Purpose};
 pub(crate) use crl::RevocationList;
+pub(crate) use make::Wanted;
 pub(crate) use serial::Serial;
-pub(crate) use store::{Authority, Client, Issued, Store, Wanted};
+pub(crate) use store::{Client, Issued, Store};
 
 use lab_common::Lab;
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use lab_common::{Home, Secret};
 use lab_plan::Problem;
 
+use super::authority::{check_authority, check_not_expired, make_issuer};
 use super::key::find_key;
-use super::store::{check_authority, check_not_expired, key_file, make_issuer};
+use super::store::key_file;
 use super::{Certificate, RevocationList, Serial, Store};
 
 impl Store {
@@ -26,8 +27,8 @@ impl Store {
                 .fix("leave out --ca-dir to go on with it; to change the CA: vpn-setup down, move the pki directory away, then up with --ca-dir"));
         }
         // The certificate first: alone it says that the key is elsewhere, and running this again brings it.
-        self.home().write_once("ca.crt", &certificate.pem)?;
-        self.home().secret(&key_file("ca"), || Ok(key))?;
+        self.home.write_once("ca.crt", &certificate.pem)?;
+        self.home.secret(&key_file("ca"), || Ok(key))?;
         self.authority()?;
         self.adopt_revocations(&Home::at(directory), &certificate)
     }

@@ -154,7 +154,7 @@ fn a_leaf_does_not_outlive_its_authority() {
     let now = jiff::Timestamp::now();
     let old = now - SignedDuration::from_hours(24 * 3000);
     let authority = issue::issue_authority("old", &key, old).unwrap();
-    let issuer = store::make_issuer("key", &secret, "ca", &authority).unwrap();
+    let issuer = authority::make_issuer("key", &secret, "ca", &authority).unwrap();
     let leaf = issue::issue_leaf(issue::Role::Client, "laptop", &key, &authority, &issuer, now).unwrap();
     assert_eq!(leaf.not_after, authority.not_after);
 }

@@ -78,7 +78,7 @@ fn a_revocation_that_was_killed_half_way_is_finished_by_whatever_comes_next() {
             store.write_list(std::slice::from_ref(&bob.serial), None).unwrap();
             if key_moved {
                 let moved = format!("revoked/private_by_serial/{}.key", bob.serial);
-                store.home().rename("private/bob.key", &moved).unwrap();
+                store.home.rename("private/bob.key", &moved).unwrap();
             } else {
                 assert_eq!(store.client("bob").unwrap(), None, "the list counts, not the place");
             }
@@ -141,7 +141,7 @@ fn more_revocations_than_client_vpn_takes_are_refused() {
     let pair = key::read_key("key", &key).unwrap();
     let now = jiff::Timestamp::now();
     let authority = issue::issue_authority("ca", &pair, now).unwrap();
-    let issuer = store::make_issuer("key", &key, "ca", &authority).unwrap();
+    let issuer = authority::make_issuer("key", &key, "ca", &authority).unwrap();
     let many = |count: u32| (0..count).map(|n| (Serial::from_octets(&n.to_be_bytes()), now)).collect();
     let list = crl::issue_list(&many(20_000), 7, &authority, &issuer, now).unwrap();
     assert_eq!((list.revoked.len(), list.number), (20_000, 7));
