@@ -10,7 +10,8 @@ Usage: scripts/bench.sh [--runs N]
 Builds release binaries and the function, then prints how long they take, how
 much memory they need, and how that compares with Python doing the same against
 the same local AWS: the uploader and the notebook cell, the function and a boto3
-handler, net-up and boto3's calls in sequence.
+handler, net-up and boto3's calls in sequence; and vpn-setup's certificates and
+easy-rsa's, where easy-rsa is installed.
 
 The first release build takes 15 to 30 minutes on 2 cores. To measure other
 binaries, build them yourself and set BENCH_BIN to their folder.
@@ -42,4 +43,9 @@ echo "programs of $BENCH_BIN on $(nproc) cores, $(date -u +%Y-%m-%d)"
 measure help "$@"
 "$sim" -- "$root/.venv/bin/python" "$root/benches/measure.py" upload "$@"
 "$sim" -- "$root/.venv/bin/python" "$root/benches/measure.py" function "$@"
+if [[ -x /usr/share/easy-rsa/easyrsa ]]; then
+  "$sim" --warm -- "$root/.venv/bin/python" "$root/benches/measure.py" pki "$@"
+else
+  say "easy-rsa is not installed (package easy-rsa): vpn-setup's certificates are not measured"
+fi
 "$sim" --latency 100 --call-log "$CALL_LOG" -- "$root/.venv/bin/python" "$root/benches/measure.py" network "$@"

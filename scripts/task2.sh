@@ -16,8 +16,8 @@ Options are those of every program: --lab FILE, --owner NAME, --region REGION,
 --profile NAME, --endpoint-url URL. Without --lab it takes ./lab.toml, or the
 built-in lab hol02 when there is none; then --owner or LAB_OWNER is needed.
 
-As root, and where openvpn is installed, it ends with a check through the
-tunnel. Otherwise it says which file to import and how to check.
+Where openvpn is installed, it ends with a check through the tunnel; for openvpn
+alone it uses sudo. Otherwise it says which file to import and how to check.
 
 Example:
   scripts/task2.sh --owner ada
@@ -36,7 +36,11 @@ say "private host, with a NAT gateway only while it installs"
 net-up nat --yes "$@" -- host-up up private --wait-ready --yes "$@"
 say "certificates and VPN"
 vpn-setup up --yes "$@"
-if [[ $EUID -eq 0 ]] && command -v openvpn >/dev/null; then
+can_connect() {
+  [[ -n $(PATH=$PATH:/usr/sbin:/sbin command -v openvpn) ]] || return 1
+  [[ $EUID -eq 0 ]] || { [[ -t 0 ]] && command -v sudo >/dev/null; }
+}
+if can_connect; then
   say "the file server answers with the tunnel, and not without it"
   vpn-setup check --connect "$@"
 else

@@ -34,6 +34,44 @@ fn the_demo_ends_with_a_picture_on_disk_and_the_proof_that_nothing_is_left() {
 }
 
 #[test]
+fn the_demo_of_task_2_connects_a_real_client_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = run(&mut script("demo.sh", &["--task2"], folder.path())).expect_code(0);
+    let last = demo.stdout.lines().last().unwrap_or_default();
+    assert!(last.starts_with("nothing of lab of demo is left in us-east-1"), "{demo:#?}");
+    for passed in ["private 8080 is closed without the tunnel", "private 8080 answers through the tunnel"] {
+        assert!(demo.stdout.contains(&format!("passed  {passed}")), "{passed}: {demo:#?}");
+    }
+    assert!(!demo.all().contains("PRIVATE KEY"), "no key is shown");
+    // The most expensive parts go first.
+    let order = ["vpn-setup down", "net-up nat close", "host-up down", "pipeline-up down", "net-up down"];
+    let places = order.map(|command| demo.stderr.find(&format!("down.sh: {command}")).expect(command));
+    assert!(places.is_sorted(), "{demo:#?}");
+}
+
+#[test]
+fn both_tasks_share_one_network_and_may_be_run_twice() {
+    let aws = LocalAws::start(&["--vpn-netns", "--state-times", "0"]);
+    let in_lab = |name: &str| {
+        let mut command = script(name, &["--lab", "hol02", "--owner", "both"], aws.folder.path());
+        command.envs(aws.exports()).env("LAB_HOME", aws.folder.path().join("home"));
+        run(&mut aws.enter_laptop(&command))
+    };
+    let _ = in_lab("task1.sh").expect_code(0);
+    for round in ["first", "second"] {
+        let up = in_lab("task2.sh");
+        assert_eq!(up.code, Some(0), "{round}: {up:#?}");
+        assert!(up.stdout.contains("passed  private 8080 answers through the tunnel"), "{round}: {up:#?}");
+    }
+    assert_eq!(aws.count("DescribeInstances", "instanceId"), 2, "the public and the private host");
+    assert_eq!(aws.count("DescribeVpcs", "isDefault"), 2, "the lab's network and the account's own");
+    assert_eq!(aws.count("DescribeClientVpnEndpoints", "clientVpnEndpointId"), 1, "one endpoint");
+    let down = in_lab("down.sh").expect_code(0);
+    let last = down.stdout.lines().last().unwrap_or_default();
+    assert!(last.starts_with("nothing of lab of both is left"), "{down:#?}");
+}
+
+#[test]
 fn task1_and_down_may_be_run_twice() {
     let aws = LocalAws::start(&[]);
     let in_lab = |name: &str| {
@@ -59,8 +97,8 @@ fn task1_and_down_may_be_run_twice() {
 fn wrong_options_are_refused_before_anything_is_done() {
     let folder = tempfile::tempdir().expect("a folder");
     let wrong = run(&mut script("demo.sh", &["--kep"], folder.path())).expect_code(2);
-    assert!(wrong.stderr.starts_with("Usage: scripts/demo.sh [--keep]"), "{wrong:#?}");
-    for help in ["demo.sh", "task1.sh", "down.sh"] {
+    assert!(wrong.stderr.starts_with("Usage: scripts/demo.sh [--task2] [--keep]"), "{wrong:#?}");
+    for help in ["demo.sh", "task1.sh", "task2.sh", "down.sh"] {
         let answer = run(&mut script(help, &["--help"], folder.path())).expect_code(0);
         assert!(answer.stdout.starts_with(&format!("Usage: scripts/{help}")), "{answer:#?}");
     }

@@ -1,4 +1,4 @@
-//! The whole of Task 2 with a real OpenVPN client against the real OpenVPN server that lab-sim configures from the
+//! The whole of Task 2 with a real `OpenVPN` client against the real `OpenVPN` server that lab-sim configures from the
 //! endpoint: what the `.ovpn` file lets in, what is kept out, and what can be read on the wire.
 //!
 //! These tests need root, /dev/net/tun and the programs that `scripts/setup.sh --tests` installs. Everything happens in
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use lab_tests::{Answer, LocalAws, PATIENCE};
 
-/// What OpenVPN says once the tunnel is up.
+/// What `OpenVPN` says once the tunnel is up.
 const UP: &str = "Initialization Sequence Completed";
 
 /// Network, private host and VPN of HOL 02, as scripts/task2.sh builds them.
@@ -53,7 +53,7 @@ fn fetch_page(aws: &LocalAws, address: &str) -> Option<String> {
     answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).into_owned())
 }
 
-/// A running OpenVPN client; dropping it ends it.
+/// A running `OpenVPN` client; dropping it ends it.
 struct Client {
     process: Child,
     lines: Receiver<String>,
