@@ -253,8 +253,8 @@ fn the_association_is_asked_for_at_most_every_five_seconds_and_down_works_while_
         assert!(start.elapsed() < PATIENCE, "the association is waited for");
         std::thread::yield_now();
     }
-    // Looks at 0 s, 5 s and 10 s; a fifth of each pause may be jitter.
-    assert!(start.elapsed().as_secs() >= 8, "three looks within {:?}", start.elapsed());
+    // Looks at 0 s, 5 s and 10 s.
+    assert!(start.elapsed().as_secs() >= 10, "three looks within {:?}", start.elapsed());
     let pid = rustix::process::Pid::from_child(&up);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a running process");
     let stopped = Answer::from(up.wait_with_output().expect("ends")).expect_code(130);
