@@ -6,7 +6,7 @@ mod cli;
 mod show;
 
 use lab_common::Session;
-use lab_plan::{Concern, Exit, Goal, Problem, Resource};
+use lab_plan::{Concern, Exit, Goal, Problem, Progress, Resource, Verb};
 
 pub use cli::Args;
 
@@ -18,6 +18,8 @@ struct Part {
     resources: Vec<Resource>,
     /// What is on its way out, or stands outside of the lab but in its way.
     leaving: Vec<String>,
+    /// What the user should know besides.
+    notes: Vec<String>,
 }
 
 /// Runs the program as its arguments say.
@@ -32,6 +34,10 @@ pub async fn run(args: &Args) -> Result<Exit, Problem> {
     let text =
         if args.lab.json { show::to_json(&heading, &parts, leaks)? } else { show::to_text(&heading, &parts, leaks) };
     lab_plan::print_out(&text)?;
+    let progress = Progress::stderr();
+    for note in list_notes(&parts) {
+        progress.say(&format!("note: {note}"));
+    }
     let left = parts.iter().any(|part| !part.resources.is_empty() || !part.leaving.is_empty());
     Ok(if leaks && left { Exit::Failed } else { Exit::Done })
 }
@@ -65,5 +71,16 @@ async fn look_at<C: Concern>(removal: &'static str, concern: &C) -> Result<Part,
         Ok(leaving) => leaving,
         Err(problem) => vec![problem.what().to_owned()],
     };
-    Ok(Part { removal, resources: concern.resources(&live), leaving })
+    Ok(Part { removal, resources: concern.resources(&live), leaving, notes: concern.notes(&live, Verb::Status) })
+}
+
+/// Every note once: several parts may know of the same window.
+fn list_notes(parts: &[Part]) -> Vec<&str> {
+    let mut notes: Vec<&str> = Vec::new();
+    for note in parts.iter().flat_map(|part| &part.notes) {
+        if !notes.contains(&note.as_str()) {
+            notes.push(note);
+        }
+    }
+    notes
 }

@@ -6,7 +6,7 @@ use lab_plan::{Heading, Problem, Resource, sum_usd};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::Part;
+use crate::{Part, list_notes};
 
 #[derive(Serialize)]
 struct Leak<'a> {
@@ -32,6 +32,7 @@ pub(crate) fn to_json(heading: &Heading, parts: &[Part], leaks: bool) -> Result<
         "region": heading.region,
         field: resources,
         "leaving": leaving,
+        "notes": list_notes(parts),
         "usd_per_hour": sum_parts(parts),
     });
     lab_plan::to_json(&document)
@@ -86,7 +87,7 @@ mod tests {
     }
 
     fn part(resources: Vec<Resource>) -> Part {
-        Part { removal: "host-up down", resources, leaving: vec![] }
+        Part { removal: "host-up down", resources, leaving: vec![], notes: vec![] }
     }
 
     #[test]
