@@ -53,7 +53,7 @@ impl Desk<'_> {
         let has_endpoint = endpoint.is_some();
         self.files.block(move |files| make_certificates(files, &wanted, has_endpoint)).await?;
         if let Some(endpoint) = &endpoint {
-            let exported = endpoint::export_configuration(&self.services.ec2, &endpoint.id).await?;
+            let exported = endpoint::export_configuration(&self.services.ec2, &endpoint.id, self.stop).await?.text()?;
             for name in names {
                 self.write_profile(name, &exported, None).await?;
             }
@@ -119,7 +119,7 @@ impl Desk<'_> {
             Problem::failed("there is no endpoint to connect to")
                 .fix("vpn-setup up makes it, and writes the .ovpn files")
         })?;
-        let exported = endpoint::export_configuration(&self.services.ec2, &endpoint.id).await?;
+        let exported = endpoint::export_configuration(&self.services.ec2, &endpoint.id, self.stop).await?.text()?;
         let path = self.write_profile(name, &exported, out).await?;
         let of = name.to_owned();
         let mut entries = self.read_entries(move |client| !client.revoked && client.name == of).await?;

@@ -10,6 +10,7 @@ use crate::check::report::Seen;
 use crate::endpoint::{Association, Route, Rule};
 use crate::pki::{Issued, RevocationList, Store, Wanted};
 use crate::profile::Profile;
+use crate::testing::bare_endpoint;
 
 const HOST: &str = "cvpn-endpoint-0a1.prod.clientvpn.us-east-1.amazonaws.com";
 
@@ -46,20 +47,7 @@ fn assemble(issued: &Issued, remote: &str) -> Profile {
 fn endpoint() -> Endpoint {
     Endpoint {
         id: "cvpn-endpoint-0a1".into(),
-        name: "lab-client-vpn-endpoint".into(),
-        state: ClientVpnEndpointStatusCode::Available,
         dns_name: Some(format!("*.{HOST}")),
-        client_cidr: Some("10.83.0.0/16".into()),
-        transport: Some("udp".into()),
-        port: Some(443),
-        split_tunnel: Some(true),
-        session_hours: Some(24),
-        description: None,
-        server: None,
-        client_root: None,
-        vpc: Some("vpc-1".into()),
-        groups: vec!["sg-vpn".into()],
-        log_group: None,
         associations: vec![association(AssociationStatusCode::Associated)],
         rules: vec![rule(ClientVpnAuthorizationRuleStatusCode::Active)],
         routes: vec![Route {
@@ -69,7 +57,7 @@ fn endpoint() -> Endpoint {
             state: ClientVpnRouteStatusCode::Active,
             message: None,
         }],
-        revocation_list: None,
+        ..bare_endpoint()
     }
 }
 
