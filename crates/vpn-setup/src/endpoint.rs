@@ -13,7 +13,7 @@ use aws_sdk_ec2::types::{
 };
 use futures::future::try_join_all;
 use lab_common::{Tags, explain, is_denied};
-use lab_ec2::{find_role, find_tag};
+use lab_ec2::{find_role, find_tag, is_ours};
 use lab_plan::{Problem, Stop, retry_while};
 
 use crate::beat::{self, PATIENCE, VISIBILITY};
@@ -122,10 +122,9 @@ pub(crate) async fn find_endpoints(ec2: &Client, tags: &Tags) -> Result<Vec<Endp
     let pages = ec2.describe_client_vpn_endpoints().into_paginator().items().send();
     let found = pages.collect::<Result<Vec<_>, _>>().await;
     let found = found.map_err(|error| explain("DescribeClientVpnEndpoints", &error))?;
-    let ours = found.iter().filter(|endpoint| {
-        let pairs = endpoint.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-        tags.match_all(pairs) && find_role(endpoint.tags()) == Some(roles::ENDPOINT)
-    });
+    let ours = found
+        .iter()
+        .filter(|endpoint| is_ours(tags, endpoint.tags()) && find_role(endpoint.tags()) == Some(roles::ENDPOINT));
     let mut endpoints: Vec<_> = ours.filter_map(read_endpoint).collect();
     endpoints.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(endpoints)

@@ -72,6 +72,8 @@ pub struct Change {
     pub(crate) log: Option<bool>,
     /// The VPC and its security group for the clients.
     pub(crate) group: Option<(String, String)>,
+    /// Whether some subnet is associated, and has a security group to change.
+    pub(crate) is_associated: bool,
     /// Whether the server's certificate is another one now.
     pub(crate) server: bool,
 }
@@ -458,6 +460,7 @@ fn find_change(scene: Scene<'_>, endpoint: &Endpoint, vpc: &str, group: &str) ->
     }
     if endpoint.groups != [group] {
         change.group = Some((vpc.into(), group.into()));
+        change.is_associated = endpoint.associations.iter().any(Association::is_alive);
         words.push(format!("security group {group}"));
     }
     let arn = scene.live.certificate().map(|certificate| &certificate.arn);

@@ -85,6 +85,7 @@ pub(crate) fn bare() -> Live {
         subnets: vec![subnet("public", "a"), subnet("private", "b")],
         groups: vec![Group { id: "sg-vpn".into(), vpc: "vpc-1".into() }],
         vpc_blocks: vec!["10.0.0.0/16".parse().unwrap()],
+        nat_gateways: Vec::new(),
         local: Some(Local::default()),
         unread: None,
     }

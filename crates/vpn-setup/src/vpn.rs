@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use lab_common::Session;
+use lab_ec2::note_open_nat;
 use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
 use crate::apply::{Export, Worker};
@@ -182,7 +183,8 @@ impl Concern for ClientVpn<'_> {
     }
 
     fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
-        let mut notes = show::list_notes(self.want.as_ref(), &self.directory(), live);
+        let mut notes = note_open_nat(&live.nat_gateways, verb);
+        notes.extend(show::list_notes(self.want.as_ref(), &self.directory(), live));
         // A plan says itself that it associates.
         if !matches!(verb, Verb::Plan { .. }) {
             notes.extend(show::note_paused(self.want.as_ref(), live));

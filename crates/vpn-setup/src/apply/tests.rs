@@ -214,6 +214,32 @@ async fn another_refusal_to_disassociate_is_passed_on() {
     assert!(problem.what().contains("you may not call DisassociateClientVpnTargetNetwork"), "{problem}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn associations_get_a_new_security_group_before_the_endpoint_says_it_has_it() {
+    use aws_sdk_ec2::operation::apply_security_groups_to_client_vpn_target_network as apply_groups;
+    use aws_sdk_ec2::operation::modify_client_vpn_endpoint::ModifyClientVpnEndpointOutput;
+    for is_associated in [true, false] {
+        let calls: Arc<Mutex<Vec<&str>>> = Arc::default();
+        let (first, second) = (Arc::clone(&calls), Arc::clone(&calls));
+        let applies = mock!(Ec2::apply_security_groups_to_client_vpn_target_network)
+            .match_requests(|request| request.security_group_ids() == ["sg-new"] && request.vpc_id() == Some("vpc-1"))
+            .then_compute_output(move |_| {
+                first.lock().unwrap().push("apply");
+                apply_groups::ApplySecurityGroupsToClientVpnTargetNetworkOutput::builder().build()
+            });
+        let modifies = mock!(Ec2::modify_client_vpn_endpoint).then_compute_output(move |_| {
+            second.lock().unwrap().push("modify");
+            ModifyClientVpnEndpointOutput::builder().build()
+        });
+        let group = Some(("vpc-1".to_owned(), "sg-new".to_owned()));
+        let change = crate::plan::Change { group, is_associated, ..Default::default() };
+        let op = Op::ModifyEndpoint { id: "cvpn-endpoint-1".into(), change };
+        Bench::new(&[&applies, &modifies]).apply(op).await.unwrap();
+        let expected: &[_] = if is_associated { &["apply", "modify"] } else { &["modify"] };
+        assert_eq!(*calls.lock().unwrap(), expected);
+    }
+}
+
 mod export;
 
 mod acm {

@@ -78,6 +78,7 @@ fn facts() -> Facts {
         endpoint: Some(endpoint()),
         hosts: vec![Host {
             role: "private".into(),
+            needs_window: false,
             ports: vec![22],
             state: Some(InstanceStateName::Running),
             address: Some(Ipv4Addr::new(10, 0, 2, 9)),
@@ -160,6 +161,12 @@ fn a_host_that_does_not_run_is_named() {
             assert_eq!(cause, format!("host private is {word}: host-up up private"));
         }
     }
+    let lost = |facts: &mut Facts| {
+        facts.hosts[0].state = None;
+        facts.hosts[0].needs_window = true;
+    };
+    let cause = find_cause(THROUGH, lost);
+    assert_eq!(cause, "host private is not there: net-up nat -- host-up up private --wait-ready");
 }
 
 #[test]
