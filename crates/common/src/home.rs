@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lab_plan::Problem;
 use tempfile::NamedTempFile;
@@ -12,6 +13,8 @@ use crate::Lab;
 
 /// How the name of a file begins that is not complete yet.
 const DRAFT: &str = ".draft-";
+/// Nobody writes a file of ours for so long.
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// The lab's own directory on this machine: `$LAB_HOME`, by default `~/.local/share/hybrid-lab/NAME-OWNER`, mode 0700.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,14 +170,30 @@ impl Home {
     /// # Errors
     /// When the directory is there and cannot be read, or something in it not removed.
     pub fn sweep(&self) -> Result<(), Problem> {
+        self.list_drafts()?.iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// The same where others may be writing: only what was begun an hour ago or earlier.
+    ///
+    /// # Errors
+    /// As [`Home::sweep`].
+    pub fn sweep_abandoned(&self) -> Result<(), Problem> {
+        let is_old = |name: &&String| {
+            let begun = std::fs::metadata(self.path(name)).and_then(|metadata| metadata.modified());
+            begun.is_ok_and(|begun| begun.elapsed().is_ok_and(|age| age >= ABANDONED))
+        };
+        self.list_drafts()?.iter().filter(is_old).try_for_each(|name| self.remove(name))
+    }
+
+    fn list_drafts(&self) -> Result<Vec<String>, Problem> {
         let entries = match std::fs::read_dir(&self.0) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.and_then(Iterator::collect::<std::io::Result<Vec<_>>>),
         };
         let entries = entries
             .map_err(|error| Problem::failed(format!("cannot read {}", self.0.display())).because(error.to_string()))?;
         let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
-        names.filter(|name| name.starts_with(DRAFT)).try_for_each(|name| self.remove(&name))
+        Ok(names.filter(|name| name.starts_with(DRAFT)).collect())
     }
 
     /// Makes the directory itself, mode 0700, where it does not exist.
@@ -250,6 +269,22 @@ mod tests {
             std::fs::read_dir(home.path("private")).unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "{left:?}");
         home.inside("nowhere").sweep().unwrap();
+    }
+
+    #[test]
+    fn a_draft_that_someone_may_still_be_writing_stays_and_an_old_one_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        for name in [".draft-now", ".draft-old", "laptop.ovpn"] {
+            std::fs::write(home.path(name), "half").unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - ABANDONED;
+        for name in [".draft-old", "laptop.ovpn"] {
+            std::fs::File::options().write(true).open(home.path(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        home.sweep_abandoned().unwrap();
+        let left = [".draft-now", ".draft-old", "laptop.ovpn"].map(|name| home.path(name).exists());
+        assert_eq!(left, [true, false, true]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use lab_ec2::{find_role, find_tag, is_ours};
 use lab_plan::{Problem, Stop, retry_while};
 
 use crate::beat::{self, PATIENCE, VISIBILITY};
-use crate::error::{explain_vpn, is_about_us, is_busy, is_gone, is_idle, is_too_early};
+use crate::error::{explain_vpn, is_about_us, is_absent, is_busy, is_gone, is_too_early};
 use crate::pki::RevocationList;
 use crate::roles;
 
@@ -279,8 +279,8 @@ async fn ask_for_revocation_list(
     let request = ec2.export_client_vpn_client_certificate_revocation_list().client_vpn_endpoint_id(endpoint);
     match request.send().await {
         Ok(answer) => Ok(own(answer.certificate_revocation_list().map(str::trim))),
-        // Nothing was ever imported.
-        Err(error) if is_gone(&error) || is_idle(&error) => Ok(None),
+        // Nothing was ever imported. No document says which code that is.
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

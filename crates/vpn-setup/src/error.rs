@@ -13,6 +13,11 @@ pub(crate) fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
     lab_ec2::is_gone(error) || (code.starts_with("InvalidClientVpn") && code.ends_with("NotFound") && !is_idle(error))
 }
 
+/// Whether EC2 says of anything at all that it is not there.
+pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    find_code(error).ends_with("NotFound")
+}
+
 /// Whether EC2 says that the association, rule or route is there already.
 pub(crate) fn is_duplicate<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     const CODES: [&str; 4] = [

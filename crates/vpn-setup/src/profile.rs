@@ -78,6 +78,8 @@ impl Profile {
     /// When it cannot be written; an older one stays then.
     pub(crate) fn write(&self, home: &Home, client: &str) -> Result<PathBuf, Problem> {
         let name = file_name(client);
+        // A half-written file of a killed run may hold a private key.
+        home.sweep_abandoned()?;
         home.replace(&name, self.0.reveal())?;
         Ok(home.path(&name))
     }

@@ -15,8 +15,8 @@ use lab_plan::{Pace, Problem, retry_while, wait_for};
 
 use super::Worker;
 use crate::beat::{self, ASSOCIATION, VISIBILITY};
+use crate::change::Change;
 use crate::error::{explain_vpn, is_gone, is_in_use};
-use crate::plan::Change;
 use crate::roles;
 use crate::want::EndpointWant;
 

@@ -232,7 +232,7 @@ async fn associations_get_a_new_security_group_before_the_endpoint_says_it_has_i
             ModifyClientVpnEndpointOutput::builder().build()
         });
         let group = Some(("vpc-1".to_owned(), "sg-new".to_owned()));
-        let change = crate::plan::Change { group, is_associated, ..Default::default() };
+        let change = crate::change::Change { group, is_associated, ..Default::default() };
         let op = Op::ModifyEndpoint { id: "cvpn-endpoint-1".into(), change };
         Bench::new(&[&applies, &modifies]).apply(op).await.unwrap();
         let expected: &[_] = if is_associated { &["apply", "modify"] } else { &["modify"] };

@@ -36,11 +36,15 @@ fn refused(code: &str) -> ExportClientVpnClientConfigurationError {
 async fn a_file_that_aws_exports_at_once_waits_for_no_association() {
     let exports = mock!(Ec2::export_client_vpn_client_configuration).then_output(exported);
     let (bench, start) = (bench(&[&exports]), Instant::now());
+    let abandoned = bench.files.home.path(".draft-of-a-killed-run");
+    let draft = std::fs::File::create(&abandoned).unwrap();
+    draft.set_modified(std::time::SystemTime::now() - Duration::from_hours(2)).unwrap();
     for _ in 0..2 {
         let path = bench.apply(write()).await.unwrap().unwrap();
         assert!(std::fs::read_to_string(path).unwrap().starts_with("client\n"));
     }
     assert_eq!((exports.num_calls(), start.elapsed().as_secs()), (1, 0), "asked once for all clients");
+    assert!(!abandoned.exists(), "half a file with a private key does not stay");
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,6 +113,12 @@ async fn a_revocation_list_that_cannot_be_read_keeps_nobody_from_what_costs() {
         assert!(seen.list_unread.is_some(), "{code} is told");
         let bench = Bench::new(&[&fails]);
         assert!(export_revocation_list(&bench.services.ec2, "cvpn-endpoint-1").await.is_err(), "who replaces it stops");
+    }
+    for code in ["InvalidClientVpnActiveAssociationNotFound", "ClientVpnCertificateRevocationListNotFound"] {
+        let none = mock!(Ec2::export_client_vpn_client_certificate_revocation_list)
+            .then_error(move || Failure::generic(error(code)));
+        let seen = look_at(bare_endpoint(), &none).await.unwrap();
+        assert_eq!((seen.revocation_list, seen.list_unread), (None, None), "{code} says that there is none");
     }
     let damaged = mock!(Ec2::export_client_vpn_client_certificate_revocation_list).then_output(|| {
         ExportClientVpnClientCertificateRevocationListOutput::builder().certificate_revocation_list("not one").build()
