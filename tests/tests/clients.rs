@@ -64,6 +64,26 @@ fn a_name_that_is_taken_is_refused_before_anything_is_made() {
 }
 
 #[test]
+fn a_client_whose_file_aws_does_not_give_can_be_added_by_the_same_command_or_has_its_file_from_up() {
+    let aws = start_with_vpn();
+    let export = |effect: Value| json!([{ "action": "ExportClientVpnClientConfiguration", "effect": effect }]);
+    aws.set_faults(&export(json!("expired-credentials")));
+    let expired = client(&aws, &["add", "ann"]).expect_code(1);
+    assert!(expired.stderr.contains("the same command again"), "{expired:#?}");
+    aws.clear_faults();
+    let _ = client(&aws, &["add", "ann"]).expect_code(0);
+    assert!(home(&aws).join("ann.ovpn").is_file());
+
+    aws.set_faults(&export(json!({ "error": { "code": "IncorrectState", "message": "not in this state" } })));
+    let early = client(&aws, &["add", "bob"]).expect_code(0);
+    assert!(early.stderr.contains("IncorrectState") && early.stderr.contains("vpn-setup up"), "{early:#?}");
+    aws.clear_faults();
+    assert!(!home(&aws).join("bob.ovpn").exists());
+    let _ = aws.run("vpn-setup", &["--yes"]).expect_code(0);
+    let _ = client(&aws, &["show", "bob"]).expect_code(0);
+}
+
+#[test]
 fn a_file_can_be_written_anywhere_for_its_owner_alone() {
     let aws = start_with_vpn();
     let out = aws.folder.path().join("stick.ovpn");
@@ -135,5 +155,6 @@ fn a_check_without_a_host_behind_the_tunnel_says_which_is_missing() {
     let check = aws.run("vpn-setup", &["check", "--json"]).expect_code(1).json();
     assert_eq!(check["tunnel"], false);
     let causes = check["causes"].as_array().expect("causes");
-    assert!(causes.iter().any(|cause| cause == "host private is not there: host-up up private"), "{check:#?}");
+    let cause = "host private is not there: net-up nat -- host-up up private --wait-ready";
+    assert!(causes.iter().any(|there| there == cause), "{check:#?}");
 }

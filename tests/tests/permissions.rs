@@ -45,6 +45,7 @@ fn each_program_calls_only_what_its_policy_permits() {
     run("net-up", &["nat", "open", "--yes"]);
     run("host-up", &["up", "--wait-ready", "--yes"]);
     run("net-up", &["nat", "close", "--yes"]);
+    run("pipeline-up", &["up", "--yes"]);
     run("vpn-setup", &["up", "--yes"]);
     run("vpn-setup", &["client", "add", "ann"]);
     run("vpn-setup", &["client", "revoke", "ann", "--yes"]);
@@ -53,6 +54,7 @@ fn each_program_calls_only_what_its_policy_permits() {
     run("lab-status", &[]);
     run("host-up", &["status"]);
     run("vpn-setup", &["down", "--yes"]);
+    run("pipeline-up", &["down", "--yes"]);
     run("host-up", &["down", "--yes"]);
     run("net-up", &["down", "--yes"]);
     run("lab-status", &["leaks"]);

@@ -253,6 +253,7 @@ fn the_association_is_asked_for_at_most_every_five_seconds_and_down_works_while_
         assert!(start.elapsed() < PATIENCE, "the association is waited for");
         std::thread::yield_now();
     }
+    assert!(aws.folder.path().join("home/laptop.ovpn").is_file(), "the file does not wait for the association");
     // Looks at 0 s, 5 s and 10 s.
     assert!(start.elapsed().as_secs() >= 10, "three looks within {:?}", start.elapsed());
     let pid = rustix::process::Pid::from_child(&up);

@@ -25,6 +25,17 @@ pub fn has_code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code
     error.as_service_error().and_then(ProvideErrorMetadata::code) == Some(code)
 }
 
+/// Whether AWS refuses these credentials altogether: expired, or not known.
+pub fn is_unknown_caller<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+    EXPIRED.contains(&code) || UNKNOWN.contains(&code)
+}
+
+/// Whether these credentials may not make this call.
+pub fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| DENIED.contains(&code))
+}
+
 /// Whether nobody knows if AWS has acted: the answer never came, or says only that something broke inside.
 ///
 /// A call whose request provably never left (no connection, no credentials) is not lost, and neither is one that AWS

@@ -24,7 +24,7 @@ mod tags;
 pub use academy::find_breaches;
 pub use caller::Caller;
 pub use cli::LabArgs;
-pub use explain::{explain, has_code, is_lost_answer};
+pub use explain::{explain, has_code, is_denied, is_lost_answer, is_unknown_caller};
 pub use home::{Home, Secret};
 pub use lab::{
     Account, Allow, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,

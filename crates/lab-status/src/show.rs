@@ -51,13 +51,16 @@ pub(crate) fn to_text(heading: &Heading, parts: &[Part], leaks: bool) -> String 
         return format!("nothing of {lab} of {owner} {verb} in {region} (asked: all that {programs} make)\n");
     }
     let mut text = String::new();
+    let all: Vec<_> = parts.iter().flat_map(|part| &part.resources).collect();
+    let width = |field: fn(&Resource) -> &str| all.iter().map(|one| field(one).chars().count()).max().unwrap_or(0);
+    let (kinds, names, ids) = (width(|one| one.kind), width(|one| &one.name), width(|one| &one.id));
     for part in parts {
         if leaks && !part.resources.is_empty() {
             let _ = writeln!(text, "removed by `{}`:", part.removal);
         }
         for Resource { kind, name, id, state, usd_per_hour, .. } in &part.resources {
             let cost = if *usd_per_hour == 0.0 { String::new() } else { format!("  {usd_per_hour:.4} $/h") };
-            let _ = writeln!(text, "  {kind:18}  {name:28}  {id:28}  {state}{cost}");
+            let _ = writeln!(text, "  {kind:kinds$}  {name:names$}  {id:ids$}  {state}{cost}");
         }
         for leaving in &part.leaving {
             let _ = writeln!(text, "  leaving: {leaving}");

@@ -15,6 +15,7 @@ use aws_sdk_s3::types::{
     ServerSideEncryption, ServerSideEncryptionByDefault,
 };
 use lab_common::{Caller, Tags, explain};
+use lab_ec2::NatGateway;
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -33,6 +34,8 @@ pub struct Live {
     pub(crate) role: Option<LiveRole>,
     pub(crate) log_group: Option<LiveLogGroup>,
     pub(crate) function: Option<LiveFunction>,
+    /// The lab's NAT gateways. None of the pipeline's business, but nothing that costs is forgotten as easily.
+    pub(crate) nat_gateways: Vec<NatGateway>,
 }
 
 /// A bucket's name, and whose it is.
@@ -176,7 +179,7 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
         read_log_group_tags(clients, log_group),
     )?;
     let function = function.map(|function| LiveFunction { policy, ..function });
-    Ok(Live { place, buckets: Both { input, output }, role, log_group, function })
+    Ok(Live { place, buckets: Both { input, output }, role, log_group, function, nat_gateways: Vec::new() })
 }
 
 async fn find_caller(clients: &Clients) -> Result<Caller, Problem> {

@@ -1,7 +1,8 @@
 //! The concern, as the flow of `lab_plan` drives it.
 
-use lab_common::Session;
-use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, Step};
+use lab_common::{Session, Tags};
+use lab_ec2::{find_nat_gateways, note_open_nat};
+use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, Step, Verb};
 
 use crate::cli::Package;
 use crate::clients::Clients;
@@ -17,6 +18,8 @@ pub struct Pipeline {
     pub(crate) want: Want,
     pub(crate) clients: Clients,
     pub(crate) way: Way,
+    ec2: aws_sdk_ec2::Client,
+    tags: Tags,
 }
 
 impl Pipeline {
@@ -27,7 +30,8 @@ impl Pipeline {
     pub fn new(session: &Session) -> Result<Self, Problem> {
         let want = Want::new(&session.lab, &session.region)?;
         let way = Way { profile: None, endpoint_url: session.sdk.endpoint_url().map(str::to_owned) };
-        Ok(Self { want, clients: Clients::new(session), way })
+        let ec2 = aws_sdk_ec2::Client::new(&session.sdk);
+        Ok(Self { want, clients: Clients::new(session), way, ec2, tags: session.tags.clone() })
     }
 
     /// Names this profile of `~/.aws/config` in the commands it says.
@@ -62,7 +66,10 @@ impl Concern for Pipeline {
 
     async fn observe(&self) -> Result<Live, Problem> {
         // Two dozen calls wait in it at once: too large for the stack.
-        Box::pin(observe(&self.clients, &self.want)).await
+        let pipeline = Box::pin(observe(&self.clients, &self.want));
+        let (live, nat_gateways) = tokio::join!(pipeline, find_nat_gateways(&self.ec2, &self.tags));
+        // Who may not look at NAT gateways may have a pipeline all the same.
+        Ok(Live { nat_gateways: nat_gateways.unwrap_or_default(), ..live? })
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
@@ -92,6 +99,10 @@ impl Concern for Pipeline {
 
     fn resources(&self, live: &Live) -> Vec<Resource> {
         show::list_resources(&self.want, live)
+    }
+
+    fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
+        note_open_nat(&live.nat_gateways, verb)
     }
 
     fn next(&self, live: &Live) -> Option<String> {

@@ -191,7 +191,7 @@ pub(crate) fn show_plan<O>(heading: &Heading, plan: &Plan<O>, prices: &str) -> S
         let _ = writeln!(text, "  {} {:kinds$}  {}{detail}{cost}", step.action.sign(), step.kind, step.name);
     }
     let usd = plan.usd_per_hour;
-    let _ = writeln!(text, "costs {} once applied{}", show_usd(usd), note_prices(usd, prices));
+    let _ = writeln!(text, "this part costs {} once applied{}", show_usd(usd), note_prices(usd, prices));
     text
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn show_plan<O>(heading: &Heading, plan: &Plan<O>, prices: &str) -> S
 pub(crate) fn show_status(heading: &Heading, resources: &[Resource], prices: &str) -> String {
     let Heading { lab, owner, region } = heading;
     if resources.is_empty() {
-        return format!("{lab} of {owner} in {region}: nothing exists\n");
+        return format!("{lab} of {owner} in {region}: nothing of this part exists\n");
     }
     let mut text = format!("{lab} of {owner} in {region}: {}\n", count(resources.len(), "resource"));
     let width = |field: fn(&Resource) -> &str| resources.iter().map(|r| field(r).chars().count()).max().unwrap_or(0);
@@ -215,7 +215,7 @@ pub(crate) fn show_status(heading: &Heading, resources: &[Resource], prices: &st
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let usd = sum_usd(resources);
-    let _ = writeln!(text, "costs {}{}", show_usd(usd), note_prices(usd, prices));
+    let _ = writeln!(text, "this part costs {}{}", show_usd(usd), note_prices(usd, prices));
     text
 }
 

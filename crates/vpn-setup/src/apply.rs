@@ -4,8 +4,11 @@ mod access;
 mod association;
 mod certificate;
 mod endpoint;
+mod export;
 mod files;
 mod log_group;
+
+pub(crate) use export::Export;
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
@@ -35,8 +38,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) services: &'a Services,
     pub(crate) files: Option<&'a Files>,
     pub(crate) want: Option<&'a Want>,
-    /// The endpoint's export, once it has been asked for.
-    pub(crate) exported: &'a tokio::sync::OnceCell<String>,
+    /// The endpoint's configuration, once it has been asked for.
+    pub(crate) export: &'a Export,
     pub(crate) context: Context<'a>,
 }
 
@@ -48,14 +51,24 @@ impl Worker<'_> {
             Op::MakeAuthority => self.make_authority().await.map(|()| None),
             Op::ImportCertificate { arn } => self.import_certificate(arn.as_deref()).await.map(Some),
             Op::MakeClients { clients } => self.make_clients(clients).await.map(|()| None),
-            Op::WriteConfiguration { client } => self.write_configuration(client).await.map(Some),
+            Op::WriteConfiguration { client, associating } => {
+                self.write_configuration(client, *associating).await.map(Some)
+            }
             Op::CreateLogGroup { days } => self.create_log_group(name, *days).await.map(Some),
             Op::SetRetention { days } => self.set_retention(name, *days).await.map(Some),
             Op::CreateEndpoint { vpc, group, known } => self.create_endpoint(name, vpc, group, known).await.map(Some),
             Op::ModifyEndpoint { id, change } => self.modify_endpoint(id, change).await.map(|()| Some(id.clone())),
             Op::ImportRevocationList => self.import_revocation_list().await.map(Some),
-            Op::Associate { subnet, known, leaving } => self.associate(name, subnet, known, leaving).await.map(Some),
-            Op::AwaitAssociation { association } => self.await_under_way(name, association).await.map(Some),
+            Op::Associate { subnet, known, leaving } => {
+                let answer = self.associate(name, subnet, known, leaving).await;
+                self.export.note_association(answer.is_ok());
+                answer.map(Some)
+            }
+            Op::AwaitAssociation { association } => {
+                let answer = self.await_under_way(name, association).await;
+                self.export.note_association(answer.is_ok());
+                answer.map(Some)
+            }
             Op::Authorize { network, leaving } => self.authorize(*network, *leaving).await.map(|()| None),
             Op::CreateRoute { destination, subnet, leaving } => {
                 self.create_route(*destination, subnet, *leaving).await.map(|()| None)

@@ -15,7 +15,7 @@ use lab_plan::{Exit, Heading, Problem, Stop, confirm, print_out, to_json};
 pub use cli::ClientVerb;
 pub(crate) use cli::EXAMPLES;
 
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Exported};
 use crate::files::Files;
 use crate::pki::{Client, RevocationList};
 use crate::profile::{self, Profile};
@@ -46,23 +46,36 @@ impl Desk<'_> {
         Ok(Exit::Done)
     }
 
+    /// What may fail far away is asked for first: certificates that are made cannot be made again.
     async fn add(&self, names: &[String]) -> Result<(), Problem> {
         check_names(names)?;
         let endpoint = self.stop.or(self.find_endpoint()).await?;
+        let exported = match &endpoint {
+            Some(endpoint) => Some(self.stop.or(self.export(endpoint)).await?),
+            None => None,
+        };
         let wanted = names.to_vec();
         let has_endpoint = endpoint.is_some();
         self.files.block(move |files| make_certificates(files, &wanted, has_endpoint)).await?;
-        if let Some(endpoint) = &endpoint {
-            let exported = endpoint::export_configuration(&self.services.ec2, &endpoint.id).await?;
+        if let Some(Exported::Text(exported)) = &exported {
             for name in names {
-                self.write_profile(name, &exported, None).await?;
+                let again = |problem: Problem| {
+                    problem.fix(format!(
+                        "the certificates are made; once there is room: vpn-setup up, or client show {name}"
+                    ))
+                };
+                self.write_profile(name, exported, None).await.map_err(again)?;
             }
         }
         let names: BTreeSet<String> = names.iter().cloned().collect();
         let entries = self.read_entries(move |client| !client.revoked && names.contains(&client.name)).await?;
         self.print(&Document::new(self.heading(), &entries, None), || show_table(&entries))?;
-        if endpoint.is_none() {
-            eprintln!("note: there is no endpoint yet; `vpn-setup up` makes it and writes the .ovpn files");
+        match exported {
+            None => eprintln!("note: there is no endpoint yet; `vpn-setup up` makes it and writes the .ovpn files"),
+            Some(Exported::Refused { why, .. }) => {
+                eprintln!("note: {}; `vpn-setup up` writes the .ovpn files once there is a configuration", why.what());
+            }
+            Some(Exported::Text(_)) => {}
         }
         Ok(())
     }
@@ -103,7 +116,8 @@ impl Desk<'_> {
         if imported {
             eprintln!(
                 "note: sessions that are open stay up, and AWS may take hours until it refuses new ones.\n\
-                 To end them now: aws ec2 terminate-client-vpn-connections"
+                 To end them now: aws ec2 terminate-client-vpn-connections.\n\
+                 A certificate of that name that another machine has made stays valid: revoke it there too"
             );
         } else {
             eprintln!("note: there is no endpoint; `vpn-setup up` gives it the list when it makes one");
@@ -119,7 +133,7 @@ impl Desk<'_> {
             Problem::failed("there is no endpoint to connect to")
                 .fix("vpn-setup up makes it, and writes the .ovpn files")
         })?;
-        let exported = endpoint::export_configuration(&self.services.ec2, &endpoint.id).await?;
+        let exported = self.export(&endpoint).await?.text()?;
         let path = self.write_profile(name, &exported, out).await?;
         let of = name.to_owned();
         let mut entries = self.read_entries(move |client| !client.revoked && client.name == of).await?;
@@ -127,6 +141,10 @@ impl Desk<'_> {
             entry.file = Some(path.clone());
         }
         self.print(&Document::new(self.heading(), &entries, None), || format!("{}\n", path.display()))
+    }
+
+    async fn export(&self, endpoint: &Endpoint) -> Result<Exported, Problem> {
+        endpoint::export_configuration(&self.services.ec2, &endpoint.id, self.stop).await
     }
 
     /// Our endpoint, if there is one.

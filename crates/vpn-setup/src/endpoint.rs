@@ -6,17 +6,18 @@
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::export_client_vpn_client_certificate_revocation_list::ExportClientVpnClientCertificateRevocationListError;
 use aws_sdk_ec2::types::{
     AssociationStatusCode, AuthorizationRule, ClientVpnAuthorizationRuleStatusCode, ClientVpnEndpointStatusCode,
     ClientVpnRoute, ClientVpnRouteStatusCode, ConnectionLogResponseOptions, TargetNetwork,
 };
 use futures::future::try_join_all;
-use lab_common::{Tags, explain};
-use lab_ec2::{find_role, find_tag};
+use lab_common::{Tags, explain, is_denied};
+use lab_ec2::{find_role, find_tag, is_ours};
 use lab_plan::{Problem, Stop, retry_while};
 
-use crate::beat::{self, PATIENCE};
-use crate::error::{explain_vpn, is_busy, is_gone, is_idle};
+use crate::beat::{self, PATIENCE, VISIBILITY};
+use crate::error::{explain_vpn, is_about_us, is_busy, is_gone, is_idle, is_too_early};
 use crate::pki::RevocationList;
 use crate::roles;
 
@@ -47,6 +48,8 @@ pub(crate) struct Endpoint {
     pub(crate) rules: Vec<Rule>,
     pub(crate) routes: Vec<Route>,
     pub(crate) revocation_list: Option<RevocationList>,
+    /// Why that list is not known, where it could not be read.
+    pub(crate) list_unread: Option<String>,
 }
 
 /// A subnet's association with an endpoint.
@@ -119,10 +122,9 @@ pub(crate) async fn find_endpoints(ec2: &Client, tags: &Tags) -> Result<Vec<Endp
     let pages = ec2.describe_client_vpn_endpoints().into_paginator().items().send();
     let found = pages.collect::<Result<Vec<_>, _>>().await;
     let found = found.map_err(|error| explain("DescribeClientVpnEndpoints", &error))?;
-    let ours = found.iter().filter(|endpoint| {
-        let pairs = endpoint.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-        tags.match_all(pairs) && find_role(endpoint.tags()) == Some(roles::ENDPOINT)
-    });
+    let ours = found
+        .iter()
+        .filter(|endpoint| is_ours(tags, endpoint.tags()) && find_role(endpoint.tags()) == Some(roles::ENDPOINT));
     let mut endpoints: Vec<_> = ours.filter_map(read_endpoint).collect();
     endpoints.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(endpoints)
@@ -168,6 +170,7 @@ fn read_endpoint(endpoint: &aws_sdk_ec2::types::ClientVpnEndpoint) -> Option<End
         rules: Vec::new(),
         routes: Vec::new(),
         revocation_list: None,
+        list_unread: None,
     })
 }
 
@@ -175,15 +178,18 @@ fn read_log(options: &ConnectionLogResponseOptions) -> Option<String> {
     own(options.cloudwatch_log_group()).filter(|_| options.enabled() == Some(true))
 }
 
-/// Reads what hangs on an endpoint. One that is gone by now has nothing.
+/// Reads what hangs on an endpoint. One that is on its way out, or gone by now, has nothing.
 pub(crate) async fn look_closer(ec2: &Client, endpoint: Endpoint) -> Result<Endpoint, Problem> {
-    let (associations, rules, routes, revocation_list) = tokio::try_join!(
+    if !endpoint.is_alive() {
+        return Ok(endpoint);
+    }
+    let (associations, rules, routes, (revocation_list, list_unread)) = tokio::try_join!(
         find_associations(ec2, &endpoint.id),
         find_rules(ec2, &endpoint.id),
         find_routes(ec2, &endpoint.id),
-        export_revocation_list(ec2, &endpoint.id),
+        look_at_revocation_list(ec2, &endpoint.id),
     )?;
-    Ok(Endpoint { associations, rules, routes, revocation_list, ..endpoint })
+    Ok(Endpoint { associations, rules, routes, revocation_list, list_unread, ..endpoint })
 }
 
 /// All associations of an endpoint.
@@ -240,18 +246,47 @@ fn read_route(route: &ClientVpnRoute) -> Option<Route> {
     })
 }
 
+/// The call for the list of revoked clients.
+const EXPORT_LIST: &str = "ExportClientVpnClientCertificateRevocationList";
+
 /// The list of revoked clients that the endpoint knows; `None` when it was never given one.
+///
+/// Whoever is about to replace the list must know it: here every refusal counts.
 pub(crate) async fn export_revocation_list(ec2: &Client, endpoint: &str) -> Result<Option<RevocationList>, Problem> {
-    const CALL: &str = "ExportClientVpnClientCertificateRevocationList";
+    let text = ask_for_revocation_list(ec2, endpoint).await.map_err(|error| explain(EXPORT_LIST, &error))?;
+    text.as_deref().map(parse_revocation_list).transpose()
+}
+
+/// The same for who only looks; and why it could not be read, instead of an error. What costs is shown, and can be
+/// ended, without the list.
+async fn look_at_revocation_list(
+    ec2: &Client,
+    endpoint: &str,
+) -> Result<(Option<RevocationList>, Option<String>), Problem> {
+    let unread = |problem: Problem| (None, Some(problem.what().to_owned()));
+    match ask_for_revocation_list(ec2, endpoint).await {
+        Ok(None) => Ok((None, None)),
+        Ok(Some(text)) => Ok(parse_revocation_list(&text).map_or_else(unread, |list| (Some(list), None))),
+        Err(error) if error.as_service_error().is_none() || is_about_us(&error) => Err(explain(EXPORT_LIST, &error)),
+        Err(error) => Ok(unread(explain(EXPORT_LIST, &error))),
+    }
+}
+
+async fn ask_for_revocation_list(
+    ec2: &Client,
+    endpoint: &str,
+) -> Result<Option<String>, SdkError<ExportClientVpnClientCertificateRevocationListError, HttpResponse>> {
     let request = ec2.export_client_vpn_client_certificate_revocation_list().client_vpn_endpoint_id(endpoint);
-    let answer = match request.send().await {
-        Ok(answer) => answer,
+    match request.send().await {
+        Ok(answer) => Ok(own(answer.certificate_revocation_list().map(str::trim))),
         // Nothing was ever imported.
-        Err(error) if is_gone(&error) || is_idle(&error) => return Ok(None),
-        Err(error) => return Err(explain(CALL, &error)),
-    };
-    let text = answer.certificate_revocation_list().filter(|text| !text.trim().is_empty());
-    text.map(|text| RevocationList::parse("the endpoint's revocation list", text)).transpose()
+        Err(error) if is_gone(&error) || is_idle(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse_revocation_list(text: &str) -> Result<RevocationList, Problem> {
+    RevocationList::parse("the endpoint's revocation list", text)
 }
 
 /// Gives the endpoint a new list of revoked clients in place of the old one. It may take hours until it counts.
@@ -269,13 +304,40 @@ pub(crate) async fn import_revocation_list(
     answer.map(|_| ()).map_err(|error| explain_vpn("ImportClientVpnClientCertificateRevocationList", &error))
 }
 
-/// The client configuration as the endpoint exports it: without a client's certificate and key.
-pub(crate) async fn export_configuration(ec2: &Client, endpoint: &str) -> Result<String, Problem> {
+/// What an endpoint answers when its client configuration is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Exported {
+    /// The configuration, without a client's certificate and key.
+    Text(String),
+    /// Why there is none, and whether AWS says that it is so only in the state that the endpoint is in.
+    Refused { why: Problem, passes: bool },
+}
+
+impl Exported {
+    /// The configuration; the refusal where there is none.
+    pub(crate) fn text(self) -> Result<String, Problem> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Refused { why, .. } => Err(why),
+        }
+    }
+}
+
+/// The client configuration as the endpoint exports it. An endpoint that was just made may not be visible yet.
+pub(crate) async fn export_configuration(ec2: &Client, endpoint: &str, stop: &Stop) -> Result<Exported, Problem> {
     const CALL: &str = "ExportClientVpnClientConfiguration";
-    let answer = ec2.export_client_vpn_client_configuration().client_vpn_endpoint_id(endpoint).send().await;
-    let answer = answer.map_err(|error| explain_vpn(CALL, &error))?;
+    let request = ec2.export_client_vpn_client_configuration().client_vpn_endpoint_id(endpoint);
+    let send = async || request.clone().send().await;
+    let answer = match retry_while(beat::every(VISIBILITY), stop, is_gone, send).await {
+        Ok(answer) => answer,
+        Err(error) if error.as_service_error().is_none() || is_about_us(&error) || is_denied(&error) => {
+            return Err(explain_vpn(CALL, &error));
+        }
+        Err(error) => return Ok(Exported::Refused { why: explain_vpn(CALL, &error), passes: is_too_early(&error) }),
+    };
     let text = answer.client_configuration().filter(|text| !text.trim().is_empty());
-    text.map(str::to_owned).ok_or_else(|| Problem::failed(format!("{CALL} answers without a configuration")))
+    let why = || Problem::failed(format!("{CALL} answers without a configuration"));
+    Ok(text.map_or_else(|| Exported::Refused { why: why(), passes: true }, |text| Exported::Text(text.to_owned())))
 }
 
 /// All items of all pages; none when the endpoint is gone.

@@ -3,7 +3,7 @@
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use lab_common::{explain, has_code};
+use lab_common::{explain, has_code, is_unknown_caller};
 use lab_plan::Problem;
 
 /// Whether EC2 says that an endpoint, association, rule or route is not there. Unlike EC2's other codes, some of these
@@ -36,6 +36,16 @@ pub(crate) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
 /// Whether the endpoint cannot do it while no subnet is associated.
 pub(crate) fn is_idle<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     has_code(error, "InvalidClientVpnActiveAssociationNotFound")
+}
+
+/// Whether the endpoint cannot do it in the state that it is in, which passes.
+pub(crate) fn is_too_early<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    is_idle(error) || is_busy(error) || matches!(find_code(error), "IncorrectState" | "InvalidState")
+}
+
+/// Whether the answer is about who asks, or how often, and would be the same for every call.
+pub(crate) fn is_about_us<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    lab_ec2::is_throttled(error) || is_unknown_caller(error)
 }
 
 /// Whether something still hangs on the endpoint or on the certificate.

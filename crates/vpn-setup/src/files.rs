@@ -72,10 +72,10 @@ impl Files {
     pub(crate) fn prepare_server(&self) -> Result<(Certificate, Issued), Problem> {
         self.make(Some(&self.server), &[])?;
         let found = self.store.server()?.ok_or_else(|| self.came_and_went("the server's certificate"))?;
-        let fresh = is_fresh_server(&found.certificate, &self.server, Timestamp::now());
+        let authority = self.store.authority()?.ok_or_else(|| self.came_and_went("the authority"))?.certificate;
+        let fresh = is_fresh_server(&found.certificate, &authority, &self.server, Timestamp::now());
         let server = if fresh { found } else { self.store.renew_server(&self.server)? };
-        let authority = self.store.authority()?.ok_or_else(|| self.came_and_went("the authority"))?;
-        Ok((authority.certificate, server))
+        Ok((authority, server))
     }
 
     /// Makes the certificates of those clients that have none; where there is no authority yet that one too, with the

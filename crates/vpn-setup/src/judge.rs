@@ -28,12 +28,13 @@ pub(crate) fn judge_server(scene: Scene<'_>) -> ServerVerdict {
     let Some(found) = scene.live.certificate() else { return ServerVerdict::Absent };
     let why = match &found.certificate {
         None => Some("ACM holds nothing".to_owned()),
-        Some(certificate) => find_fault(scene, certificate),
+        Some(certificate) => find_fault(scene, certificate, found.authority.as_ref()),
     };
     why.map_or(ServerVerdict::AsWanted, |why| ServerVerdict::Renew { arn: found.arn.clone(), why })
 }
 
-fn find_fault(scene: Scene<'_>, certificate: &Certificate) -> Option<String> {
+/// `issuer` is the certificate's authority, where this machine knows none.
+fn find_fault(scene: Scene<'_>, certificate: &Certificate, issuer: Option<&Certificate>) -> Option<String> {
     if !certificate.dns_names.iter().any(|name| name == scene.server) {
         return Some(format!("it is not for {}", scene.server));
     }
@@ -41,24 +42,37 @@ fn find_fault(scene: Scene<'_>, certificate: &Certificate) -> Option<String> {
     if authority.is_some_and(|authority| !certificate.is_signed_by(authority)) {
         return Some("another authority signed it".to_owned());
     }
-    is_soon(certificate.not_after, scene.live.now).then(|| format!("valid until {}", show_day(certificate.not_after)))
+    let ends_soon = is_to_renew(certificate, authority.or(issuer), scene.live.now);
+    ends_soon.then(|| format!("valid until {}", show_day(certificate.not_after)))
 }
 
-/// Whether a server certificate of our authority can serve under this name for long.
-pub(crate) fn is_fresh_server(certificate: &Certificate, server: &str, now: Timestamp) -> bool {
-    certificate.dns_names.iter().any(|name| name == server) && !is_soon(certificate.not_after, now)
+/// Whether a certificate ends soon, and a new one would not: none outlives its authority, so a renewal just before that
+/// one's end gives nothing.
+fn is_to_renew(certificate: &Certificate, authority: Option<&Certificate>, now: Timestamp) -> bool {
+    let gains = authority.is_none_or(|authority| certificate.not_after < authority.not_after);
+    is_soon(certificate.not_after, now) && (gains || certificate.is_expired(now))
+}
+
+/// Whether a server certificate of our authority can serve under this name for as long as a new one.
+pub(crate) fn is_fresh_server(
+    certificate: &Certificate,
+    authority: &Certificate,
+    server: &str,
+    now: Timestamp,
+) -> bool {
+    certificate.dns_names.iter().any(|name| name == server) && !is_to_renew(certificate, Some(authority), now)
 }
 
 /// Whether the local server certificate can be imported as it is.
 pub(crate) fn has_fresh_server(scene: Scene<'_>) -> bool {
-    scene.local().server.as_ref().is_some_and(|server| find_fault(scene, server).is_none())
+    scene.local().server.as_ref().is_some_and(|server| find_fault(scene, server, None).is_none())
 }
 
 /// The clients of lab.toml that have no certificate here. Those that were revoked are not made again in silence.
 pub(crate) fn find_missing_clients(scene: Scene<'_>) -> Vec<String> {
     let local = scene.local();
-    let missing = scene.want.clients.iter().filter(|name| local.client(name).is_none() && !local.is_revoked(name));
-    missing.cloned().collect()
+    let has_none = |name: &&String| local.client(name).is_none() && !local.is_revoked(name) && !local.is_offered(name);
+    scene.want.clients.iter().filter(has_none).cloned().collect()
 }
 
 /// What becomes of the endpoint's list of revoked clients.

@@ -5,7 +5,7 @@ use futures::future::try_join_all;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use lab_common::{Session, Tags, explain, has_code};
-use lab_ec2::{find_role, find_tag, lab_filters};
+use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_ours, lab_filters};
 use lab_plan::Problem;
 
 use crate::certificate::{self, ServerCertificate};
@@ -30,6 +30,8 @@ pub struct Live {
     pub(crate) groups: Vec<Group>,
     /// The blocks of net-up's VPCs.
     pub(crate) vpc_blocks: Vec<Ipv4Net>,
+    /// net-up's NAT gateways, which cost as long as they are open.
+    pub(crate) nat_gateways: Vec<NatGateway>,
     /// What this machine has; `None` when it was not looked at, or could not be.
     pub(crate) local: Option<Local>,
     /// Why it could not be, where that is no reason to stop.
@@ -90,12 +92,13 @@ pub(crate) async fn observe(session: &Session, services: &Services, server: &str
     let Services { acm, ec2, logs } = services;
     let Session { tags, names, .. } = session;
     let log_group = names.vpn_log_group();
-    let (endpoints, candidates, subnets, groups, vpc_blocks, log_group) = tokio::try_join!(
+    let (endpoints, candidates, subnets, groups, vpc_blocks, nat_gateways, log_group) = tokio::try_join!(
         endpoint::find_endpoints(ec2, tags),
         certificate::list_candidates(acm, server),
         find_subnets(ec2, tags),
         find_groups(ec2, tags),
         find_vpc_blocks(ec2, tags),
+        find_nat_gateways(ec2, tags),
         find_log_group(logs, &log_group),
     )?;
     let (gone, there): (Vec<_>, Vec<_>) = endpoints.into_iter().partition(Endpoint::is_deleted);
@@ -107,13 +110,24 @@ pub(crate) async fn observe(session: &Session, services: &Services, server: &str
     endpoints.extend(gone);
     endpoints.sort_by(|a, b| a.id.cmp(&b.id));
     let now = Timestamp::now();
-    Ok(Live { now, endpoints, certificates, log_group, subnets, groups, vpc_blocks, local: None, unread: None })
+    Ok(Live {
+        now,
+        endpoints,
+        certificates,
+        log_group,
+        subnets,
+        groups,
+        vpc_blocks,
+        nat_gateways,
+        local: None,
+        unread: None,
+    })
 }
 
 async fn find_subnets(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Subnet>, Problem> {
     let pages = ec2.describe_subnets().set_filters(Some(lab_filters(tags))).into_paginator().items().send();
     let found = pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| explain("DescribeSubnets", &error))?;
-    let ours = found.iter().filter(|subnet| tags.match_all(pairs(subnet.tags())));
+    let ours = found.iter().filter(|subnet| is_ours(tags, subnet.tags()));
     let read = ours.filter_map(|subnet| {
         Some(Subnet {
             id: subnet.subnet_id()?.to_owned(),
@@ -132,9 +146,8 @@ async fn find_groups(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Group
     let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
     let found = found.map_err(|error| explain("DescribeSecurityGroups", &error))?;
     let role = crate::roles::security_group("vpn");
-    let ours = found
-        .iter()
-        .filter(|group| tags.match_all(pairs(group.tags())) && find_role(group.tags()) == Some(role.as_str()));
+    let ours =
+        found.iter().filter(|group| is_ours(tags, group.tags()) && find_role(group.tags()) == Some(role.as_str()));
     let read = ours.filter_map(|group| {
         Some(Group { id: group.group_id()?.to_owned(), vpc: group.vpc_id().unwrap_or_default().to_owned() })
     });
@@ -144,16 +157,12 @@ async fn find_groups(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Group
 async fn find_vpc_blocks(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<Ipv4Net>, Problem> {
     let pages = ec2.describe_vpcs().set_filters(Some(lab_filters(tags))).into_paginator().items().send();
     let found = pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| explain("DescribeVpcs", &error))?;
-    let ours = found.iter().filter(|vpc| tags.match_all(pairs(vpc.tags())));
+    let ours = found.iter().filter(|vpc| is_ours(tags, vpc.tags()));
     let blocks = ours.flat_map(|vpc| {
         let more = vpc.cidr_block_association_set().iter().filter_map(|association| association.cidr_block());
         vpc.cidr_block().into_iter().chain(more)
     });
     Ok(blocks.filter_map(|block| block.parse().ok()).collect())
-}
-
-fn pairs(tags: &[aws_sdk_ec2::types::Tag]) -> impl Iterator<Item = (&str, &str)> {
-    tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?)))
 }
 
 /// The log group of that name, whose tags are not known yet.

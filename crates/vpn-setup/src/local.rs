@@ -6,7 +6,7 @@ use std::path::Path;
 use lab_common::Home;
 use lab_plan::Problem;
 
-use crate::pki::{Authority, Certificate, Client, RevocationList, Store, examine_authority};
+use crate::pki::{Authority, Certificate, Client, Offer, RevocationList, Store};
 use crate::profile::{Profile, Remote};
 
 /// What was found on this machine.
@@ -16,8 +16,8 @@ pub(crate) struct Local {
     pub(crate) authority: Option<Certificate>,
     /// Whether its key is here too, so that it can sign.
     pub(crate) can_sign: bool,
-    /// The authority that `--ca-dir` names, until it has been taken over.
-    pub(crate) offered: Option<Certificate>,
+    /// What `--ca-dir` names and is not here, until it has been taken over.
+    pub(crate) offered: Option<Offer>,
     /// The server's certificate.
     pub(crate) server: Option<Certificate>,
     /// The clients' certificates, revoked ones too.
@@ -46,15 +46,7 @@ pub(crate) struct Configuration {
 pub(crate) fn observe(home: &Home, wanted: &[String], ca_dir: Option<&Path>) -> Result<Local, Problem> {
     let store = Store::at(home);
     let authority = store.authority()?;
-    let offered = match (ca_dir, &authority) {
-        (Some(directory), None) => Some(examine_authority(directory)?),
-        (Some(directory), Some(_)) => {
-            // Another one than ours is refused, and the key comes along where it was missing.
-            store.adopt(directory)?;
-            None
-        }
-        (None, _) => None,
-    };
+    let offered = ca_dir.map(|directory| store.examine(directory)).transpose()?.flatten();
     let clients = store.clients()?;
     let mut configurations = BTreeMap::new();
     for name in wanted.iter().chain(clients.iter().map(|client| &client.name)) {
@@ -77,12 +69,17 @@ pub(crate) fn observe(home: &Home, wanted: &[String], ca_dir: Option<&Path>) -> 
 impl Local {
     /// The authority that signs from now on.
     pub(crate) fn signing_authority(&self) -> Option<&Certificate> {
-        self.authority.as_ref().or(self.offered.as_ref())
+        self.authority.as_ref().or(self.offered.as_ref().map(|offered| &offered.authority))
     }
 
     /// The certificate of a client that counts.
     pub(crate) fn client(&self, name: &str) -> Option<&Certificate> {
         self.clients.iter().find(|client| client.name == name && !client.revoked).map(|client| &client.certificate)
+    }
+
+    /// Whether a client's certificate comes along with the authority that is offered.
+    pub(crate) fn is_offered(&self, name: &str) -> bool {
+        self.offered.as_ref().is_some_and(|offered| offered.clients.iter().any(|client| client == name))
     }
 
     /// Whether a client had a certificate once and has none now.

@@ -18,7 +18,7 @@ mod revoke;
 mod serial;
 mod store;
 
-pub(crate) use adopt::examine_authority;
+pub(crate) use adopt::Offer;
 pub(crate) use authority::Authority;
 pub(crate) use certificate::{Certificate, PublicKey, Purpose};
 pub(crate) use crl::RevocationList;

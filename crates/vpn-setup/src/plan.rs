@@ -27,8 +27,8 @@ pub enum Op {
     /// Makes the certificates of these clients. Each of their steps names all of them: whichever comes first makes
     /// all, on all cores.
     MakeClients { clients: Vec<String> },
-    /// Writes a client's `.ovpn` file.
-    WriteConfiguration { client: String },
+    /// Writes a client's `.ovpn` file. Whether no subnet is associated yet.
+    WriteConfiguration { client: String, associating: bool },
     /// Makes the log group.
     CreateLogGroup { days: i32 },
     /// Sets how long the log group keeps what it holds.
@@ -72,6 +72,8 @@ pub struct Change {
     pub(crate) log: Option<bool>,
     /// The VPC and its security group for the clients.
     pub(crate) group: Option<(String, String)>,
+    /// Whether some subnet is associated, and has a security group to change.
+    pub(crate) is_associated: bool,
     /// Whether the server's certificate is another one now.
     pub(crate) server: bool,
 }
@@ -161,12 +163,18 @@ impl<'a> Draft<'a> {
 
     fn authority(&mut self) {
         let local = self.scene.local();
-        let name = local.offered.as_ref().map_or(self.scene.authority, |offered| offered.common_name.as_str());
-        let detail = if local.offered.is_some() { "taken over" } else { "a new key, on this machine only" };
+        let offered = local.offered.as_ref();
+        let name = offered.map_or(self.scene.authority, |offered| offered.authority.common_name.as_str());
+        let detail = match offered.map(|offered| offered.clients.join(", ")) {
+            None => "a new key, on this machine only".to_owned(),
+            Some(clients) if clients.is_empty() => "taken over".to_owned(),
+            Some(clients) => format!("taken over, with the certificates of {clients}"),
+        };
         // A machine without an authority needs none as long as nothing is to be signed.
-        let absent = local.authority.is_none() && (local.offered.is_some() || judge::needs_authority(self.scene));
-        self.add_if(absent, || {
-            Step::new(Action::Create, "certificate-authority", roles::AUTHORITY, name, Op::MakeAuthority).detail(detail)
+        let absent = local.authority.is_none() && judge::needs_authority(self.scene);
+        let action = if local.authority.is_some() { Action::Update } else { Action::Create };
+        self.add_if(absent || offered.is_some(), || {
+            Step::new(action, "certificate-authority", roles::AUTHORITY, name, Op::MakeAuthority).detail(detail)
         });
     }
 
@@ -379,9 +387,10 @@ impl<'a> Draft<'a> {
         self.add(step.needs([roles::ENDPOINT, roles::AUTHORITY]).detail(why));
     }
 
-    /// The export is asked for once a subnet is associated: before that AWS may have none.
+    /// The file waits for the endpoint and for no association: where AWS exports only later, the step waits itself.
     fn configurations(&mut self) {
-        let associations: Vec<_> = self.scene.want.subnets.iter().map(|want| roles::association(&want.key)).collect();
+        let mut associations = self.endpoint.into_iter().flat_map(|endpoint| &endpoint.associations);
+        let associating = !associations.any(|association| association.state == AssociationStatusCode::Associated);
         for client in judge::list_configured_clients(self.scene) {
             let there = self.scene.local().configurations.get(&client);
             if there.is_some_and(|there| judge::is_current(self.scene, &client, there)) {
@@ -389,11 +398,13 @@ impl<'a> Draft<'a> {
                 continue;
             }
             let action = if there.is_some() { Action::Update } else { Action::Create };
-            let op = Op::WriteConfiguration { client: client.clone() };
+            let op = Op::WriteConfiguration { client: client.clone(), associating };
             let name = format!("{client}.ovpn");
             let step = Step::new(action, "client-configuration", roles::configuration(&client), name, op);
-            let needs = [roles::ENDPOINT.to_owned(), roles::SETTINGS.to_owned(), roles::client(&client)];
-            self.add(step.needs(needs).needs(associations.clone()));
+            let endpoint = [roles::ENDPOINT, roles::SETTINGS].map(str::to_owned);
+            // The certificate may come along with the authority.
+            let needs = endpoint.into_iter().chain([roles::AUTHORITY.to_owned(), roles::client(&client)]);
+            self.add(step.needs(needs));
         }
     }
 
@@ -449,6 +460,7 @@ fn find_change(scene: Scene<'_>, endpoint: &Endpoint, vpc: &str, group: &str) ->
     }
     if endpoint.groups != [group] {
         change.group = Some((vpc.into(), group.into()));
+        change.is_associated = endpoint.associations.iter().any(Association::is_alive);
         words.push(format!("security group {group}"));
     }
     let arn = scene.live.certificate().map(|certificate| &certificate.arn);

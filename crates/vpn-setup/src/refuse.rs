@@ -20,6 +20,8 @@ pub(crate) fn find_refusals(scene: Scene<'_>) -> Vec<Problem> {
     if let Some(endpoint) = scene.live.endpoint() {
         refusals.extend(find_immutable(scene, endpoint));
         refusals.extend(find_authority_refusal(scene, endpoint));
+    } else {
+        refusals.extend(find_stray_certificate(scene).or_else(|| find_missing_key(scene)));
     }
     refusals.extend(find_duplicates(scene));
     if scene.live.log_group.as_ref().is_some_and(|group| !group.ours) && scene.want.endpoint.log_days.is_some() {
@@ -183,6 +185,38 @@ fn find_authority_refusal(scene: Scene<'_>, endpoint: &Endpoint) -> Option<Probl
          then vpn-setup up"
     );
     Some(Problem::failed(what).because(why).fix(fix))
+}
+
+/// A certificate that was imported with an authority that is not here: on another machine, or lost. With an endpoint of
+/// it and clients of a new authority, nobody could connect, and the association would cost all the same.
+fn find_stray_certificate(scene: Scene<'_>) -> Option<Problem> {
+    let found = scene.live.certificate().filter(|_| scene.local().signing_authority().is_none())?;
+    Some(refuse_stray(&found.arn, scene.directory))
+}
+
+/// Why a certificate in ACM cannot serve here, with the ways out.
+pub(crate) fn refuse_stray(arn: &str, directory: &str) -> Problem {
+    Problem::failed(format!("this lab's certificate in ACM is of an authority that is not on this machine: {arn}"))
+        .because(format!("there is no endpoint yet, and one with it would refuse every client made in {directory}"))
+        .fix(
+            "name the authority that signed it: vpn-setup up --ca-dir DIR;\nor begin anew: vpn-setup down, which deletes \
+             that certificate, then vpn-setup up",
+        )
+}
+
+/// An authority that cannot sign what is to be signed.
+fn find_missing_key(scene: Scene<'_>) -> Option<Problem> {
+    let local = scene.local();
+    let authority = local.authority.as_ref().filter(|_| !local.can_sign && local.offered.is_none())?;
+    judge::needs_authority(scene).then(|| {
+        Problem::failed(format!("the private key of \"{}\" is not on this machine", authority.common_name))
+            .because(format!("{}/private/ca.key is missing, and certificates are to be signed", scene.directory))
+            .fix(format!(
+                "bring it from the machine that made it: vpn-setup up --ca-dir DIR;\nor move {} away, and vpn-setup \
+                 up makes a new authority",
+                scene.directory
+            ))
+    })
 }
 
 /// Two endpoints that both serve a subnet cannot be told apart by us.

@@ -138,6 +138,12 @@ pub(crate) fn note_paused(want: Option<&Want>, live: &Live) -> Option<String> {
 /// What is about to expire, who is revoked, and what this machine keeps.
 pub(crate) fn list_notes(want: Option<&Want>, directory: &str, live: &Live) -> Vec<String> {
     let mut notes = list_expiries(live);
+    notes.extend(
+        live.endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.list_unread.as_ref())
+            .map(|why| format!("the endpoint's list of revoked clients could not be read: {why}")),
+    );
     notes.extend(want.and_then(note_no_way_out));
     notes.extend(want.into_iter().flat_map(note_unreachable));
     notes.extend(live.unread.iter().map(|why| format!("this machine's certificates could not be looked at: {why}")));

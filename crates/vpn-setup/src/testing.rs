@@ -2,9 +2,11 @@
 
 use std::sync::OnceLock;
 
+use aws_sdk_ec2::types::ClientVpnEndpointStatusCode;
 use jiff::Timestamp;
 use lab_common::{HOL02, Home, Lab, Names, Overrides, read_lab};
 
+use crate::endpoint::Endpoint;
 use crate::live::{Group, Live, Subnet};
 use crate::local::Local;
 use crate::pki::{Certificate, RevocationList, Store, Wanted, server_name};
@@ -83,8 +85,35 @@ pub(crate) fn bare() -> Live {
         subnets: vec![subnet("public", "a"), subnet("private", "b")],
         groups: vec![Group { id: "sg-vpn".into(), vpc: "vpc-1".into() }],
         vpc_blocks: vec!["10.0.0.0/16".parse().unwrap()],
+        nat_gateways: Vec::new(),
         local: Some(Local::default()),
         unread: None,
+    }
+}
+
+/// HOL 02's endpoint as EC2 lists it, with nothing that hangs on it.
+pub(crate) fn bare_endpoint() -> Endpoint {
+    Endpoint {
+        id: "cvpn-endpoint-1".into(),
+        name: "lab-client-vpn-endpoint".into(),
+        state: ClientVpnEndpointStatusCode::Available,
+        dns_name: Some("*.cvpn-endpoint-1.example".into()),
+        client_cidr: Some("10.83.0.0/16".into()),
+        transport: Some("udp".into()),
+        port: Some(443),
+        split_tunnel: Some(true),
+        session_hours: Some(24),
+        description: None,
+        server: None,
+        client_root: None,
+        vpc: Some("vpc-1".into()),
+        groups: vec!["sg-vpn".into()],
+        log_group: None,
+        associations: Vec::new(),
+        rules: Vec::new(),
+        routes: Vec::new(),
+        revocation_list: None,
+        list_unread: None,
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use lab_common::Session;
+use lab_ec2::note_open_nat;
 use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
-use crate::apply::Worker;
+use crate::apply::{Export, Worker};
 use crate::beat::{self, PATIENCE};
 use crate::files::Files;
 use crate::live::{self, Live};
@@ -29,7 +30,7 @@ pub struct ClientVpn<'a> {
     files: Option<Files>,
     want: Option<Want>,
     course: Course,
-    exported: tokio::sync::OnceCell<String>,
+    export: Export,
     /// The clients whose `.ovpn` files this run has written.
     written: RefCell<BTreeSet<String>>,
 }
@@ -66,7 +67,7 @@ impl<'a> ClientVpn<'a> {
             services: Services::new(&session.sdk),
             want: session.lab.vpn.as_ref().map(|vpn| want(&session.lab, vpn, &session.names)),
             course: Course::Make,
-            exported: tokio::sync::OnceCell::new(),
+            export: Export::default(),
             written: RefCell::default(),
             files,
             session,
@@ -167,11 +168,11 @@ impl Concern for ClientVpn<'_> {
             services: &self.services,
             files: self.files.as_ref(),
             want: self.want.as_ref(),
-            exported: &self.exported,
+            export: &self.export,
             context,
         };
         let id = Box::pin(worker.apply(step)).await?;
-        if let Op::WriteConfiguration { client } = &step.op {
+        if let Op::WriteConfiguration { client, .. } = &step.op {
             self.written.borrow_mut().insert(client.clone());
         }
         Ok(id)
@@ -182,7 +183,8 @@ impl Concern for ClientVpn<'_> {
     }
 
     fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
-        let mut notes = show::list_notes(self.want.as_ref(), &self.directory(), live);
+        let mut notes = note_open_nat(&live.nat_gateways, verb);
+        notes.extend(show::list_notes(self.want.as_ref(), &self.directory(), live));
         // A plan says itself that it associates.
         if !matches!(verb, Verb::Plan { .. }) {
             notes.extend(show::note_paused(self.want.as_ref(), live));

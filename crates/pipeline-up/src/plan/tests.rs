@@ -15,7 +15,7 @@ const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:lab-lambd
 fn nothing(place: &Place) -> Live {
     let absent = || LiveBucket::Absent;
     let buckets = Both { input: absent(), output: absent() };
-    Live { place: place.clone(), buckets, role: None, log_group: None, function: None }
+    Live { place: place.clone(), buckets, role: None, log_group: None, function: None, nat_gateways: vec![] }
 }
 
 fn deployed(want: &Want, place: &Place) -> LiveFunction {

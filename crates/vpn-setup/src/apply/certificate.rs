@@ -14,10 +14,11 @@ use lab_plan::{Problem, retry_while};
 
 use super::Worker;
 use crate::beat::{self, PATIENCE};
-use crate::certificate::find_ours;
+use crate::certificate::{ServerCertificate, find_ours, list_candidates, look_closer};
 use crate::error::{explain_vpn, is_in_use};
 use crate::files::Files;
 use crate::pki::{Certificate, Issued};
+use crate::refuse::refuse_stray;
 use crate::roles;
 
 impl Worker<'_> {
@@ -26,7 +27,7 @@ impl Worker<'_> {
         self.context.line.waits_for("the server's key");
         let (authority, server) = self.block(Files::prepare_server).await?;
         let request = self.request_import(&authority, &server);
-        let Some(arn) = arn else { return self.import_new(request).await };
+        let Some(arn) = arn else { return self.import_new(request, &authority).await };
         let answer = request.certificate_arn(arn).send().await;
         answer.map(|_| arn.to_owned()).map_err(|error| explain_vpn("ImportCertificate", &error))
     }
@@ -41,12 +42,16 @@ impl Worker<'_> {
             .certificate_chain(Blob::new(authority.pem.as_bytes()))
     }
 
-    async fn import_new(&self, request: ImportCertificateFluentBuilder) -> Result<String, Problem> {
+    async fn import_new(
+        &self,
+        request: ImportCertificateFluentBuilder,
+        authority: &Certificate,
+    ) -> Result<String, Problem> {
         let tags = &self.session.tags;
         let (acm, server) = (&self.services.acm, &self.files()?.server);
         // Two runs at the same moment would import one each, and make an endpoint of each.
         let _lock = self.block(Files::lock_import).await?;
-        if let Some(found) = find_ours(acm, tags, server, None).await?.into_iter().min() {
+        if let Some(found) = self.find_imported(authority).await? {
             return Ok(found);
         }
         let made = create_once(
@@ -62,10 +67,30 @@ impl Worker<'_> {
         )
         .await?;
         let winner = choose_winner(&made, find_ours(acm, tags, server, None).await?);
-        if winner != made {
-            self.delete_certificate(&made).await?;
+        if winner == made {
+            return Ok(made);
         }
-        Ok(winner)
+        self.delete_certificate(&made).await?;
+        self.find_imported(authority)
+            .await?
+            .ok_or_else(|| Problem::failed(format!("{winner} came and went in ACM")).fix("run the same command again"))
+    }
+
+    /// The certificate of ours in ACM that this authority signed, by the smallest ARN. Another machine may import one of
+    /// its own at the same moment: the two have no authority in common, and one has to give way.
+    async fn find_imported(&self, authority: &Certificate) -> Result<Option<String>, Problem> {
+        let (acm, files) = (&self.services.acm, self.files()?);
+        let candidates = list_candidates(acm, &files.server).await?;
+        let found = look_closer(acm, &self.session.tags, candidates).await?;
+        let is_signed =
+            |one: &&ServerCertificate| one.certificate.as_ref().is_some_and(|own| own.is_signed_by(authority));
+        if let Some(signed) = found.iter().find(is_signed) {
+            return Ok(Some(signed.arn.clone()));
+        }
+        match found.iter().find(|one| one.certificate.is_some()) {
+            Some(stray) => Err(refuse_stray(&stray.arn, &files.store.path().display().to_string())),
+            None => Ok(None),
+        }
     }
 
     /// ACM counts a certificate as used for some minutes after its endpoint is gone.

@@ -131,7 +131,12 @@ impl Worker<'_> {
         Ok(state.map(|state| state.unwrap_or(ClientVpnEndpointStatusCode::Available)))
     }
 
+    /// A new security group is given to the associations first: a run that is killed in between finds the endpoint's own
+    /// still different, and does both again.
     pub(super) async fn modify_endpoint(&self, id: &str, change: &Change) -> Result<(), Problem> {
+        if let Some((vpc, group)) = change.group.as_ref().filter(|_| change.is_associated) {
+            self.regroup_associations(id, vpc, group).await?;
+        }
         let mut request = self
             .services
             .ec2
@@ -150,6 +155,20 @@ impl Worker<'_> {
         }
         let answer = self.change(async || request.clone().send().await).await;
         answer.map(|_| ()).map_err(|error| explain_vpn("ModifyClientVpnEndpoint", &error))
+    }
+
+    /// Associations that are there keep their group when only the endpoint's is changed
+    /// (hashicorp/terraform-provider-aws#33996).
+    async fn regroup_associations(&self, id: &str, vpc: &str, group: &str) -> Result<(), Problem> {
+        let request = self
+            .services
+            .ec2
+            .apply_security_groups_to_client_vpn_target_network()
+            .client_vpn_endpoint_id(id)
+            .vpc_id(vpc)
+            .security_group_ids(group);
+        let answer = self.change(async || request.clone().send().await).await;
+        answer.map(drop).map_err(|error| explain_vpn("ApplySecurityGroupsToClientVpnTargetNetwork", &error))
     }
 
     /// Deletes the endpoint and waits until it is gone: only then is its certificate free.

@@ -26,10 +26,8 @@ impl Worker<'_> {
     }
 
     /// Answers where the file is.
-    pub(super) async fn write_configuration(&self, client: &str) -> Result<String, Problem> {
-        let endpoint = self.endpoint_id()?;
-        let export = || endpoint::export_configuration(&self.services.ec2, &endpoint);
-        let exported = self.exported.get_or_try_init(export).await?.clone();
+    pub(super) async fn write_configuration(&self, client: &str, associating: bool) -> Result<String, Problem> {
+        let exported = self.export_configuration(associating).await?;
         let client = client.to_owned();
         self.block(move |files| {
             let issued = files.store.client(&client)?.ok_or_else(|| {

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::pki::Store;
-use crate::testing::lab;
+use crate::testing::{lab, strange_papers};
 use AssociationStatusCode::{Associated, Associating, AssociationFailed, Disassociating};
 
 /// Carries out steps against rules, in a home of its own.
@@ -36,6 +36,7 @@ struct Bench {
     files: Files,
     ids: Ids,
     stop: Stop,
+    export: Export,
     _directory: tempfile::TempDir,
 }
 
@@ -74,6 +75,7 @@ impl Bench {
             ids: [(roles::ENDPOINT, "cvpn-endpoint-1")].into_iter().collect(),
             session: Session { names: Names::new(&lab), tags: Tags::new(&lab), region: "us-east-1".into(), lab, sdk },
             stop: Stop::new(),
+            export: Export::default(),
             _directory: directory,
         }
     }
@@ -86,7 +88,7 @@ impl Bench {
             services: &self.services,
             files: Some(&self.files),
             want: None,
-            exported: &tokio::sync::OnceCell::new(),
+            export: &self.export,
             context: Context { ids: &self.ids, stop: &self.stop, line: &line },
         };
         worker.apply(&Step::new(Action::Create, "a-kind", "role", "lab-public-subnet", op)).await
@@ -212,10 +214,39 @@ async fn another_refusal_to_disassociate_is_passed_on() {
     assert!(problem.what().contains("you may not call DisassociateClientVpnTargetNetwork"), "{problem}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn associations_get_a_new_security_group_before_the_endpoint_says_it_has_it() {
+    use aws_sdk_ec2::operation::apply_security_groups_to_client_vpn_target_network as apply_groups;
+    use aws_sdk_ec2::operation::modify_client_vpn_endpoint::ModifyClientVpnEndpointOutput;
+    for is_associated in [true, false] {
+        let calls: Arc<Mutex<Vec<&str>>> = Arc::default();
+        let (first, second) = (Arc::clone(&calls), Arc::clone(&calls));
+        let applies = mock!(Ec2::apply_security_groups_to_client_vpn_target_network)
+            .match_requests(|request| request.security_group_ids() == ["sg-new"] && request.vpc_id() == Some("vpc-1"))
+            .then_compute_output(move |_| {
+                first.lock().unwrap().push("apply");
+                apply_groups::ApplySecurityGroupsToClientVpnTargetNetworkOutput::builder().build()
+            });
+        let modifies = mock!(Ec2::modify_client_vpn_endpoint).then_compute_output(move |_| {
+            second.lock().unwrap().push("modify");
+            ModifyClientVpnEndpointOutput::builder().build()
+        });
+        let group = Some(("vpc-1".to_owned(), "sg-new".to_owned()));
+        let change = crate::plan::Change { group, is_associated, ..Default::default() };
+        let op = Op::ModifyEndpoint { id: "cvpn-endpoint-1".into(), change };
+        Bench::new(&[&applies, &modifies]).apply(op).await.unwrap();
+        let expected: &[_] = if is_associated { &["apply", "modify"] } else { &["modify"] };
+        assert_eq!(*calls.lock().unwrap(), expected);
+    }
+}
+
+mod export;
+
 mod acm {
     use aws_sdk_acm::Client as Acm;
     use aws_sdk_acm::config::http::HttpResponse;
     use aws_sdk_acm::operation::delete_certificate::{DeleteCertificateError, DeleteCertificateOutput};
+    use aws_sdk_acm::operation::get_certificate::GetCertificateOutput;
     use aws_sdk_acm::operation::import_certificate::ImportCertificateOutput;
     use aws_sdk_acm::operation::list_certificates::ListCertificatesOutput;
     use aws_sdk_acm::operation::list_tags_for_certificate::ListTagsForCertificateOutput;
@@ -252,6 +283,27 @@ mod acm {
         {
             assert!(tags.iter().any(|tag| tag.key() == key && tag.value() == Some(value)), "{key} in {tags:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_another_authority_is_no_server_of_ours() {
+        let imports = mock!(Acm::import_certificate)
+            .then_output(|| ImportCertificateOutput::builder().certificate_arn("arn:2").build());
+        let lists = mock!(Acm::list_certificates).then_output(|| {
+            let summary = CertificateSummary::builder().certificate_arn("arn:1").domain_name("lab-ada.internal");
+            ListCertificatesOutput::builder().certificate_summary_list(summary.build()).build()
+        });
+        let asks = mock!(Acm::list_tags_for_certificate).then_output(|| {
+            let tags = Tags::new(&lab("")).of(roles::CERTIFICATE, "lab-ada.internal").into_iter();
+            let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build().unwrap()).collect();
+            ListTagsForCertificateOutput::builder().set_tags(Some(tags)).build()
+        });
+        let reads = mock!(Acm::get_certificate)
+            .then_output(|| GetCertificateOutput::builder().certificate(&strange_papers().server.pem).build());
+        let bench = Bench::new(&[&imports, &lists, &asks, &reads]);
+        let problem = bench.apply(Op::ImportCertificate { arn: None }).await.unwrap_err();
+        assert!(problem.what().contains("arn:1") && problem.remedy().unwrap().contains("--ca-dir"), "{problem}");
+        assert_eq!(imports.num_calls(), 0);
     }
 
     #[tokio::test]

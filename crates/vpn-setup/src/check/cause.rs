@@ -139,6 +139,10 @@ fn find_certificate_faults(facts: &Facts, endpoint: &Endpoint) -> Vec<String> {
 /// A host that does not run answers nobody.
 fn find_absence(host: &Host) -> Option<String> {
     let (role, state) = (&host.role, host.describe_absence()?);
+    // A new one installs something first, and only a window lets it.
+    if host.state.is_none() && host.needs_window {
+        return Some(format!("host {role} is {state}: net-up nat -- host-up up {role} --wait-ready"));
+    }
     Some(format!("host {role} is {state}: host-up up {role}"))
 }
 

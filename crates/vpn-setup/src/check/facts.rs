@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use aws_sdk_ec2::types::{Instance, InstanceStateName, IpPermission};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use lab_common::{Lab, Protocol, Session, Source, explain, roles};
-use lab_ec2::{find_role, lab_filters};
+use lab_common::{Internet, Lab, Protocol, Session, Source, explain, roles};
+use lab_ec2::{find_role, is_ours, lab_filters};
 use lab_plan::Problem;
 
 use super::probe;
@@ -39,6 +39,8 @@ pub(super) struct Facts {
 pub(super) struct Host {
     /// Its key in lab.toml.
     pub(super) role: String,
+    /// Whether it installs something and its subnet has no way out: without a NAT window it would wait for one.
+    pub(super) needs_window: bool,
     /// The TCP ports that the VPN may reach.
     pub(super) ports: Vec<u16>,
     /// `None` when there is no such instance.
@@ -144,6 +146,7 @@ fn list_hosts(lab: &Lab, instances: &[Instance], openings: &BTreeMap<String, Vec
         let groups = instance.map(list_groups).unwrap_or_default();
         hosts.push(Host {
             role: host.role.clone(),
+            needs_window: host.runs.is_some() && !has_way_out(lab, &host.subnet),
             ports,
             state: instance.map(|instance| find_state(instance).unwrap_or(InstanceStateName::Pending)),
             address: instance.and_then(|instance| instance.private_ip_address()?.parse().ok()),
@@ -151,6 +154,11 @@ fn list_hosts(lab: &Lab, instances: &[Instance], openings: &BTreeMap<String, Vec
         });
     }
     hosts
+}
+
+fn has_way_out(lab: &Lab, subnet: &str) -> bool {
+    let mut subnets = lab.network.subnets.iter();
+    subnets.any(|there| there.role == subnet && there.internet == Internet::Gateway)
 }
 
 /// The instance of that role: one that runs, else one that is not gone.
@@ -172,11 +180,8 @@ async fn find_instances(session: &Session, ec2: &aws_sdk_ec2::Client) -> Result<
     let request = ec2.describe_instances().set_filters(Some(lab_filters(&session.tags)));
     let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
     let found = found.map_err(|error| explain("DescribeInstances", &error))?;
-    let ours = found.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).filter(|instance| {
-        let pairs = instance.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-        session.tags.match_all(pairs)
-    });
-    Ok(ours.collect())
+    let all = found.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
+    Ok(all.filter(|instance| is_ours(&session.tags, instance.tags())).collect())
 }
 
 /// What these security groups let in.

@@ -8,6 +8,7 @@ use lab_common::Home;
 use lab_plan::Heading;
 use serde::Serialize;
 
+use crate::judge::show_day;
 use crate::pki::{Client, RevocationList, Serial};
 use crate::profile;
 
@@ -100,10 +101,6 @@ pub(super) fn show_table(entries: &[Entry]) -> String {
         let _ = writeln!(text, "{:width$}  {:serials$}  {state:7}  until {until}{file}", entry.name, entry.serial);
     }
     text
-}
-
-fn show_day(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d").to_string()
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ impl Store {
         Self { home: home.inside("pki") }
     }
 
+    /// The PKI in this very directory, such as easy-rsa's.
+    pub(super) fn of(directory: &Home) -> Self {
+        Self { home: directory.clone() }
+    }
+
     /// Its directory.
     pub(crate) fn path(&self) -> PathBuf {
         self.home.path("")

@@ -9,11 +9,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::certificate::ServerCertificate;
 use crate::local::{Configuration, Local};
-use crate::pki::Client;
+use crate::pki::{Client, Offer};
 use crate::profile::Remote;
 use crate::refuse::find_refusals;
 use crate::teardown::teardown;
-use crate::testing::{Stage, bare, lab, papers, revoked_list, strange_papers, wide_lab};
+use crate::testing::{Papers, Stage, bare, lab, papers, revoked_list, strange_papers, wide_lab};
 
 /// AWS and this machine, as far as they matter here.
 struct Model {
@@ -85,9 +85,8 @@ impl Model {
                     }
                 }
             }
-            Op::WriteConfiguration { client } => {
+            Op::WriteConfiguration { client, .. } => {
                 let (id, port) = (self.ours().id.clone(), self.ours().port);
-                assert!(self.ours().is_associated(), "an export before any association");
                 let certificate = self.local().client(&client).cloned();
                 assert!(certificate.is_some(), "{client} has no certificate");
                 let remote = Remote { host: format!("{id}.example"), port: port.map(|port| port.to_string()) };
@@ -189,6 +188,7 @@ impl Model {
             rules: Vec::new(),
             routes: Vec::new(),
             revocation_list: None,
+            list_unread: None,
         });
     }
 
@@ -265,7 +265,7 @@ fn refusal(live: &Live, lab: &Lab) -> Problem {
 }
 
 #[test]
-fn the_association_waits_for_nothing_but_the_endpoint_and_its_certificate() {
+fn neither_the_association_nor_the_file_waits_for_more_than_it_needs() {
     let (stage, live) = (Stage::of(&lab("")), bare());
     let plan = plan(stage.scene(&live)).unwrap();
     assert_eq!(
@@ -291,6 +291,8 @@ fn the_association_waits_for_nothing_but_the_endpoint_and_its_certificate() {
         chain,
         ["client-vpn-target-network public", "client-vpn-endpoint", "certificate vpn", "certificate-authority"]
     );
+    let file = find("client-configuration laptop");
+    assert!(file.needs.iter().all(|need| !need.starts_with("client-vpn-target-network")), "{file:?}");
     assert!((plan.usd_per_hour - 0.10).abs() < 1e-9 && (plan.added_usd_per_hour() - 0.10).abs() < 1e-9);
 }
 
@@ -467,6 +469,10 @@ fn what_aws_cannot_change_is_refused_with_the_way_out() {
     assert!(refusal(&model.live, &lab("transport = \"tcp\"")).what().contains("uses udp, lab.toml wants tcp"));
 }
 
+fn offer(papers: &Papers) -> Offer {
+    Offer { authority: papers.authority.clone(), clients: Vec::new() }
+}
+
 #[test]
 fn a_second_machine_changes_nothing_and_says_how_to_go_on() {
     let lab = lab("");
@@ -481,7 +487,7 @@ fn a_second_machine_changes_nothing_and_says_how_to_go_on() {
     model.live.local = Some(Local { can_sign: false, ..local.clone() });
     assert!(plan(Stage::of(&lab).scene(&model.live)).unwrap().is_empty());
     // With the right authority offered, it is taken over.
-    model.live.local = Some(Local { offered: Some(papers().authority.clone()), ..Local::default() });
+    model.live.local = Some(Local { offered: Some(offer(papers())), ..Local::default() });
     let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
     assert_eq!(
         titles(&steps),
@@ -492,8 +498,61 @@ fn a_second_machine_changes_nothing_and_says_how_to_go_on() {
         ]
     );
     // Another authority is not.
-    model.live.local = Some(Local { offered: Some(strange_papers().authority.clone()), ..Local::default() });
+    model.live.local = Some(Local { offered: Some(offer(strange_papers())), ..Local::default() });
     assert!(refusal(&model.live, &lab).what().contains("another authority than \"another's\" here"));
+}
+
+#[test]
+fn a_certificate_of_an_authority_that_is_elsewhere_gets_no_endpoint_that_costs() {
+    let lab = lab("");
+    let mut model = Model::built(&lab);
+    model.live.endpoints.clear();
+    let local = model.live.local.replace(Local::default()).unwrap();
+    let problem = refusal(&model.live, &lab);
+    assert!(problem.what().contains(&model.live.certificates[0].arn), "{problem}");
+    for way in ["--ca-dir DIR", "vpn-setup down"] {
+        assert!(problem.remedy().unwrap().contains(way), "{problem}");
+    }
+    model.live.local = Some(Local { offered: Some(offer(papers())), ..Local::default() });
+    let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
+    assert!(steps.iter().all(|step| !matches!(step.op, Op::ImportCertificate { .. })), "it serves as it is");
+    // Another authority's certificate takes its place.
+    model.live.local = Some(Local { offered: Some(offer(strange_papers())), ..Local::default() });
+    let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
+    assert!(steps.iter().any(|step| matches!(step.op, Op::ImportCertificate { arn: Some(_) })), "{steps:?}");
+    // Who has the authority's certificate without its key cannot make what is missing.
+    model.live.local = Some(Local { can_sign: false, clients: Vec::new(), ..local });
+    assert!(refusal(&model.live, &lab).what().contains("private key of"), "before anything costs");
+}
+
+#[test]
+fn clients_that_come_along_with_the_authority_are_not_made_again() {
+    let lab = lab("");
+    let mut model = Model::built(&lab);
+    let offered = Offer { clients: vec!["laptop".into()], ..offer(papers()) };
+    model.live.local = Some(Local { offered: Some(offered), ..Local::default() });
+    let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
+    assert_eq!(titles(&steps), ["create certificate-authority ours", "create client-configuration laptop.ovpn"]);
+    assert!(steps[0].detail.contains("laptop") && steps[1].needs.contains(&steps[0].role), "{steps:?}");
+}
+
+#[test]
+fn a_certificate_that_ends_with_its_authority_is_not_renewed_in_vain() {
+    let lab = lab("");
+    let mut model = Model::built(&lab);
+    let end = papers().server.not_after;
+    let mut authority = papers().authority.clone();
+    authority.not_after = end;
+    model.local().authority = Some(authority.clone());
+    model.live.now = end - SignedDuration::from_hours(24 * 29);
+    assert!(plan(Stage::of(&lab).scene(&model.live)).unwrap().is_empty(), "a new one would end on the same day");
+    assert!(judge::is_fresh_server(&papers().server, &authority, "lab-ada.internal", model.live.now));
+    assert!(!judge::is_fresh_server(&papers().server, &papers().authority, "lab-ada.internal", model.live.now));
+    // On a machine without the authority, ACM has it.
+    model.local().authority = None;
+    model.local().can_sign = false;
+    model.live.certificates[0].authority = Some(authority);
+    assert!(plan(Stage::of(&lab).scene(&model.live)).unwrap().is_empty());
 }
 
 #[test]

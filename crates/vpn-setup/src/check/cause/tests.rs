@@ -10,6 +10,7 @@ use crate::check::report::Seen;
 use crate::endpoint::{Association, Route, Rule};
 use crate::pki::{Issued, RevocationList, Store, Wanted};
 use crate::profile::Profile;
+use crate::testing::bare_endpoint;
 
 const HOST: &str = "cvpn-endpoint-0a1.prod.clientvpn.us-east-1.amazonaws.com";
 
@@ -46,20 +47,7 @@ fn assemble(issued: &Issued, remote: &str) -> Profile {
 fn endpoint() -> Endpoint {
     Endpoint {
         id: "cvpn-endpoint-0a1".into(),
-        name: "lab-client-vpn-endpoint".into(),
-        state: ClientVpnEndpointStatusCode::Available,
         dns_name: Some(format!("*.{HOST}")),
-        client_cidr: Some("10.83.0.0/16".into()),
-        transport: Some("udp".into()),
-        port: Some(443),
-        split_tunnel: Some(true),
-        session_hours: Some(24),
-        description: None,
-        server: None,
-        client_root: None,
-        vpc: Some("vpc-1".into()),
-        groups: vec!["sg-vpn".into()],
-        log_group: None,
         associations: vec![association(AssociationStatusCode::Associated)],
         rules: vec![rule(ClientVpnAuthorizationRuleStatusCode::Active)],
         routes: vec![Route {
@@ -69,7 +57,7 @@ fn endpoint() -> Endpoint {
             state: ClientVpnRouteStatusCode::Active,
             message: None,
         }],
-        revocation_list: None,
+        ..bare_endpoint()
     }
 }
 
@@ -90,6 +78,7 @@ fn facts() -> Facts {
         endpoint: Some(endpoint()),
         hosts: vec![Host {
             role: "private".into(),
+            needs_window: false,
             ports: vec![22],
             state: Some(InstanceStateName::Running),
             address: Some(Ipv4Addr::new(10, 0, 2, 9)),
@@ -172,6 +161,12 @@ fn a_host_that_does_not_run_is_named() {
             assert_eq!(cause, format!("host private is {word}: host-up up private"));
         }
     }
+    let lost = |facts: &mut Facts| {
+        facts.hosts[0].state = None;
+        facts.hosts[0].needs_window = true;
+    };
+    let cause = find_cause(THROUGH, lost);
+    assert_eq!(cause, "host private is not there: net-up nat -- host-up up private --wait-ready");
 }
 
 #[test]

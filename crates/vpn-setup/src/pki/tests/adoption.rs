@@ -201,3 +201,52 @@ fn a_second_machine_gets_the_key_from_a_copy_of_the_first_one_s_directory() {
     second.adopt(&first.path()).unwrap();
     assert_eq!(make(&second, &[]).unwrap(), names(&["server"]));
 }
+
+/// A second machine, which has this authority to take over.
+fn make_second(first: &Store) -> (tempfile::TempDir, Store) {
+    let (directory, second) = make_empty();
+    second.adopt(&first.path()).unwrap();
+    (directory, second)
+}
+
+#[test]
+fn looking_at_an_offer_writes_nothing() {
+    let (_first, theirs) = make_store(&["laptop"]);
+    let (_home, store) = make_empty();
+    let offer = store.examine(&theirs.path()).unwrap().unwrap();
+    assert_eq!((offer.authority.common_name.as_str(), offer.clients), ("lab-ada VPN CA", names(&["laptop"])));
+    assert!(!store.path().exists(), "nothing was written");
+    store.adopt(&theirs.path()).unwrap();
+    assert_eq!(store.examine(&theirs.path()).unwrap(), None, "all of it is here");
+
+    std::fs::remove_file(store.path().join("private/ca.key")).unwrap();
+    assert!(store.examine(&theirs.path()).unwrap().is_some(), "the key is missing");
+    assert!(!store.path().join("private/ca.key").exists());
+    store.adopt(&theirs.path()).unwrap();
+    theirs.revoke("laptop", None).unwrap();
+    assert!(store.examine(&theirs.path()).unwrap().is_some(), "a revocation is missing");
+    assert_eq!(store.crl().unwrap(), None);
+
+    let (_other, strange) = make_store(&[]);
+    let problem = store.examine(&strange.path()).unwrap_err();
+    assert!(problem.what().starts_with("another CA is here already"), "{problem}");
+}
+
+#[test]
+fn clients_come_along_so_that_one_name_has_one_certificate() {
+    let (_first, theirs) = make_store(&["laptop", "bob", "eve"]);
+    theirs.revoke("eve", None).unwrap();
+    std::fs::remove_file(theirs.path().join("private/bob.key")).unwrap();
+    let (_home, store) = make_second(&theirs);
+    let serial = |store: &Store| store.client("laptop").unwrap().unwrap().certificate.serial;
+    assert_eq!(serial(&store), serial(&theirs));
+    assert_eq!(mode(&store.path().join("private/laptop.key")), 0o600);
+    assert_eq!(make(&store, &["laptop"]).unwrap(), names(&["server"]), "no second laptop");
+    for name in ["bob", "eve"] {
+        assert!(store.client(name).unwrap().is_none(), "{name} cannot be used here");
+    }
+    assert!(store.revoke("laptop", None).unwrap().has(&serial(&theirs)), "it counts nowhere any more");
+    assert_eq!(store.examine(&theirs.path()).unwrap(), None, "what was revoked here does not come back");
+    store.adopt(&theirs.path()).unwrap();
+    assert!(store.client("laptop").unwrap().is_none());
+}
