@@ -32,8 +32,22 @@ if [[ -z ${LAB_FILE:-} && ! -f lab.toml ]]; then export LAB_FILE=hol02; fi
 
 say "network"
 net-up up --yes "$@"
-say "private host, with a NAT gateway only while it installs"
-net-up nat --yes "$@" -- host-up up private --wait-ready --yes "$@"
+# Each started hour of a NAT gateway is billed whole, so a host that is ready gets none.
+ready=0
+host-up status --check-ready private "$@" >/dev/null || ready=$?
+case $ready in
+  0)
+    say "private host, which is installed already"
+    # A run that was killed may have left the gateway behind.
+    net-up nat close --yes "$@"
+    host-up up private --wait-ready --yes "$@"
+    ;;
+  3)
+    say "private host, with a NAT gateway only while it installs"
+    net-up nat --yes "$@" -- host-up up private --wait-ready --yes "$@"
+    ;;
+  *) exit "$ready" ;;
+esac
 say "certificates and VPN"
 vpn-setup up --yes "$@"
 can_connect() {

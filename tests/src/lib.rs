@@ -32,6 +32,19 @@ pub fn find_programs() -> PathBuf {
     folder
 }
 
+/// Waits until something is so; `what` names it for the failure.
+///
+/// # Panics
+/// When it does not happen.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// The project's root.
 #[must_use]
 pub fn find_root() -> PathBuf {
@@ -270,11 +283,7 @@ impl LocalAws {
     /// Waits until `action` has been called.
     #[track_caller]
     pub fn wait_for_call(&self, action: &str) {
-        let start = Instant::now();
-        while !self.calls().iter().any(|called| called == action) {
-            assert!(start.elapsed() < PATIENCE, "{action} was not called");
-            std::thread::yield_now();
-        }
+        wait_until(&format!("{action} is called"), || self.calls().iter().any(|called| called == action));
     }
 
     #[track_caller]

@@ -221,6 +221,7 @@ fn without_a_network_or_with_a_host_that_nobody_knows_nothing_is_changed() {
     aws.clear_calls();
     let unknown = aws.run("host-up", &["up", "pubic"]).expect_code(2);
     assert!(unknown.stderr.contains("public, private"), "{unknown:#?}");
+    let _ = aws.run("host-up", &["status", "--check-ready", "pubic"]).expect_code(2);
     let unasked = aws.run("host-up", &["down"]).expect_code(2);
     assert!(unasked.stderr.contains("--yes"), "{unasked:#?}");
     assert_eq!(aws.calls(), [""; 0]);
@@ -230,6 +231,8 @@ fn without_a_network_or_with_a_host_that_nobody_knows_nothing_is_changed() {
 fn a_private_host_is_installed_through_a_nat_window() {
     let aws = start_with_network();
     let up = ["up", "private", "--wait-ready"];
+    let is_ready = || aws.run("host-up", &["status", "--check-ready", "private"]).code;
+    assert_eq!(is_ready(), Some(3), "there is none");
     aws.clear_calls();
     let hopeless = aws.run("host-up", &up).expect_code(1);
     for part in ["lab-private-ec2 has no way to the internet", "net-up nat -- host-up up private --wait-ready"] {
@@ -244,6 +247,7 @@ fn a_private_host_is_installed_through_a_nat_window() {
     assert!(waiting.stderr.contains(&format!("still to do: {next}")), "{waiting:#?}");
     assert!(instance(&waiting).get("public_ip").is_none(), "{waiting:#?}");
     let id = instance(&waiting)["id"].clone();
+    assert_eq!(is_ready(), Some(3), "it has not installed anything");
     let again = aws.run("host-up", &up).expect_code(1);
     assert!(again.stderr.contains("the NAT window is closed"), "{again:#?}");
 
@@ -253,6 +257,7 @@ fn a_private_host_is_installed_through_a_nat_window() {
     assert_eq!((&instance(&ready)["ready"], &instance(&ready)["id"]), (&json!(true), &id));
     assert_eq!(ready.json().get("next"), None, "{ready:#?}");
     assert_eq!(aws.count("DescribeAddresses", "allocationId"), 0, "the window is closed");
+    assert_eq!(is_ready(), Some(0));
     // What is installed needs no internet any more.
     let later = aws.run("host-up", &up).expect_code(0);
     assert!(later.stderr.contains("already as wanted"), "{later:#?}");

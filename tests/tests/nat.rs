@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
 use lab_tests::{Answer, LocalAws};
@@ -235,6 +235,25 @@ fn a_gateway_that_fails_is_explained_and_the_next_opening_makes_another() {
 }
 
 #[test]
+fn a_look_that_fails_is_no_reason_to_make_another_gateway() {
+    let aws = start(&[]);
+    let refused = json!({ "error": { "code": "UnauthorizedOperation", "status": 403 } });
+    let creations = || writes(&aws).iter().filter(|action| *action == "CreateNatGateway").count();
+    // The first look is made before anything is opened. Once, it is made again; for good, it is told.
+    for (times, code) in [(1, 0), (9, 1)] {
+        aws.clear_calls();
+        aws.set_faults(&json!([{ "action": "DescribeNatGateways", "from": 2, "times": times, "effect": refused }]));
+        let opened = aws.run("net-up", &["nat", "open"]).expect_code(code);
+        aws.clear_faults();
+        assert_eq!(creations(), 1, "{opened:#?}");
+        assert!(code == 0 || opened.stderr.contains("DescribeNatGateways: UnauthorizedOperation"), "{opened:#?}");
+        let _ = aws.run("net-up", &["nat", "open"]).expect_code(0);
+        assert_open(&aws, "after a look that failed");
+        let _ = aws.run("net-up", &["nat", "close"]).expect_code(0);
+    }
+}
+
+#[test]
 fn a_window_that_cannot_be_closed_ends_with_1_and_says_how_to_close_it() {
     let aws = start(&[]);
     let refused = json!({ "error": { "code": "UnauthorizedOperation", "status": 403 } });
@@ -257,7 +276,10 @@ struct Running {
 
 impl Running {
     fn start(aws: &LocalAws, script: &str) -> Self {
-        let mut command = aws.command("net-up", &["nat", "--", "sh", "-c", script]);
+        Self::of(&mut aws.command("net-up", &["nat", "--", "sh", "-c", script]))
+    }
+
+    fn of(command: &mut Command) -> Self {
         // A signal of the test's is not to reach the test.
         let mut child = command.process_group(0).stderr(Stdio::piped()).spawn().expect("starts");
         let said = BufReader::new(child.stderr.take().expect("its stderr"));
@@ -294,7 +316,7 @@ fn wait_with(traps: &str) -> String {
 #[test]
 fn ctrl_c_asks_the_command_to_end_and_then_the_window_closes() {
     let aws = start(&[]);
-    for (signal, trap, code) in [(Signal::INT, "INT", 3), (Signal::TERM, "TERM", 4)] {
+    for (signal, trap, code) in [(Signal::INT, "INT", 3), (Signal::TERM, "TERM", 4), (Signal::QUIT, "TERM", 5)] {
         let script = wait_with(&format!("trap 'echo asked >&2; exit {code}' {trap}"));
         let mut running = Running::start(&aws, &script);
         running.await_words("ready");
@@ -325,13 +347,15 @@ fn a_second_ctrl_c_kills_the_command_and_the_window_closes_all_the_same() {
 
 #[test]
 fn ctrl_c_while_it_opens_closes_what_was_opened() {
-    let aws = start(&[]);
-    aws.set_faults(&json!([{ "action": "CreateNatGateway", "effect": { "latency-ms": 300 } }]));
+    // A gateway stays pending, or deleting, until the clock is put forward.
+    let aws = start(&["--real-times"]);
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         aws.clear_calls();
         let running = Running::start(&aws, "touch ran");
-        aws.wait_for_call("AllocateAddress");
+        aws.wait_for_call("CreateNatGateway");
         running.signal(signal);
+        aws.wait_for_call("DeleteNatGateway");
+        aws.advance(600);
         let heard = running.end(code);
         assert!(heard.contains("then the NAT window is closed") && heard.contains("sh was not run"), "{heard}");
         assert_closed(&aws, "stopped while opening");
@@ -340,25 +364,50 @@ fn ctrl_c_while_it_opens_closes_what_was_opened() {
 }
 
 #[test]
+fn ctrl_c_while_it_waits_for_credentials_ends_it_at_once() {
+    let aws = start(&[]);
+    let (asked, config) = (aws.folder.path().join("asked"), aws.folder.path().join("config"));
+    let login = format!("sh -c 'touch {}; sleep 30'", asked.display());
+    std::fs::write(&config, format!("[profile slow]\ncredential_process = {login}\n")).expect("written");
+    let mut command = aws.command("net-up", &["nat", "--profile", "slow", "--", "touch", "ran"]);
+    command.env("AWS_CONFIG_FILE", config);
+    for (signal, code) in [(Signal::INT, 130), (Signal::QUIT, 143)] {
+        let running = Running::of(&mut command);
+        lab_tests::wait_until("somebody is asked to log in", || asked.exists());
+        running.signal(signal);
+        let heard = running.end(code);
+        assert!(heard.contains("nothing was changed"), "{heard}");
+        std::fs::remove_file(&asked).expect("it was there");
+    }
+    assert!(!aws.folder.path().join("ran").exists());
+}
+
+#[test]
 fn ctrl_c_while_it_closes_does_not_keep_the_window_open() {
-    let aws = start(&["--state-times", "0.01"]);
-    let mut running = Running::start(&aws, "exit 5");
-    running.await_words("sh ended with 5; closing the NAT window");
-    running.signal(Signal::INT);
-    let heard = running.end(5);
-    assert!(heard.contains("the NAT window is being closed: wait"), "{heard}");
+    let aws = start(&["--real-times"]);
+    // The gateway is being deleted from here on, until the clock is put forward.
+    let interrupt_closing = || {
+        aws.clear_calls();
+        let mut running = Running::start(&aws, "exit 5");
+        aws.wait_for_call("CreateNatGateway");
+        aws.advance(600);
+        running.await_words("sh ended with 5; closing the NAT window");
+        aws.wait_for_call("DeleteNatGateway");
+        running.signal(Signal::INT);
+        running.await_words("the NAT window is being closed: wait");
+        running
+    };
+    let running = interrupt_closing();
+    aws.advance(600);
+    let _ = running.end(5);
     assert_closed(&aws, "one Ctrl-C while closing");
 
     // Twice leaves it, as whoever presses it wants, but not in silence.
-    aws.set_faults(&json!([{ "action": "DescribeAddresses", "effect": { "latency-ms": 300 } }]));
-    let mut running = Running::start(&aws, "exit 5");
-    running.await_words("sh ended with 5; closing the NAT window");
-    running.signal(Signal::INT);
-    running.await_words("being closed: wait");
+    let running = interrupt_closing();
     running.signal(Signal::INT);
     let heard = running.end(1);
-    aws.clear_faults();
     assert!(heard.contains("close it: net-up nat close"), "{heard}");
+    aws.advance(600);
     let _ = aws.run("net-up", &["nat", "close"]).expect_code(0);
     assert_closed(&aws, "by hand");
 }
@@ -379,7 +428,7 @@ fn closing_starts_within_two_seconds_of_the_command_s_end() {
 
 /// Seconds since 1970 of `2026-11-20T18:18:23.819945194Z`.
 fn read_time(time: &str) -> f64 {
-    let seconds = std::process::Command::new("date").args(["-u", "+%s.%N", "-d", time]).output().expect("date runs");
+    let seconds = Command::new("date").args(["-u", "+%s.%N", "-d", time]).output().expect("date runs");
     String::from_utf8_lossy(&seconds.stdout).trim().parse().expect("a number")
 }
 
@@ -403,15 +452,21 @@ fn up_leaves_an_open_window_alone_and_down_names_the_command_that_closes_it() {
 }
 
 #[test]
-fn an_address_that_was_left_alone_is_named_by_down() {
+fn an_address_that_was_left_alone_keeps_the_network_until_it_is_given_back() {
     let aws = start(&[]);
     aws.set_faults(&json!([{ "action": "AllocateAddress", "effect": { "kill": "caller" } }]));
     assert_eq!(aws.run("net-up", &["nat", "open"]).code, None);
     aws.clear_faults();
-    let down = aws.run("net-up", &["down", "--yes", "--json"]).expect_code(0);
-    let note = down.json()["notes"][0].as_str().unwrap_or_default().to_owned();
-    assert!(note.contains("lab-nat-eip") && note.contains("net-up nat close"), "{down:#?}");
-    // The network is gone by now; the address goes all the same.
+    let status = aws.run("net-up", &["status", "--json"]).expect_code(0).json();
+    let note = status["notes"][0].as_str().unwrap_or_default();
+    assert!(note.contains("lab-nat-eip") && note.contains("net-up nat close"), "{status}");
+    aws.clear_calls();
+    let down = aws.run("net-up", &["down", "--yes"]).expect_code(1);
+    for part in ["lab-nat-eip", "costs $0.005 an hour: nothing was deleted", "fix: net-up nat close"] {
+        assert!(down.stderr.contains(part), "{part:?} is missing: {down:#?}");
+    }
+    assert_eq!(writes(&aws), [] as [String; 0]);
     let _ = aws.run("net-up", &["nat", "close"]).expect_code(0);
     assert_eq!(aws.count("DescribeAddresses", "allocationId"), 0);
+    let _ = aws.run("net-up", &["down", "--yes"]).expect_code(0);
 }

@@ -58,9 +58,12 @@ fn both_tasks_share_one_network_and_may_be_run_twice() {
         run(&mut aws.enter_laptop(&command))
     };
     let _ = in_lab("task1.sh").expect_code(0);
-    for round in ["first", "second"] {
+    for (round, windows) in [("first", 1), ("second", 0)] {
+        aws.clear_calls();
         let up = in_lab("task2.sh");
         assert_eq!(up.code, Some(0), "{round}: {up:#?}");
+        let opened = aws.calls().iter().filter(|action| *action == "CreateNatGateway").count();
+        assert_eq!(opened, windows, "{round}: {up:#?}");
         assert!(up.stdout.contains("passed  private 8080 answers through the tunnel"), "{round}: {up:#?}");
     }
     assert_eq!(aws.count("DescribeInstances", "instanceId"), 2, "the public and the private host");

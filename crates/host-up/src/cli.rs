@@ -18,7 +18,8 @@ Examples:
   host-up --lab hol02 --owner ada plan public
 
 The network comes first: net-up. Exit codes: 0 done, 1 failed, 2 command line or
-lab.toml wrong, 3 plan --check found changes, 130 Ctrl-C, 143 SIGTERM.";
+lab.toml wrong, 3 plan --check found changes or status --check-ready a host that
+is not ready, 130 Ctrl-C, 143 SIGTERM.";
 
 /// The hosts of a lab: key pair, permissions and instances
 #[derive(Debug, Clone, Parser)]
@@ -58,6 +59,9 @@ pub enum Verb {
         /// Show how to log in: Jupyter's token, the file server's password
         #[arg(long)]
         show_url: bool,
+        /// Exit with 3 unless this host is there and its setup is done
+        #[arg(long, value_name = "HOST")]
+        check_ready: Vec<String>,
     },
     /// Terminate the hosts; with the last one go key pair, role and profile
     Down {

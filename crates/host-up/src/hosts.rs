@@ -5,13 +5,13 @@ use std::cell::RefCell;
 use aws_sdk_ec2::types::InstanceStateName;
 use lab_common::{Home, Runs, Session};
 use lab_ec2::note_open_nat;
-use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
+use lab_plan::{Concern, Context, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
 use crate::apply::Hands;
 use crate::clients::Clients;
 use crate::console::Marker;
 use crate::live::{Instance, Live, Look, observe};
-use crate::plan::{Op, Scene, is_cut_off, plan, teardown};
+use crate::plan::{Op, Scene, find_failure, is_cut_off, is_ready, plan, teardown};
 use crate::resources::list_resources;
 use crate::roles;
 use crate::secrets::Logins;
@@ -28,6 +28,8 @@ pub struct Hosts<'a> {
     wanted: Vec<WantedHost>,
     look: Look,
     wait_ready: bool,
+    /// The hosts whose setup must be done for `status` to end well.
+    checked: Vec<String>,
     logins: Logins,
     /// Instances that this run has started: none of them may go away again by itself.
     started: RefCell<Vec<String>>,
@@ -73,6 +75,7 @@ impl<'a> Hosts<'a> {
             chosen: chosen.to_vec(),
             look: Look { consoles, ..look },
             wait_ready: false,
+            checked: Vec::new(),
             logins: Logins::default(),
             started: RefCell::default(),
             made: RefCell::default(),
@@ -92,6 +95,16 @@ impl<'a> Hosts<'a> {
     pub fn waiting_for_ready(mut self) -> Self {
         self.wait_ready = true;
         self.with_consoles()
+    }
+
+    /// `status` also says whether these hosts are ready, by how it ends.
+    ///
+    /// # Errors
+    /// When the lab has no such host.
+    pub fn checking_ready(mut self, hosts: &[String]) -> Result<Self, Problem> {
+        check_hosts(&self.session.lab, hosts)?;
+        self.checked = hosts.to_vec();
+        Ok(self.with_consoles())
     }
 
     /// Addresses are shown with what logs in there.
@@ -120,7 +133,7 @@ impl<'a> Hosts<'a> {
         let hopeless = hosts.filter(|host| !self.has_only_started(host, live)).map(|host| {
             Problem::failed(format!("{} has no way to the internet, so its setup cannot end", host.name))
                 .because("its subnet has none of its own, and the NAT window is closed")
-                .fix(format!("open it for as long as that takes: {}", open_window_for(host)))
+                .fix(format!("open it for as long as that takes: {}", make_ready(host)))
         });
         hopeless.collect()
     }
@@ -136,34 +149,38 @@ impl<'a> Hosts<'a> {
     }
 
     /// What an instance still lacks, in a few words.
-    fn await_instance(&self, instance: &Instance) -> Result<Option<String>, Problem> {
+    fn await_instance(&self, instance: &Instance) -> Option<String> {
         let name = &instance.name;
         if instance.state != InstanceStateName::Running {
-            return Ok(Some(format!("{name} is {}", instance.state)));
-        }
-        if self.wait_ready
-            && let Some(Marker::Failed(tail)) = &instance.marker
-        {
-            let what = format!("the setup of {name} failed; the end of its console:\n{tail}");
-            let fix = format!(
-                "look around there (host-up ssh {0}), then make it anew: host-up down {0}, host-up up {0}",
-                instance.host
-            );
-            return Err(Problem::failed(what).fix(fix));
+            return Some(format!("{name} is {}", instance.state));
         }
         match instance.checks.as_deref() {
             Some("ok") if self.wait_ready && instance.marker != Some(Marker::Ready) => {
-                Ok(Some(format!("{name} is setting itself up")))
+                Some(format!("{name} is setting itself up"))
             }
-            Some("ok") => Ok(None),
-            checks => Ok(Some(format!("status checks of {name}: {}", checks.unwrap_or("initializing")))),
+            Some("ok") => None,
+            checks => Some(format!("status checks of {name}: {}", checks.unwrap_or("initializing"))),
         }
     }
 }
 
-/// The command that lets a private host install what it runs.
-fn open_window_for(host: &WantedHost) -> String {
-    format!("net-up nat -- host-up up {} --wait-ready", host.host)
+/// The command that makes a host and lets it install what it runs.
+fn make_ready(host: &WantedHost) -> String {
+    let window = if host.waits_for_internet() { "net-up nat -- " } else { "" };
+    format!("{window}host-up up {} --wait-ready", host.host)
+}
+
+/// The command that replaces a host.
+fn make_anew(host: &WantedHost) -> String {
+    format!("host-up down {} && {}", host.host, make_ready(host))
+}
+
+/// A setup that has failed is not tried again: nothing is to be waited for, and no window to be opened.
+fn refuse_failure(host: &WantedHost, live: &Live) -> Result<(), Problem> {
+    let Some(tail) = find_failure(host, live) else { return Ok(()) };
+    let WantedHost { host: role, name, .. } = host;
+    let fix = format!("look around there (host-up ssh {role}), then make it anew: {}", make_anew(host));
+    Err(Problem::failed(format!("the setup of {name} failed; the end of its console:\n{tail}")).fix(fix))
 }
 
 impl Concern for Hosts<'_> {
@@ -208,9 +225,10 @@ impl Concern for Hosts<'_> {
         }
         let mut settling = Settling::new();
         for host in &self.wanted {
-            for instance in live.alive(&host.host) {
-                settling.extend(self.await_instance(instance)?);
+            if self.wait_ready {
+                refuse_failure(host, live)?;
             }
+            settling.extend(live.alive(&host.host).filter_map(|instance| self.await_instance(instance)));
         }
         Ok(settling)
     }
@@ -242,11 +260,28 @@ impl Concern for Hosts<'_> {
 
     fn next(&self, live: &Live) -> Option<String> {
         let there = |host: &&WantedHost| self.look.to_make || live.alive(&host.host).next().is_some();
-        let waiting = self.wanted.iter().filter(|host| self.look.consoles && is_cut_off(host, live));
-        waiting.filter(there).map(open_window_for).next()
+        let private = self.wanted.iter().filter(|host| self.look.consoles && host.waits_for_internet());
+        private.filter(there).find_map(|host| match find_failure(host, live) {
+            Some(_) => Some(make_anew(host)),
+            None => is_cut_off(host, live).then(|| make_ready(host)),
+        })
+    }
+
+    fn verdict(&self, live: &Live) -> Result<Exit, Problem> {
+        let mut exit = Exit::Done;
+        for host in self.wanted.iter().filter(|host| self.checked.contains(&host.host)) {
+            refuse_failure(host, live)?;
+            if !is_ready(host, live) {
+                exit = Exit::Changes;
+            }
+        }
+        Ok(exit)
     }
 
     fn resources(&self, live: &Live) -> Vec<Resource> {
         list_resources(&self.session.names, live, &self.logins)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -417,8 +417,22 @@ fn find_missing_login(runs: Option<Runs>, live: &Live) -> Option<(&'static str, 
 
 /// Whether a host's setup waits for a way to the internet that is not there. Its console says when it waits no more.
 pub(crate) fn is_cut_off(host: &WantedHost, live: &Live) -> bool {
-    let ready = live.alive(&host.host).any(|instance| instance.marker == Some(Marker::Ready));
-    host.waits_for_internet() && !ready && !live.has_nat_window()
+    let waits = host.waits_for_internet() && !is_ready(host, live) && find_failure(host, live).is_none();
+    waits && !live.has_nat_window()
+}
+
+/// Whether a host says on its console that its setup is done.
+pub(crate) fn is_ready(host: &WantedHost, live: &Live) -> bool {
+    live.alive(&host.host).any(|instance| instance.marker == Some(Marker::Ready))
+}
+
+/// The end of the console of a host whose setup has failed.
+pub(crate) fn find_failure<'a>(host: &WantedHost, live: &'a Live) -> Option<&'a str> {
+    let alive = live.instances.iter().filter(|instance| instance.host == host.host && instance.is_alive());
+    alive.filter_map(|instance| instance.marker.as_ref()).find_map(|marker| match marker {
+        Marker::Failed(tail) => Some(tail.as_str()),
+        Marker::None | Marker::Ready => None,
+    })
 }
 
 /// What differs and cannot be changed in place.

@@ -17,7 +17,7 @@ const PROGRAM: &str = "host-up";
 /// # Errors
 /// What stopped it, ready to be shown.
 pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
-    let session = Session::open(&args.lab).await?;
+    let session = stop.or(Session::open(&args.lab)).await?;
     let request = session.request(&args.lab, PROGRAM);
     match args.verb.clone().unwrap_or_default() {
         Verb::Up { hosts, wait_ready } => {
@@ -36,9 +36,9 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             let concern = Hosts::to_make(&session, &hosts)?;
             run_verb(&concern, lab_plan::Verb::Plan { check }, &request, stop).await
         }
-        Verb::Status { show_url } => {
+        Verb::Status { show_url, check_ready } => {
             let logins = if show_url { find_logins(&session)? } else { Logins::default() };
-            let concern = Hosts::to_look_at(&session)?.with_consoles().showing(logins);
+            let concern = Hosts::to_look_at(&session)?.checking_ready(&check_ready)?.showing(logins);
             run_verb(&concern, lab_plan::Verb::Status, &request, stop).await
         }
         Verb::Down { hosts } => {

@@ -27,6 +27,9 @@ const GATEWAY: &str = "natgateway";
 /// The role of its address.
 const ADDRESS: &str = "elastic-ip nat";
 
+/// The command that closes the window, however little of it is there.
+const CLOSE: &str = "net-up nat close";
+
 /// What an open window is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NatWant {
@@ -140,15 +143,24 @@ pub(crate) fn list_resources(gateways: &[NatGateway], addresses: &[Address]) -> 
 
 /// What net-up's other verbs say of addresses that no gateway has: they cost, and nothing shows it.
 pub(crate) fn note_lone_addresses(gateways: &[NatGateway], addresses: &[Address]) -> Vec<String> {
-    if gateways.iter().any(|gateway| !gateway.is_gone()) {
-        return Vec::new();
-    }
-    let note = |address: &Address| {
-        let Address { name, public_ip, .. } = address;
-        format!(
-            "{name} ({public_ip}) belongs to no NAT gateway and costs ${} an hour: net-up nat close",
-            prices::PUBLIC_IPV4
-        )
-    };
-    addresses.iter().map(note).collect()
+    find_lone_addresses(gateways, addresses)
+        .iter()
+        .map(|address| format!("{}: {CLOSE}", describe_lone(address)))
+        .collect()
+}
+
+/// What `down` of the network says of them: afterwards nobody would look for them.
+pub(crate) fn refuse_lone_addresses(gateways: &[NatGateway], addresses: &[Address]) -> Vec<Problem> {
+    let refuse = |address| Problem::failed(format!("{}: nothing was deleted", describe_lone(address))).fix(CLOSE);
+    find_lone_addresses(gateways, addresses).iter().map(refuse).collect()
+}
+
+/// The addresses, where no gateway is left that they could belong to.
+fn find_lone_addresses<'a>(gateways: &[NatGateway], addresses: &'a [Address]) -> &'a [Address] {
+    if gateways.iter().all(NatGateway::is_gone) { addresses } else { &[] }
+}
+
+fn describe_lone(address: &Address) -> String {
+    let Address { name, public_ip, .. } = address;
+    format!("{name} ({public_ip}) belongs to no NAT gateway and costs ${} an hour", prices::PUBLIC_IPV4)
 }

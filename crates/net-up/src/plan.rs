@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lab_plan::{Action, Plan, Problem, Step};
 
 use crate::live::{Gateway, Group, Live, Subnet, Table, Tenant, Vpc};
+use crate::nat::refuse_lone_addresses;
 use crate::rule::Rule;
 use crate::want::{GATEWAY, GatewayWant, GroupWant, MAIN_TABLE, PUBLIC_TABLE, SubnetWant, VPC, Want};
 
@@ -291,7 +292,8 @@ impl Removal<'_> {
 
 /// The steps that delete all of it; or everything of others that stands in the way.
 pub(crate) fn teardown(live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
-    let blocked: Vec<_> = live.tenants.iter().map(|tenant| refuse_tenant(tenant, "the VPC")).collect();
+    let mut blocked: Vec<_> = live.tenants.iter().map(|tenant| refuse_tenant(tenant, "the VPC")).collect();
+    blocked.extend(refuse_lone_addresses(&live.nat_gateways, &live.nat_addresses));
     if !blocked.is_empty() {
         return Err(blocked);
     }

@@ -112,6 +112,15 @@ pub trait Concern {
         Vec::new()
     }
 
+    /// How `status` ends: with [`Exit::Changes`] where the user asked whether something is complete, and it is not.
+    ///
+    /// # Errors
+    /// When it will never be.
+    fn verdict(&self, live: &Self::Live) -> Result<Exit, Problem> {
+        let _ = live;
+        Ok(Exit::Done)
+    }
+
     /// The command of another program that this concern waits for before it can be complete.
     fn next(&self, live: &Self::Live) -> Option<String> {
         let _ = live;
@@ -186,8 +195,9 @@ impl<C: Concern> Run<'_, C> {
 
     async fn status(&self) -> Result<Exit, Problem> {
         let live = self.observe().await?;
+        let verdict = self.concern.verdict(&live)?;
         self.print_status(&live, None, Goal::Up)?;
-        Ok(Exit::Done)
+        Ok(verdict)
     }
 
     async fn change(&self, goal: Goal) -> Result<Exit, Problem> {

@@ -12,7 +12,7 @@ pub enum Exit {
     Failed,
     /// The command line or lab.toml is wrong; nothing was changed.
     Usage,
-    /// `plan --check` found something to change.
+    /// `plan --check` found something to change, or a check of `status` something that is not complete.
     Changes,
     /// Ctrl-C (SIGINT).
     Interrupted,

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the current calls finish, nothing new starts.
+//! Ctrl-C, Ctrl-\ and SIGTERM: the current calls finish, nothing new starts.
 
 use std::io::{IsTerminal as _, stderr, stdin, stdout};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::{Exit, Problem, print_err};
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    quit: Signal,
     hangup: Option<Signal>,
 }
 
@@ -30,11 +31,13 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
             hangup: if on_terminal { Some(signal(SignalKind::hangup())?) } else { None },
         })
     }
 
-    /// The next signal, as the exit it asks for. A terminal that was closed asks for what SIGTERM asks for.
+    /// The next signal, as the exit it asks for. SIGQUIT (Ctrl-\) and a terminal that was closed ask for what SIGTERM
+    /// asks for.
     pub async fn next(&mut self) -> Exit {
         let hangup = async {
             match &mut self.hangup {
@@ -45,6 +48,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
+            _ = self.quit.recv() => Exit::Terminated,
             _ = hangup => Exit::Terminated,
         }
     }

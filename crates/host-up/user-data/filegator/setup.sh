@@ -7,8 +7,8 @@ image=filegator/filegator:v7.15.1
 data=/srv/filegator
 # www-data of the image, as whom FileGator runs.
 owner=33
-# The host has no way to the internet but a NAT window, which may open long after the boot.
-patience=$((2 * 60 * 60))
+# What fails this often in a row with the internet there, 10 seconds apart, will not succeed any more.
+tries=30
 
 report_failure() {
   local status=$?
@@ -18,11 +18,18 @@ report_failure() {
 }
 trap report_failure EXIT
 
-# Until the internet answers, or patience ends.
+is_online() {
+  timeout 10 bash -c 'exec 3<>/dev/tcp/registry-1.docker.io/443' 2>/dev/null
+}
+
+# Until it succeeds. The host has no way to the internet but a NAT window, which may open long after the boot and close
+# before all is done: a failure without the internet counts for nothing.
 insist() {
+  local failures=0
   until "$@"; do
-    if [ "$SECONDS" -ge "$patience" ]; then
-      echo "gave up after $SECONDS s: $*" >&2
+    if is_online; then failures=$((failures + 1)); else failures=0; fi
+    if [ "$failures" -ge "$tries" ]; then
+      echo "gave up after $failures failures in a row: $*" >&2
       return 1
     fi
     echo "again in 10 s: $*" >&2

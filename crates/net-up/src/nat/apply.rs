@@ -17,8 +17,9 @@ use crate::apply::Worker;
 use crate::want::MAIN_TABLE;
 
 const EVERYWHERE: &str = "0.0.0.0/0";
-/// Tokens tried before giving up. Each stands for a gateway that was made with the same address and deleted since.
-const TOKENS: u32 = 100;
+/// Tokens tried before giving up. Each stands for a gateway that was made with the same address and deleted since; a
+/// closed window gives its address back, so there are hardly ever two.
+const TOKENS: u32 = 5;
 
 /// Carries out one step; answers with the id of what it made or changed.
 pub(crate) async fn apply(
@@ -47,6 +48,11 @@ pub(crate) async fn apply(
         NatOp::AwaitDeleted { id } => worker.await_deleted(id).await.map(Some),
         NatOp::Release { id } => worker.release(id).await.map(Some),
     }
+}
+
+/// Whether somebody has deleted it.
+fn is_leaving(gateway: &NatGateway) -> bool {
+    matches!(gateway.state, NatGatewayState::Deleting | NatGatewayState::Deleted)
 }
 
 impl Worker<'_> {
@@ -112,10 +118,11 @@ impl Worker<'_> {
     async fn is_there(&self, id: &str) -> Result<bool, Problem> {
         let seen = wait_for(Pace::MOMENT, self.context.stop, id, async || self.find_nat_gateway(id).await).await;
         match seen {
-            Ok(gateway) => Ok(!matches!(gateway.state, NatGatewayState::Deleting | NatGatewayState::Deleted)),
+            Ok(gateway) => Ok(!is_leaving(&gateway)),
             // Stopped, it is the next run's to find; it bears our tags.
             Err(_) if self.context.stop.asked().is_some() => Ok(true),
-            Err(_) => Ok(false),
+            // Unseen for that long, it is one that EC2 has forgotten. A look that fails says nothing of the kind.
+            Err(_) => Ok(self.find_nat_gateway(id).await?.is_some_and(|gateway| !is_leaving(&gateway))),
         }
     }
 

@@ -55,7 +55,7 @@ pub(crate) async fn run_during(args: &Args, command: &[OsString], mut signals: S
     }
     let (program, arguments) = command.split_first().ok_or_else(|| Problem::usage("no command is named"))?;
     check_program(program)?;
-    let session = Session::open(&args.lab).await?;
+    let session = open_session(args, &mut signals).await?;
     let request = Request { quiet: true, ..make_request(&session, args) };
     let guard = Guard { window: NatWindow::new(&session), request, name: program.to_string_lossy().into_owned() };
 
@@ -77,6 +77,12 @@ pub(crate) async fn run_during(args: &Args, command: &[OsString], mut signals: S
     }
     guard.close(&mut signals).await?;
     ended.map(Exit::Command)
+}
+
+/// Nothing is open yet: the first signal ends it. A profile's credentials may wait for somebody to log in.
+async fn open_session(args: &Args, signals: &mut Signals) -> Result<Session, Problem> {
+    let stop = Stop::new();
+    attend(stop.or(Session::open(&args.lab)), signals, |exit, _| stop.ask(exit)).await
 }
 
 /// Refuses a command that cannot run before anything is opened and paid.
