@@ -88,7 +88,7 @@ fn a_file_can_be_written_anywhere_for_its_owner_alone() {
     let aws = start_with_vpn();
     let out = aws.folder.path().join("stick.ovpn");
     let path = out.to_str().expect("UTF-8");
-    std::fs::write(&out, "old").expect("written");
+    std::fs::write(&out, "client\nremote an.earlier.endpoint 443\n").expect("an older one, for everybody to read");
     let shown = client(&aws, &["show", "laptop", "--out", path]).expect_code(0);
     assert_eq!(shown.stdout.trim(), path);
     assert_eq!(out.metadata().expect("it exists").permissions().mode() & 0o777, 0o600);
@@ -128,6 +128,30 @@ fn a_revocation_killed_after_any_call_is_finished_by_the_same_command() {
             assert!(nth > 3, "it looks, exports and imports");
             return;
         }
+    }
+}
+
+#[test]
+fn a_file_of_ones_choice_replaces_nothing_but_an_older_one() {
+    let aws = start_with_vpn();
+    let folder = aws.folder.path();
+    let show = |out: &Path| client(&aws, &["show", "laptop", "--out", out.to_str().expect("UTF-8")]);
+    let stick = folder.join("stick");
+    let away = show(&stick.join("laptop.ovpn")).expect_code(2);
+    assert!(away.stderr.contains("there is no directory") && !stick.exists(), "{away:#?}");
+    std::fs::create_dir(&stick).expect("made");
+    let _ = show(&stick).expect_code(2);
+    std::fs::write(stick.join("notes"), "keep").expect("written");
+    std::os::unix::fs::symlink(stick.join("notes"), stick.join("link")).expect("linked");
+    for (there, why) in [("notes", "another file"), ("link", "a link")] {
+        let refused = show(&stick.join(there)).expect_code(2);
+        assert!(refused.stderr.contains("nothing was written"), "{why}: {refused:#?}");
+    }
+    assert_eq!(std::fs::read_to_string(stick.join("notes")).expect("it is there"), "keep");
+    let _ = show(Path::new("/dev/null")).expect_code(2);
+    for _ in 0..2 {
+        let written = show(&stick.join("laptop.ovpn")).expect_code(0);
+        assert!(written.stdout.contains("stick/laptop.ovpn"), "{written:#?}");
     }
 }
 

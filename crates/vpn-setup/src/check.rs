@@ -19,6 +19,7 @@ use lab_plan::{Exit, Problem, Stop, print_out, to_json};
 pub use cli::CheckArgs;
 pub(crate) use cli::EXAMPLES;
 
+use crate::client::find_current;
 use crate::files::Files;
 use crate::profile;
 use crate::services::Services;
@@ -86,8 +87,10 @@ impl Checker<'_> {
     async fn connect(&self, facts: &Facts) -> Result<Vec<Check>, Problem> {
         let name = &facts.client.name;
         if facts.client.profile.is_none() {
+            // Who is unknown or revoked needs another answer than who has only lost the file.
+            find_current(self.files, name)?;
             return Err(Problem::failed(format!("there is no {}", profile::file_name(name)))
-                .fix(format!("vpn-setup up writes it, and again: vpn-setup client show {name}")));
+                .fix(format!("vpn-setup client show {name} writes it, as vpn-setup up does")));
         }
         eprintln!("connecting as {name}");
         let start = Instant::now();

@@ -18,7 +18,7 @@ pub(crate) use cli::EXAMPLES;
 use crate::endpoint::{self, Endpoint, Exported};
 use crate::files::Files;
 use crate::pki::{Client, RevocationList};
-use crate::profile::{self, Profile};
+use crate::profile::{self, Profile, check_destination};
 use crate::services::Services;
 use show::{Document, Entry, List, show_table};
 
@@ -127,6 +127,9 @@ impl Desk<'_> {
 
     async fn show(&self, name: &str, out: Option<&Path>) -> Result<(), Problem> {
         check_names(&[name.to_owned()])?;
+        if let Some(path) = out {
+            check_destination(path)?;
+        }
         let of = name.to_owned();
         self.files.block(move |files| find_current(files, &of)).await?;
         let endpoint = self.stop.or(self.find_endpoint()).await?.ok_or_else(|| {
@@ -245,7 +248,8 @@ fn find_clients(files: &Files, name: &str) -> Result<Vec<Client>, Problem> {
 }
 
 /// The client's certificate, if it counts.
-fn find_current(files: &Files, name: &str) -> Result<Client, Problem> {
+/// The certificate of that name that counts.
+pub(crate) fn find_current(files: &Files, name: &str) -> Result<Client, Problem> {
     find_clients(files, name)?.into_iter().find(|client| !client.revoked).ok_or_else(|| {
         Problem::failed(format!("{name} is revoked"))
             .fix(format!("make a new certificate: vpn-setup client add {name}"))

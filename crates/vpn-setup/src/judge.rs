@@ -92,7 +92,7 @@ pub(crate) fn judge_list(scene: Scene<'_>) -> ListVerdict {
     let missing = revoked.iter().filter(|serial| !there.is_some_and(|list| list.has(serial))).count();
     match there {
         None if revoked.is_empty() => ListVerdict::NoneNeeded,
-        _ if missing > 0 => ListVerdict::Import { why: format!("{missing} revoked on this machine") },
+        _ if missing > 0 => ListVerdict::Import { why: format!("{missing} revoked") },
         Some(list) if is_soon(list.next_update, scene.live.now) => {
             ListVerdict::Import { why: format!("valid until {}", show_day(list.next_update)) }
         }
@@ -100,11 +100,12 @@ pub(crate) fn judge_list(scene: Scene<'_>) -> ListVerdict {
     }
 }
 
-/// What is known here to be revoked.
+/// What is known to be revoked: here, and where the authority comes from that is to be taken over.
 fn list_revoked(scene: Scene<'_>) -> BTreeSet<&Serial> {
     let local = scene.local();
     let buried = local.clients.iter().filter(|client| client.revoked).map(|client| &client.certificate.serial);
-    buried.chain(local.list.iter().flat_map(|list| list.revoked.keys())).collect()
+    let offered = local.offered.iter().flat_map(|offered| &offered.revoked);
+    buried.chain(local.list.iter().flat_map(|list| list.revoked.keys())).chain(offered).collect()
 }
 
 /// Whether the local list can be imported as it is.

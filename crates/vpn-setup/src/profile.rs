@@ -87,12 +87,9 @@ impl Profile {
     /// Writes it to a file of one's choice, mode 0600, in place of an older one. Answers where it is.
     ///
     /// # Errors
-    /// When it cannot be written; an older one stays then.
+    /// As [`check_destination`]; when it cannot be written. An older one stays then.
     pub(crate) fn write_to(&self, path: &Path) -> Result<PathBuf, Problem> {
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-            return Err(Problem::usage(format!("{} is no file's name", path.display())).fix("name a file with --out"));
-        };
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        let (directory, name) = check_destination(path)?;
         Home::at(directory).replace(name, self.0.reveal())?;
         Ok(path.to_owned())
     }
@@ -119,6 +116,39 @@ impl Profile {
         let (inside, _) = behind.split_once("</cert>")?;
         Certificate::parse("the .ovpn file's <cert>", inside).ok()
     }
+}
+
+/// Where a file of one's choice would go: its directory and its name.
+///
+/// # Errors
+/// When its directory is not there (a stick that is not plugged in must not become a folder), or when what is there is
+/// anything but a file of ours: a private key replaces nothing else.
+pub(crate) fn check_destination(path: &Path) -> Result<(&Path, &str), Problem> {
+    let show = path.display();
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(Problem::usage(format!("{show} is no file's name")).fix("name a file with --out"));
+    };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    if !directory.is_dir() {
+        return Err(Problem::usage(format!("there is no directory {}", directory.display()))
+            .fix("make it, or name a file in one that exists"));
+    }
+    let Ok(there) = path.symlink_metadata() else { return Ok((directory, name)) };
+    if there.is_dir() {
+        return Err(Problem::usage(format!("{show} is a directory")).fix("name a file in it, such as laptop.ovpn"));
+    }
+    let is_ours = there.is_file() && std::fs::read_to_string(path).is_ok_and(|text| is_configuration(&text));
+    if is_ours {
+        return Ok((directory, name));
+    }
+    Err(Problem::usage(format!("{show} is there already, and is no .ovpn file: nothing was written"))
+        .fix("name another file with --out"))
+}
+
+/// Whether a text is a VPN client's configuration.
+fn is_configuration(text: &str) -> bool {
+    let lines: Vec<_> = text.lines().collect();
+    has_directive(&lines, "client") && find_remote(&lines).is_some()
 }
 
 /// The file of a client in the lab's own directory.

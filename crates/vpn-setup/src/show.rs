@@ -135,6 +135,15 @@ pub(crate) fn note_paused(want: Option<&Want>, live: &Live) -> Option<String> {
     ))
 }
 
+/// What the user does with what `up` has made.
+pub(crate) fn note_import(want: Option<&Want>, home: &str, live: &Live) -> Option<String> {
+    live.endpoint().filter(|endpoint| endpoint.is_associated())?;
+    let (want, local) = (want?, live.local.as_ref()?);
+    let client = want.clients.iter().find(|client| local.configurations.contains_key(*client))?;
+    let path = std::path::Path::new(home).join(crate::profile::file_name(client));
+    Some(format!("import {} into a VPN client, connect, and see what it reaches: vpn-setup check", path.display()))
+}
+
 /// What is about to expire, who is revoked, and what this machine keeps.
 pub(crate) fn list_notes(want: Option<&Want>, directory: &str, live: &Live) -> Vec<String> {
     let mut notes = list_expiries(live);

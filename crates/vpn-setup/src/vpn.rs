@@ -185,6 +185,10 @@ impl Concern for ClientVpn<'_> {
     fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
         let mut notes = note_open_nat(&live.nat_gateways, verb);
         notes.extend(show::list_notes(self.want.as_ref(), &self.directory(), live));
+        if verb == Verb::Up && self.course != Course::Pause {
+            let home = self.files.as_ref().map(|files| files.home.path("").display().to_string());
+            notes.extend(show::note_import(self.want.as_ref(), &home.unwrap_or_default(), live));
+        }
         // A plan says itself that it associates.
         if !matches!(verb, Verb::Plan { .. }) {
             notes.extend(show::note_paused(self.want.as_ref(), live));

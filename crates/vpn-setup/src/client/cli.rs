@@ -19,7 +19,8 @@ A file holds a private key: one for each person, over a channel you trust.";
 pub enum ClientVerb {
     /// Make a certificate and an .ovpn file for each name
     Add {
-        /// Letters, digits, hyphens and underscores
+        /// Up to 48 letters, digits, hyphens and underscores, a letter or
+        /// digit first; not `ca`, not `server`
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },

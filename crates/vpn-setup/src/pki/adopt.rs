@@ -1,5 +1,6 @@
 //! Taking an existing CA: easy-rsa's `pki/`, or another machine's.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use lab_common::{Home, Secret, Vpn};
@@ -17,6 +18,8 @@ pub(crate) struct Offer {
     pub(crate) authority: Certificate,
     /// The clients whose certificates and keys would come along.
     pub(crate) clients: Vec<String>,
+    /// The certificates that are known to be revoked there and not here.
+    pub(crate) revoked: BTreeSet<Serial>,
 }
 
 /// A client's certificate and key in another directory.
@@ -45,8 +48,9 @@ impl Store {
         let offered = self.list_offered(&Home::at(directory), &authority, &revocations)?;
         let clients: Vec<_> = offered.into_iter().map(|pair| pair.name).collect();
         let can_sign = self.authority()?.is_some_and(|own| own.can_sign());
-        let complete = can_sign && clients.is_empty() && !self.lacks(&revocations)?;
-        Ok((!complete).then_some(Offer { authority, clients }))
+        let revoked = self.list_unknown(&revocations)?;
+        let complete = can_sign && clients.is_empty() && revoked.is_empty();
+        Ok((!complete).then_some(Offer { authority, clients, revoked }))
     }
 
     /// Copies certificate and key of the CA in `directory` (`ca.crt`, `private/ca.key`) into this directory, with the
@@ -65,7 +69,7 @@ impl Store {
         self.home.secret(&key_file(AUTHORITY), || Ok(key))?;
         self.authority()?;
         let revocations = read_revocations(&other, &authority)?;
-        if self.lacks(&revocations)? {
+        if !self.list_unknown(&revocations)?.is_empty() {
             self.write_list(&revocations.indexed, revocations.list.as_ref())?;
         }
         // A second certificate of one name would stay valid when the first is revoked.
@@ -118,11 +122,11 @@ impl Store {
         Ok(offered)
     }
 
-    /// Whether our list does not name all of them.
-    fn lacks(&self, revocations: &Revocations) -> Result<bool, Problem> {
+    /// Those of them that our list does not name.
+    fn list_unknown(&self, revocations: &Revocations) -> Result<BTreeSet<Serial>, Problem> {
         let own = self.crl()?;
-        let known = |serial: &Serial| own.as_ref().is_some_and(|own| own.has(serial));
-        Ok(!revocations.serials().all(known))
+        let known = |serial: &&Serial| own.as_ref().is_some_and(|own| own.has(serial));
+        Ok(revocations.serials().filter(|serial| !known(serial)).cloned().collect())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Plans run against a model of Client VPN that refuses what Client VPN refuses.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ec2::types::{AssociationStatusCode as Associating, ClientVpnEndpointStatusCode as State};
 use jiff::SignedDuration;
 use lab_common::Lab;
@@ -470,7 +472,7 @@ fn what_aws_cannot_change_is_refused_with_the_way_out() {
 }
 
 fn offer(papers: &Papers) -> Offer {
-    Offer { authority: papers.authority.clone(), clients: Vec::new() }
+    Offer { authority: papers.authority.clone(), clients: Vec::new(), revoked: BTreeSet::new() }
 }
 
 #[test]
@@ -534,6 +536,17 @@ fn clients_that_come_along_with_the_authority_are_not_made_again() {
     let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
     assert_eq!(titles(&steps), ["create certificate-authority ours", "create client-configuration laptop.ovpn"]);
     assert!(steps[0].detail.contains("laptop") && steps[1].needs.contains(&steps[0].role), "{steps:?}");
+}
+
+#[test]
+fn whom_an_authority_has_revoked_before_it_is_taken_over_is_refused_by_the_first_up() {
+    let lab = lab("");
+    let mut model = Model::of(bare());
+    let revoked = BTreeSet::from([papers().server.serial.clone()]);
+    model.live.local = Some(Local { offered: Some(Offer { revoked, ..offer(papers()) }), ..Local::default() });
+    let steps = plan(Stage::of(&lab).scene(&model.live)).unwrap().steps;
+    let import = steps.iter().find(|step| step.op == Op::ImportRevocationList).expect("the list is imported");
+    assert!(import.needs.contains(&roles::AUTHORITY.to_owned()), "with what comes along: {import:?}");
 }
 
 #[test]
