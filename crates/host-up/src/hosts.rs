@@ -14,7 +14,7 @@ use crate::live::{Instance, Live, Look, observe};
 use crate::plan::{Op, Scene, find_failure, is_cut_off, is_ready, plan, teardown};
 use crate::resources::list_resources;
 use crate::roles;
-use crate::secrets::Logins;
+use crate::secrets::{Logins, PASSWORD_FILE, TOKEN_FILE};
 use crate::want::{WantedHost, check_hosts, want_hosts};
 
 /// The hosts of a lab, or some of them: key pair, role, profile and instances.
@@ -30,7 +30,8 @@ pub struct Hosts<'a> {
     wait_ready: bool,
     /// The hosts whose setup must be done for `status` to end well.
     checked: Vec<String>,
-    logins: Logins,
+    /// What logs in to the hosts, where it is to be shown.
+    logins: Option<Logins>,
     /// Instances that this run has started: none of them may go away again by itself.
     started: RefCell<Vec<String>>,
     /// The hosts that it has made.
@@ -76,7 +77,7 @@ impl<'a> Hosts<'a> {
             look: Look { consoles, ..look },
             wait_ready: false,
             checked: Vec::new(),
-            logins: Logins::default(),
+            logins: None,
             started: RefCell::default(),
             made: RefCell::default(),
             session,
@@ -108,10 +109,28 @@ impl<'a> Hosts<'a> {
     }
 
     /// Addresses are shown with what logs in there.
-    #[must_use]
-    pub(crate) fn showing(mut self, logins: Logins) -> Self {
-        self.logins = logins;
-        self
+    ///
+    /// # Errors
+    /// When this machine's secrets cannot be read.
+    pub(crate) fn showing_logins(mut self) -> Result<Self, Problem> {
+        self.logins = Some(Logins::find(&self.home)?);
+        Ok(self)
+    }
+
+    /// What logs in to a host that is there, and is not on this machine.
+    fn note_missing_logins(&self, live: &Live) -> Vec<String> {
+        let Some(logins) = &self.logins else { return Vec::new() };
+        let runs = |what: &str| {
+            live.instances.iter().any(|instance| instance.is_alive() && instance.runs.as_deref() == Some(what))
+        };
+        let missing = [
+            ("login token", TOKEN_FILE, runs("jupyter") && logins.token.is_none()),
+            ("password of the file server", PASSWORD_FILE, runs("filegator") && logins.password.is_none()),
+        ];
+        let missing = missing.into_iter().filter(|(_, _, is_missing)| *is_missing);
+        missing
+            .map(|(what, file, _)| format!("this machine has no {what} ({})", self.home.path(file).display()))
+            .collect()
     }
 
     /// The name of the file server that this run has made, if it has.
@@ -255,7 +274,9 @@ impl Concern for Hosts<'_> {
     }
 
     fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
-        note_open_nat(&live.nat_gateways, verb)
+        let mut notes = note_open_nat(&live.nat_gateways, verb);
+        notes.extend(self.note_missing_logins(live));
+        notes
     }
 
     fn next(&self, live: &Live) -> Option<String> {
@@ -279,7 +300,7 @@ impl Concern for Hosts<'_> {
     }
 
     fn resources(&self, live: &Live) -> Vec<Resource> {
-        list_resources(&self.session.names, live, &self.logins)
+        list_resources(&self.session.names, live, self.logins.as_ref().unwrap_or(&Logins::default()))
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::io::IsTerminal as _;
 
-use lab_common::{Home, Runs, Session};
+use lab_common::{Home, Session};
 use lab_plan::{Exit, Problem, Request, Stop, print_err, run_verb};
 
-use crate::secrets::Logins;
 use crate::ssh::{self, Login};
 use crate::want::{check_hosts, check_via, is_public};
 use crate::{Args, Hosts, Verb, secrets};
@@ -37,8 +36,8 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             run_verb(&concern, lab_plan::Verb::Plan { check }, &request, stop).await
         }
         Verb::Status { show_url, check_ready } => {
-            let logins = if show_url { find_logins(&session)? } else { Logins::default() };
-            let concern = Hosts::to_look_at(&session)?.checking_ready(&check_ready)?.showing(logins);
+            let concern = Hosts::to_look_at(&session)?.checking_ready(&check_ready)?;
+            let concern = if show_url { concern.showing_logins()? } else { concern };
             run_verb(&concern, lab_plan::Verb::Status, &request, stop).await
         }
         Verb::Down { hosts } => {
@@ -60,23 +59,6 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             Ok(Exit::Done)
         }
     }
-}
-
-/// What logs in to the hosts; what this machine lacks is said.
-fn find_logins(session: &Session) -> Result<Logins, Problem> {
-    let home = Home::of(&session.lab)?;
-    let logins = Logins::find(&home)?;
-    let runs = |what: Runs| session.lab.hosts.iter().any(|host| host.runs == Some(what));
-    let note = |what: &str, file: &str| {
-        print_err(&format!("note: this machine has no {what} ({})", home.path(file).display()));
-    };
-    if runs(Runs::Jupyter) && logins.token.is_none() {
-        note("login token", secrets::TOKEN_FILE);
-    }
-    if runs(Runs::Filegator) && logins.password.is_none() {
-        note("password of the file server", secrets::PASSWORD_FILE);
-    }
-    Ok(logins)
 }
 
 /// How to log in to a file server that has just been made. A person at a terminal sees the password, this once; what

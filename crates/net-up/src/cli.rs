@@ -63,7 +63,8 @@ enum Command {
     /// Let the private subnets reach the internet for a while
     ///
     /// Makes an address and a NAT gateway, and sends the private subnets' way
-    /// out through it. That costs 5 cents for each started hour.
+    /// out through it. That costs 5 cents for each started hour. A window that
+    /// is open already closes with COMMAND too.
     #[command(after_help = NAT_EXAMPLES, override_usage = NAT_USAGE, max_term_width = 80)]
     Nat {
         #[command(subcommand)]

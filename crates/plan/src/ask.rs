@@ -17,7 +17,7 @@ pub async fn confirm(question: &str, stop: &Stop) -> Result<(), Problem> {
     });
     let answer = tokio::select! {
         biased;
-        exit = stop.wait() => return Err(Stop::problem(exit).fix("nothing was changed")),
+        exit = stop.wait() => return Err(Stop::problem(exit).because("nothing was changed")),
         answer = answer => answer.ok().and_then(Result::ok).unwrap_or_default(),
     };
     if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {

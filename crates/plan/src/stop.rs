@@ -136,7 +136,7 @@ impl Stop {
     pub async fn or<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         tokio::select! {
             biased;
-            exit = self.wait() => Err(Self::problem(exit).fix("nothing was changed")),
+            exit = self.wait() => Err(Self::problem(exit).because("nothing was changed")),
             answer = work => answer,
         }
     }
