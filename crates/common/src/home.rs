@@ -1,6 +1,6 @@
 //! What only this machine has: keys, tokens, reports. Secrets, not state.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -202,6 +202,23 @@ impl Home {
     /// When it cannot be made.
     pub fn create(&self) -> Result<(), Problem> {
         create_directory(&self.0)
+    }
+
+    /// Waits until no other process holds this directory, makes it where it does not exist, and holds it until the answer
+    /// is dropped.
+    ///
+    /// # Errors
+    /// When it can be neither made nor locked.
+    pub fn lock(&self) -> Result<File, Problem> {
+        self.create()?;
+        let lock = || {
+            let directory = File::open(&self.0)?;
+            directory.lock()?;
+            Ok(directory)
+        };
+        lock().map_err(|error: std::io::Error| {
+            Problem::failed(format!("cannot lock {}", self.0.display())).because(error.to_string())
+        })
     }
 
     /// A complete file beside `name`, mode 0600, that vanishes when it is dropped.

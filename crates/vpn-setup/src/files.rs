@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use lab_common::{Home, Lab};
 use lab_plan::Problem;
-use rustix::fs::{FlockOperation, flock};
 
 use crate::judge::{is_complete, is_fresh_server};
 use crate::pki::{Certificate, Issued, RevocationList, Store, Wanted, authority_name, server_name};
@@ -58,14 +57,7 @@ impl Files {
 
     /// Waits until no other run on this machine imports a certificate.
     pub(crate) fn lock_import(&self) -> Result<File, Problem> {
-        let path = self.home.path("");
-        let cannot = |error: std::io::Error| {
-            Problem::failed(format!("cannot lock {}", path.display())).because(error.to_string())
-        };
-        self.home.create()?;
-        let directory = File::open(&path).map_err(cannot)?;
-        flock(&directory, FlockOperation::LockExclusive).map_err(|error| cannot(error.into()))?;
-        Ok(directory)
+        self.home.lock()
     }
 
     /// The authority and a server certificate that serves for long.

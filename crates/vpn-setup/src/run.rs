@@ -25,22 +25,19 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     if session.lab.vpn.is_none() && matches!(command, Command::Up | Command::Plan { .. } | Command::Resume) {
         return Err(refuse_no_vpn());
     }
-    let vpn = ClientVpn::with_files(&session, args.ca_dir.clone())?;
+    let run = async |course, verb, request| {
+        let vpn = ClientVpn::with_files(&session, args.ca_dir.clone())?.on_course(course);
+        run_verb(&vpn, verb, &request, stop).await
+    };
     match command {
         Command::Client { verb } => serve_clients(&session, args, &verb, stop).await,
         Command::Check(how) => check(&session, args, &how, stop).await,
-        Command::Up => run_verb(&vpn, Verb::Up, &request, stop).await,
-        Command::Plan { check } => run_verb(&vpn, Verb::Plan { check }, &request, stop).await,
-        Command::Status => run_verb(&vpn.on_course(Course::Leave), Verb::Status, &request, stop).await,
-        Command::Down => run_verb(&vpn.on_course(Course::Leave), Verb::Down, &request, stop).await,
-        Command::Pause => {
-            let vpn = vpn.on_course(Course::Pause);
-            run_verb(&vpn, Verb::Up, &name_again(request, "pause"), stop).await
-        }
-        Command::Resume => {
-            let vpn = vpn.on_course(Course::Resume);
-            run_verb(&vpn, Verb::Up, &name_again(request, "resume"), stop).await
-        }
+        Command::Up => run(Course::Make, Verb::Up, request).await,
+        Command::Plan { check } => run(Course::Make, Verb::Plan { check }, request).await,
+        Command::Status => run(Course::Leave, Verb::Status, request).await,
+        Command::Down => run(Course::Leave, Verb::Down, request).await,
+        Command::Pause => run(Course::Pause, Verb::Up, name_again(request, "pause")).await,
+        Command::Resume => run(Course::Resume, Verb::Up, name_again(request, "resume")).await,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct ClientVpn<'a> {
     /// `None` where this machine's part is not looked at.
     files: Option<Files>,
     want: Option<Want>,
+    /// The server's name.
+    server: String,
     course: Course,
     export: Export,
     /// The clients whose `.ovpn` files this run has written.
@@ -66,6 +68,7 @@ impl<'a> ClientVpn<'a> {
         Self {
             services: Services::new(&session.sdk),
             want: session.lab.vpn.as_ref().map(|vpn| want(&session.lab, vpn, &session.names)),
+            server: server_name(&session.lab),
             course: Course::Make,
             export: Export::default(),
             written: RefCell::default(),
@@ -111,9 +114,8 @@ impl Concern for ClientVpn<'_> {
     type Op = Op;
 
     async fn observe(&self) -> Result<Live, Problem> {
-        let server = server_name(&self.session.lab);
         // A dozen calls at once make a large future; here it is kept off every caller's stack.
-        let in_aws = Box::pin(live::observe(self.session, &self.services, &server));
+        let in_aws = Box::pin(live::observe(self.session, &self.services, &self.server));
         let (live, local) = tokio::join!(in_aws, self.look_at_files());
         let mut live = live?;
         match local {
@@ -131,21 +133,21 @@ impl Concern for ClientVpn<'_> {
             Course::Leave => return Ok(Plan::default()),
         }
         let Some(want) = &self.want else { return Err(vec![refuse_no_vpn()]) };
-        let (directory, server) = (self.directory(), server_name(&self.session.lab));
+        let directory = self.directory();
         let authority = crate::pki::authority_name(&self.session.lab);
         let scene = Scene {
             want,
             live,
             names: &self.session.names,
             authority: &authority,
-            server: &server,
+            server: &self.server,
             directory: &directory,
         };
         if self.course == Course::Resume { plan::resume(scene) } else { plan::plan(scene) }
     }
 
     fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
-        Ok(teardown::teardown(&self.session.names, &server_name(&self.session.lab), live))
+        Ok(teardown::teardown(&self.session.names, &self.server, live))
     }
 
     fn settling(&self, live: &Live, goal: Goal) -> Result<Settling, Problem> {
@@ -179,7 +181,7 @@ impl Concern for ClientVpn<'_> {
     }
 
     fn resources(&self, live: &Live) -> Vec<Resource> {
-        show::list_resources(&self.session.names, &server_name(&self.session.lab), live)
+        show::list_resources(&self.session.names, &self.server, live)
     }
 
     fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {

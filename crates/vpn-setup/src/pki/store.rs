@@ -152,12 +152,7 @@ impl Store {
 
     /// Waits until no other process changes this directory, and removes what a killed one left half written.
     pub(super) fn lock(&self) -> Result<File, Problem> {
-        let cannot = |error: std::io::Error| {
-            Problem::failed(format!("cannot lock {}", self.path().display())).because(error.to_string())
-        };
-        self.home.create()?;
-        let directory = File::open(self.path()).map_err(cannot)?;
-        directory.lock().map_err(cannot)?;
+        let directory = self.home.lock()?;
         for kept in ["", "private", ISSUED] {
             self.home.inside(kept).sweep()?;
         }
