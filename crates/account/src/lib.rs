@@ -1,0 +1,1 @@
+//! Who calls AWS, for how long, and what the account allows.

@@ -1,0 +1,1 @@
+//! The same lab for each of many owners.
