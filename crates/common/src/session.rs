@@ -22,6 +22,49 @@ pub struct Session {
     pub sdk: SdkConfig,
 }
 
+/// The way to AWS, whatever lab is asked for.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The Region: the command line's, then lab.toml's, then the SDK's.
+    pub region: String,
+    /// For the clients of AWS's services.
+    pub sdk: SdkConfig,
+}
+
+impl Connection {
+    /// Prepares the way to AWS where no lab is asked for. Of a lab file that is there, only the Region counts, whoever
+    /// its owner is. No AWS API is called.
+    ///
+    /// # Errors
+    /// When no Region is named anywhere.
+    pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
+        let anyone = LabArgs { owner: Some("anyone".into()), ..args.clone() };
+        let region = args.region.clone().or_else(|| anyone.read_lab().ok()?.region);
+        Self::to_region(args, region.as_deref()).await
+    }
+
+    async fn to_region(args: &LabArgs, region: Option<&str>) -> Result<Self, Problem> {
+        let sdk = load_sdk(args, region).await?;
+        let Some(region) = sdk.region().map(ToString::to_string) else {
+            return Err(Problem::usage("no AWS Region is named")
+                .fix("pass --region us-east-1, or write `region = \"us-east-1\"` in lab.toml"));
+        };
+        check_region(&region)?;
+        note_other_region(&region);
+        Ok(Self { region, sdk })
+    }
+
+    /// Whether S3 is answered at an endpoint of one's own. No DNS knows a host name for each bucket there, so the bucket
+    /// goes into the path; AWS wants it in the host name.
+    pub fn has_own_s3_endpoint(&self) -> bool {
+        has_own_s3_endpoint(&self.sdk)
+    }
+}
+
+fn has_own_s3_endpoint(sdk: &SdkConfig) -> bool {
+    sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty())
+}
+
 impl Session {
     /// Reads the lab and prepares the way to AWS. No AWS API is called.
     ///
@@ -29,13 +72,7 @@ impl Session {
     /// When the lab file is wrong, or when no Region is named anywhere.
     pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
         let lab = args.read_lab()?;
-        let sdk = load_sdk(args, lab.region.as_deref()).await?;
-        let Some(region) = sdk.region().map(ToString::to_string) else {
-            return Err(Problem::usage("no AWS Region is named")
-                .fix("pass --region us-east-1, or write `region = \"us-east-1\"` in lab.toml"));
-        };
-        check_region(&region)?;
-        note_other_region(&region);
+        let Connection { region, sdk } = Connection::to_region(args, lab.region.as_deref()).await?;
         Ok(Self { names: Names::new(&lab), tags: Tags::new(&lab), lab, region, sdk })
     }
 
@@ -55,10 +92,14 @@ impl Session {
         }
     }
 
-    /// Whether S3 is answered at an endpoint of one's own. No DNS knows a host name for each bucket there, so the bucket
-    /// goes into the path; AWS wants it in the host name.
+    /// Whether S3 is answered at an endpoint of one's own ([`Connection::has_own_s3_endpoint`]).
     pub fn has_own_s3_endpoint(&self) -> bool {
-        self.sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty())
+        has_own_s3_endpoint(&self.sdk)
+    }
+
+    /// The way to AWS alone.
+    pub fn connection(&self) -> Connection {
+        Connection { region: self.region.clone(), sdk: self.sdk.clone() }
     }
 
     /// Which lab a document speaks of.

@@ -71,6 +71,10 @@ pub struct Cli {
     #[arg(long, value_name = "ARN")]
     pub caller_arn: Option<String>,
 
+    /// For how many seconds the tagging API goes on listing what it has listed and was deleted since; AWS may take hours
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub tag_memory: u64,
+
     /// How many function instances may run at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,

@@ -34,5 +34,6 @@ mod s3;
 mod sim;
 mod ssm;
 mod sts;
+mod tagging;
 mod vpn;
 mod xml;

@@ -20,6 +20,7 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, aftermath: Aftermat
         "lambda" => crate::lambda::answer_call(sim, call).await,
         "ssm" => crate::ssm::answer_call(sim, call).await,
         "sts" => crate::sts::answer_call(sim, call).await,
+        "tagging" => crate::tagging::answer_call(sim, call).await,
         _ => sim.moto.forward(call).await,
     }
 }

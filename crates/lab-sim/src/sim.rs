@@ -11,6 +11,7 @@ use crate::lambda::LambdaHost;
 use crate::late::LateBook;
 use crate::moto::MotoClient;
 use crate::s3::S3Overlay;
+use crate::tagging::TagMemory;
 
 /// A running local AWS.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Sim {
     pub(crate) ec2: Ec2Overlay,
     pub(crate) acm: AcmOverlay,
     pub(crate) late: LateBook,
+    pub(crate) tag_memory: TagMemory,
     /// Something in the network may have changed: who builds a picture of it looks again.
     pub(crate) changed: tokio::sync::Notify,
 }
@@ -62,6 +64,7 @@ impl Sim {
         self.ec2.reset().await;
         self.acm.reset();
         self.late.reset();
+        self.tag_memory.reset();
         self.moto.reset().await;
         self.faults().clear();
         self.calls.clear();

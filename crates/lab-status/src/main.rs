@@ -6,5 +6,5 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let args = lab_status::Args::parse();
-    lab_plan::run_program("lab-status", async |stop| stop.or(lab_status::run(&args)).await)
+    lab_plan::run_program("lab-status", async |stop| lab_status::run(&args, &stop).await)
 }
