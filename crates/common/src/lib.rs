@@ -8,6 +8,7 @@ mod academy;
 mod caller;
 mod cli;
 mod clock;
+pub mod estimate;
 mod explain;
 mod file;
 mod home;
@@ -26,6 +27,7 @@ pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
 pub use cli::LabArgs;
 pub use clock::Clock;
+pub use estimate::{Estimate, estimate};
 pub use explain::{explain, has_code, is_denied, is_lost_answer, is_unknown_caller};
 pub use home::{Home, Secret};
 pub use lab::{
