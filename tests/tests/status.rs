@@ -165,6 +165,8 @@ fn what_is_deleted_and_still_tagged_is_no_leak() {
     let blocks = subnet.expect("the subnet")["blocks"].to_string();
     assert!(blocks.contains("lab-public-ec2") && blocks.contains("VPN association"), "{blocks}");
 
+    let _ = aws.run("net-up", &["nat", "open", "--yes"]).expect_code(0);
+    let _ = aws.run("net-up", &["nat", "close", "--yes"]).expect_code(0);
     for down in ["vpn-setup", "host-up", "pipeline-up", "net-up"] {
         let _ = aws.run(down, &["down", "--yes"]).expect_code(0);
     }

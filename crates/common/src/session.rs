@@ -4,8 +4,8 @@ use aws_config::SdkConfig;
 use lab_plan::{Heading, Problem, Request, print_err};
 
 use crate::read::check_region;
-use crate::sdk::load_sdk;
-use crate::{Lab, LabArgs, Names, Tags, prices};
+use crate::sdk::{Connection, connect};
+use crate::{Clock, Lab, LabArgs, Names, Tags, prices};
 
 /// A lab, the Region it is in, and the way to AWS.
 #[derive(Debug, Clone)]
@@ -20,18 +20,20 @@ pub struct Session {
     pub region: String,
     /// For the clients of AWS's services.
     pub sdk: SdkConfig,
+    /// What their answers say of the time.
+    pub clock: Clock,
 }
 
 /// The way to AWS, whatever lab is asked for.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub struct Access {
     /// The Region: the command line's, then lab.toml's, then the SDK's.
     pub region: String,
     /// For the clients of AWS's services.
     pub sdk: SdkConfig,
 }
 
-impl Connection {
+impl Access {
     /// Prepares the way to AWS where no lab is asked for. Of a lab file that is there, only the Region counts, whoever
     /// its owner is. No AWS API is called.
     ///
@@ -40,18 +42,18 @@ impl Connection {
     pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
         let anyone = LabArgs { owner: Some("anyone".into()), ..args.clone() };
         let region = args.region.clone().or_else(|| anyone.read_lab().ok()?.region);
-        Self::to_region(args, region.as_deref()).await
+        Ok(Self::to_region(args, region.as_deref()).await?.0)
     }
 
-    async fn to_region(args: &LabArgs, region: Option<&str>) -> Result<Self, Problem> {
-        let sdk = load_sdk(args, region).await?;
+    async fn to_region(args: &LabArgs, region: Option<&str>) -> Result<(Self, Clock), Problem> {
+        let Connection { sdk, clock } = connect(args, region).await?;
         let Some(region) = sdk.region().map(ToString::to_string) else {
             return Err(Problem::usage("no AWS Region is named")
                 .fix("pass --region us-east-1, or write `region = \"us-east-1\"` in lab.toml"));
         };
         check_region(&region)?;
         note_other_region(&region);
-        Ok(Self { region, sdk })
+        Ok((Self { region, sdk }, clock))
     }
 
     /// Whether S3 is answered at an endpoint of one's own. No DNS knows a host name for each bucket there, so the bucket
@@ -72,8 +74,9 @@ impl Session {
     /// When the lab file is wrong, or when no Region is named anywhere.
     pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
         let lab = args.read_lab()?;
-        let Connection { region, sdk } = Connection::to_region(args, lab.region.as_deref()).await?;
-        Ok(Self { names: Names::new(&lab), tags: Tags::new(&lab), lab, region, sdk })
+        let (access, clock) = Access::to_region(args, lab.region.as_deref()).await?;
+        let Access { region, sdk } = access;
+        Ok(Self { names: Names::new(&lab), tags: Tags::new(&lab), lab, region, sdk, clock })
     }
 
     /// How a verb of `program` is to be carried out. `arguments` are the command line's, without the program.
@@ -92,14 +95,14 @@ impl Session {
         }
     }
 
-    /// Whether S3 is answered at an endpoint of one's own ([`Connection::has_own_s3_endpoint`]).
+    /// Whether S3 is answered at an endpoint of one's own ([`Access::has_own_s3_endpoint`]).
     pub fn has_own_s3_endpoint(&self) -> bool {
         has_own_s3_endpoint(&self.sdk)
     }
 
     /// The way to AWS alone.
-    pub fn connection(&self) -> Connection {
-        Connection { region: self.region.clone(), sdk: self.sdk.clone() }
+    pub fn access(&self) -> Access {
+        Access { region: self.region.clone(), sdk: self.sdk.clone() }
     }
 
     /// Which lab a document speaks of.

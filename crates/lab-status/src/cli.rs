@@ -11,7 +11,7 @@ Examples:
   lab-status --watch                    the same every 5 seconds, until Ctrl-C
   lab-status leaks                      what is left after taking it down
   lab-status leaks --all-labs           what every lab of the account has left
-  lab-status cost                       what it will cost, and how long [budget] lasts
+  lab-status cost                       what it will cost, until [budget] is spent
 
 Exit codes: 0 done, for leaks only when nothing is left; 1 failed, or something
 is left; 2 usage or lab.toml; 130 Ctrl-C; 143 SIGTERM.";

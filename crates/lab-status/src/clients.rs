@@ -1,7 +1,7 @@
 //! The services that are asked.
 
 use aws_sdk_s3::config::Builder as S3Config;
-use lab_common::Connection;
+use lab_common::Access;
 
 /// One client a service, all over one HTTP client with one rate limit.
 #[derive(Debug, Clone)]
@@ -17,9 +17,9 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn new(connection: &Connection) -> Self {
-        let sdk = &connection.sdk;
-        let s3 = S3Config::from(sdk).force_path_style(connection.has_own_s3_endpoint()).build();
+    pub(crate) fn new(access: &Access) -> Self {
+        let sdk = &access.sdk;
+        let s3 = S3Config::from(sdk).force_path_style(access.has_own_s3_endpoint()).build();
         Self {
             acm: aws_sdk_acm::Client::new(sdk),
             ec2: aws_sdk_ec2::Client::new(sdk),

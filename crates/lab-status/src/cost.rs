@@ -141,7 +141,7 @@ async fn look(args: &LabArgs, options: &CostArgs, report: &mut Report) -> Result
         return Ok(());
     }
     let scope = Scope::of(&session);
-    let world = Box::pin(census::observe(&Clients::new(&session.connection()), &scope)).await?;
+    let world = Box::pin(census::observe(&Clients::new(&session.access()), &scope)).await?;
     report.notes.extend(world.notes.iter().cloned());
     let now = count_up(&world);
     if options.cost_explorer {

@@ -19,7 +19,7 @@ mod testing;
 mod thing;
 mod watch;
 
-use lab_common::{Connection, Session};
+use lab_common::{Access, Session};
 use lab_plan::{Exit, Problem, Progress, Stop};
 
 pub use cli::Args;
@@ -51,7 +51,7 @@ type Answer = Result<(String, Exit), Problem>;
 
 async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let session = stop.or(Session::open(&args.lab)).await?;
-    let (clients, scope) = (Clients::new(&session.connection()), Scope::of(&session));
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&session));
     let heading = session.heading();
     answer(args, stop, async || {
         // A few dozen calls wait in these at once: too large for the stack.
@@ -70,7 +70,7 @@ async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
 
 async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let session = stop.or(Session::open(&args.lab)).await?;
-    let (clients, scope) = (Clients::new(&session.connection()), Scope::of(&session));
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&session));
     let heading = session.heading();
     answer(args, stop, async || {
         let left = find_left(&clients, &scope).await?;
@@ -82,11 +82,11 @@ async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
 }
 
 async fn show_all_labs(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
-    let connection = stop.or(Connection::open(&args.lab)).await?;
-    let clients = Clients::new(&connection);
+    let access = stop.or(Access::open(&args.lab)).await?;
+    let clients = Clients::new(&access);
     answer(args, stop, async || {
         let left = find_left(&clients, &Scope::All).await?;
-        let region = &connection.region;
+        let region = &access.region;
         let text = if args.lab.json { labs::to_document(region, &left)? } else { labs::to_text(region, &left) };
         Ok((text, judge(&left)))
     })

@@ -17,23 +17,10 @@ use lab_plan::Problem;
 use super::{Census, Reading};
 use crate::thing::{Bill, Fate, Label, Thing, own, read_time};
 
-/// The kinds that have a Describe call of their own below. What else bears our tags is found by `DescribeTags`.
-const DESCRIBED: [&str; 13] = [
-    "client-vpn-endpoint",
-    "elastic-ip",
-    "instance",
-    "internet-gateway",
-    "key-pair",
-    "natgateway",
-    "network-interface",
-    "route-table",
-    "security-group",
-    // A rule goes with its group.
-    "security-group-rule",
-    "subnet",
-    "volume",
-    "vpc",
-];
+/// What the ids of the kinds begin with that have a Describe call of their own below; a rule (`sgr`) goes with its group.
+/// What else bears our tags is found by `DescribeTags`, which may also remember the tags of these after their end.
+const DESCRIBED: [&str; 13] =
+    ["cvpn-endpoint", "eipalloc", "eni", "i", "igw", "key", "nat", "rtb", "sg", "sgr", "subnet", "vol", "vpc"];
 
 /// Further kinds that can be made by hand and tagged.
 const OTHERS: [&str; 14] = [
@@ -247,7 +234,7 @@ impl Census<'_> {
         for tag in &found {
             let kind = tag.resource_type().map_or("resource", |kind| name_kind(kind.as_str()));
             let Some((id, pair)) = tag.resource_id().zip(tag.key().zip(tag.value())) else { continue };
-            if !DESCRIBED.contains(&kind) {
+            if !is_described(id) {
                 labels.entry((id.to_owned(), kind)).or_default().push(pair);
             }
         }
@@ -260,10 +247,14 @@ impl Census<'_> {
     }
 }
 
+/// Whether a Describe call of its kind decides about it: `i-0123`.
+fn is_described(id: &str) -> bool {
+    id.rsplit_once('-').is_some_and(|(prefix, _)| DESCRIBED.contains(&prefix))
+}
+
 /// EC2's own name of a kind.
 fn name_kind(kind: &str) -> &'static str {
-    let known = DESCRIBED.iter().chain(&OTHERS).find(|known| **known == kind);
-    known.copied().unwrap_or("ec2-resource")
+    OTHERS.iter().find(|known| **known == kind).copied().unwrap_or("ec2-resource")
 }
 
 fn subnet_names(things: &[Thing]) -> BTreeMap<String, String> {
@@ -451,6 +442,16 @@ mod tests {
     fn the_maker_of_an_interface_is_read_from_its_description() {
         assert_eq!(find_holder("Interface for NAT Gateway nat-0a1").as_deref(), Some("nat-0a1"));
         assert_eq!(find_holder("AWS Lambda VPC ENI-lab-0123"), None);
+    }
+
+    #[test]
+    fn what_has_a_call_of_its_own_is_not_taken_from_the_tags() {
+        for id in ["nat-0a1", "eipalloc-0a1", "cvpn-endpoint-0a1", "i-0a1"] {
+            assert!(is_described(id), "{id}");
+        }
+        for id in ["snap-0a1", "vpce-0a1", "igwx-1"] {
+            assert!(!is_described(id), "{id}");
+        }
     }
 
     #[test]
