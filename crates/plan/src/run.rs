@@ -239,8 +239,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_failure_that_all_would_meet_nothing_new_starts() {
         let (ids, stop) = (Ids::new(), Stop::new());
-        let step = |role: &str| Step::new(Action::Create, "thing", role, role, ());
-        let steps = [step("expires"), step("runs"), step("waits").needs(["runs"])];
+        let make = |role: &str| Step::new(Action::Create, "thing", role, role, ());
+        let steps = [make("expires"), make("runs"), make("waits").needs(["runs"])];
         let outcome = run_steps(&steps, &ids, &stop, &Progress::silent(), async |step, _| {
             let expires = step.role == "expires";
             tokio::time::sleep(Duration::from_millis(if expires { 1 } else { 5 })).await;

@@ -73,9 +73,10 @@ fn check_lifetime(found: &Found, lab: Option<&Lab>, now: Timestamp) -> Option<Ch
         return Some(Check::problem(NAME, &problem));
     }
     let text = format!("good until {time}, {} min from now; {whole}", left.as_mins());
-    Some(match left.unsigned_abs() < takes {
-        true => Check::warning(NAME, format!("{text}: it may be cut off, and goes on with fresh ones")).fix(renew),
-        false => Check::ok(NAME, text),
+    Some(if left.unsigned_abs() < takes {
+        Check::warning(NAME, format!("{text}: it may be cut off, and goes on with fresh ones")).fix(renew)
+    } else {
+        Check::ok(NAME, text)
     })
 }
 
@@ -229,14 +230,12 @@ fn check_quota(name: &'static str, used: &Result<u32, Problem>, wanted: u32, lim
         Ok(used) => *used,
         Err(problem) => return Check::warning(name, format!("not counted: {}", problem.what())),
     };
-    match limit.check(used, wanted) {
-        Err(problem) => Check::problem(name, &problem),
-        Ok(()) => {
-            let text = format!("{used} of {} in use, {wanted} more wanted ({})", limit.value, limit.origin());
-            let known = !matches!(limit.source, lab_account::Source::Documented(_));
-            if known { Check::ok(name, text) } else { Check::warning(name, text) }
-        }
+    if let Err(problem) = limit.check(used, wanted) {
+        return Check::problem(name, &problem);
     }
+    let text = format!("{used} of {} in use, {wanted} more wanted ({})", limit.value, limit.origin());
+    let known = !matches!(limit.source, lab_account::Source::Documented(_));
+    if known { Check::ok(name, text) } else { Check::warning(name, text) }
 }
 
 fn check_budget(lab: &Lab) -> Check {
@@ -297,7 +296,7 @@ mod tests {
                 own: Own::default(),
             },
             limits: QUOTAS.map(limit).into(),
-            academy: is_academy.then(|| Academy { role: Ok(true), profile: Ok(true), key: Some(Ok(true)) }),
+            academy: is_academy.then_some(Academy { role: Ok(true), profile: Ok(true), key: Some(Ok(true)) }),
             tools: vec![("ssh", "host-up ssh", true)],
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Instance, InstanceStateName, Tag};
+use aws_sdk_ec2::types::{Instance, InstanceStateName, InstanceType, Tag};
 use lab_account::quotas::{
     ELASTIC_IPS, INTERNET_GATEWAYS, Quota, QuotaLimit, STANDARD_VCPUS, VPCS, VPN_ENDPOINTS, find_limits,
 };
@@ -221,7 +221,7 @@ async fn find_instances(ec2: &Client, tags: Option<&Tags>) -> Result<(Amounts, V
 }
 
 fn standard_vcpus(instance: &Instance) -> u32 {
-    let size = instance.instance_type().map(|size| size.as_str()).unwrap_or_default();
+    let size = instance.instance_type().map(InstanceType::as_str).unwrap_or_default();
     if !is_standard(size) {
         return 0;
     }

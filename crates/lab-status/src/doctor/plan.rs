@@ -14,6 +14,7 @@ pub(super) struct Amounts {
 }
 
 /// What of a lab is there already.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that is there or not")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Own {
     pub(super) vpc: bool,
