@@ -125,7 +125,7 @@ fn credentials_that_end_while_a_program_waits_end_it_and_a_rerun_goes_on() {
     let _ = aws.run("net-up", &["up"]).expect_code(0);
     // Twice before anything is changed: who is there, and how many.
     let (expired, more) = run_until_expiry(&aws, "DescribeInstances", 3, "host-up", &["up", "public", "--wait-ready"]);
-    assert_told(&expired, &["what was made costs $0.0165 an hour", "go on: host-up up public --wait-ready"]);
+    assert_told(&expired, &["what was made costs $0.0163 an hour", "go on: host-up up public --wait-ready"]);
     assert!(more < 14, "{more} calls after the first that expired");
     let _ = aws.run("host-up", &["up", "public", "--wait-ready"]).expect_code(0);
 
@@ -160,7 +160,8 @@ fn after_expiry_no_further_step_starts() {
     for action in ["CreateBucket", "PutBucketPolicy", "CreateLogGroup"] {
         let (expired, more) = run_until_expiry(&aws, action, 1, "pipeline-up", &["up"]);
         assert_told(&expired, &["go on: pipeline-up up"]);
-        assert!(more < 14, "{action}: {more} calls after the first that expired");
+        // What was under way by then, some of it in several calls, goes on to its own end.
+        assert!(more < 20, "{action}: {more} calls after the first that expired");
         let _ = aws.run("pipeline-up", &["up"]).expect_code(0);
         let _ = aws.run("pipeline-up", &["down", "--yes"]).expect_code(0);
     }
@@ -192,15 +193,16 @@ fn terminate_at(aws: &LocalAws, action: &str, program: &str, arguments: &[&str])
 
 #[test]
 fn sigterm_ends_every_program_with_a_report_and_a_rerun_goes_on() {
-    let aws = LocalAws::start(&["--latency", "60"]);
+    let aws = LocalAws::start(&["--latency", "60", "--state-times", "0.02"]);
     for (program, action, arguments, parts) in [
         ("net-up", "CreateVpc", &["up"][..], &["not started: ", "go on: net-up up"][..]),
-        ("pipeline-up", "CreateBucket", &["up"], &["not started: ", "go on: pipeline-up up"]),
-        ("host-up", "RunInstances", &["up", "public"], &["costs $0.0165 an hour", "go on: host-up up public"]),
+        // Its steps are all under way by then, and finish.
+        ("pipeline-up", "CreateBucket", &["up"], &["then again:  pipeline-up up"]),
+        ("host-up", "RunInstances", &["up", "public"], &["costs $0.0163 an hour", "go on: host-up up public"]),
         ("vpn-setup", "AssociateClientVpnTargetNetwork", &["up"], &["cost $0.1000 an hour", "go on: vpn-setup up"]),
     ] {
         let stopped = terminate_at(&aws, action, program, arguments).expect_code(143);
-        for part in ["stopped by SIGTERM"].iter().chain(parts) {
+        for part in ["stopping: the calls under way finish"].iter().chain(parts) {
             assert!(stopped.stderr.contains(part), "{program}: {part:?} is missing: {stopped:#?}");
         }
         let _ = aws.run(program, arguments).expect_code(0);

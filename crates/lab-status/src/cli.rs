@@ -7,7 +7,7 @@ const EXAMPLES: &str = "\
 Examples:
   lab-status --lab hol02 --owner ada    everything of the lab, and what it costs
   lab-status leaks                      what is left after taking it down
-  lab-status doctor                     before the lab is made: what would stop it
+  lab-status doctor                     what would stop it, before it is made
 
 Exit codes: 0 done, for leaks only when nothing is left; 1 failed, something is
 left, or doctor found what would stop the lab; 2 usage or lab.toml; 130 Ctrl-C; 143 SIGTERM.";

@@ -140,7 +140,7 @@ impl Guard {
         closed.await.map(|_| ()).map_err(|problem| {
             let usd = prices::NAT_GATEWAY + prices::PUBLIC_IPV4;
             let what =
-                format!("the NAT window may still be open, and cost ${usd} an hour until it is closed\n{problem}");
+                format!("the NAT window may still be open, and cost ${usd:.2} an hour until it is closed\n{problem}");
             Problem::failed(what).fix(format!("close it: {}", request.down))
         })
     }
