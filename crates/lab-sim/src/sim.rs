@@ -10,7 +10,9 @@ use crate::faults::rules::FaultBook;
 use crate::lambda::LambdaHost;
 use crate::late::LateBook;
 use crate::moto::MotoClient;
+use crate::quotas::Quota;
 use crate::s3::S3Overlay;
+use crate::session::SessionEnd;
 use crate::tagging::TagMemory;
 
 /// A running local AWS.
@@ -23,6 +25,12 @@ pub(crate) struct Sim {
     pub(crate) disabled_regions: Vec<String>,
     /// Whom `GetCallerIdentity` names instead of moto's user.
     pub(crate) caller_arn: Option<String>,
+    /// Values of quotas that are not a new account's.
+    pub(crate) quotas: Vec<Quota>,
+    /// How far ahead AWS's clock is, in seconds.
+    pub(crate) clock_skew: i64,
+    /// When the command's credentials end, where they do.
+    pub(crate) session_end: Option<SessionEnd>,
     pub(crate) calls: CallLog,
     pub(crate) faults: Mutex<FaultBook>,
     /// The process group (or, on a terminal, the process) of the command.

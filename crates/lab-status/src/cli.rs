@@ -12,9 +12,10 @@ Examples:
   lab-status leaks                      what is left after taking it down
   lab-status leaks --all-labs           what every lab of the account has left
   lab-status cost                       what it will cost, until [budget] is spent
+  lab-status doctor                     what would stop it, before it is made
 
-Exit codes: 0 done, for leaks only when nothing is left; 1 failed, or something
-is left; 2 usage or lab.toml; 130 Ctrl-C; 143 SIGTERM.";
+Exit codes: 0 done, for leaks only when nothing is left; 1 failed, something is
+left, or doctor found what would stop the lab; 2 usage or lab.toml; 130 Ctrl-C; 143 SIGTERM.";
 
 /// Shows what exists of the lab, across all services, and what it costs.
 /// It only reads.
@@ -54,6 +55,12 @@ pub(crate) enum Command {
     },
     /// What the lab will cost, what it costs now, and how long [budget] lasts
     Cost(CostArgs),
+    /// Would the lab come up here: credentials, limits, quotas, clock, tools
+    Doctor {
+        /// List the account's Regions too: name, endpoint, enabled
+        #[arg(long)]
+        regions: bool,
+    },
 }
 
 impl Args {

@@ -8,6 +8,7 @@ mod census;
 mod cli;
 mod clients;
 mod cost;
+mod doctor;
 mod inventory;
 mod labs;
 mod leaks;
@@ -38,11 +39,12 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         Command::Show => show_all(args, stop).await,
         Command::Leaks { all_labs: false } => show_leaks(args, stop).await,
         Command::Leaks { all_labs: true } => show_all_labs(args, stop).await,
-        Command::Cost(_) if args.watch.is_some() => {
-            Err(Problem::usage("cost is not watched")
+        Command::Cost(_) | Command::Doctor { .. } if args.watch.is_some() => {
+            Err(Problem::usage("only what exists and what is left can be watched")
                 .fix("leave --watch out, or watch what exists: lab-status --watch"))
         }
         Command::Cost(options) => stop.or(cost::run(&args.lab, &options)).await,
+        Command::Doctor { regions } => stop.or(doctor::run(&args.lab, regions)).await,
     }
 }
 
