@@ -28,6 +28,7 @@ use crate::moto::{MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
 use crate::sim::{CommandId, Sim, StateTimes, lock};
+use crate::tagging::TagMemory;
 use crate::vpn::{JANITOR, MissingParts, Namespaces, become_janitor, check_requirements, enter, supervise};
 
 /// Why lab-sim could not run. A command that fails is not among these: its exit code is passed on.
@@ -204,6 +205,7 @@ fn new_sim(
         ec2: Ec2Overlay::new(cli.my_ip),
         acm: AcmOverlay::default(),
         late: LateBook::default(),
+        tag_memory: TagMemory::new(cli.tag_memory),
         changed: tokio::sync::Notify::new(),
         endpoint,
     }

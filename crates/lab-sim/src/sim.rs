@@ -13,6 +13,7 @@ use crate::moto::MotoClient;
 use crate::quotas::Quota;
 use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
+use crate::tagging::TagMemory;
 
 /// A running local AWS.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub(crate) struct Sim {
     pub(crate) ec2: Ec2Overlay,
     pub(crate) acm: AcmOverlay,
     pub(crate) late: LateBook,
+    pub(crate) tag_memory: TagMemory,
     /// Something in the network may have changed: who builds a picture of it looks again.
     pub(crate) changed: tokio::sync::Notify,
 }
@@ -70,6 +72,7 @@ impl Sim {
         self.ec2.reset().await;
         self.acm.reset();
         self.late.reset();
+        self.tag_memory.reset();
         self.moto.reset().await;
         self.faults().clear();
         self.calls.clear();
