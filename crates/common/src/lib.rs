@@ -32,6 +32,6 @@ pub use lab::{
 };
 pub use my_ip::find_my_ip;
 pub use names::Names;
-pub use read::{HOL02, Overrides, read_lab};
+pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
 pub use session::{Session, quote};
 pub use tags::Tags;

@@ -33,7 +33,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// Loads the SDK's configuration as `args` and the environment say. No call is made but those of the credential chain.
 pub(crate) async fn load_sdk(args: &LabArgs, region: Option<&str>) -> Result<SdkConfig, Problem> {
-    let limiter = Arc::new(Limiter::new());
+    let limiter = Arc::new(Limiter::from_env());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(Paced { inner: make_client()?, limiter })
         .retry_config(

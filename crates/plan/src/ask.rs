@@ -30,7 +30,7 @@ pub async fn confirm(question: &str, stop: &Stop) -> Result<(), Problem> {
 ///
 /// # Errors
 /// When stdin is no terminal.
-pub(crate) fn require_someone_to_ask(question: &str) -> Result<(), Problem> {
+pub fn require_someone_to_ask(question: &str) -> Result<(), Problem> {
     if std::io::stdin().is_terminal() {
         return Ok(());
     }
