@@ -269,4 +269,6 @@ pub struct Budget {
     pub usd: f64,
     /// Steps that add more than this to the burn rate ask first, in US dollars an hour.
     pub ask_above: f64,
+    /// How long the lab is expected to stand, in hours; more than 0.
+    pub hours: f64,
 }

@@ -7,6 +7,7 @@
 mod academy;
 mod caller;
 mod cli;
+pub mod estimate;
 mod explain;
 mod file;
 mod home;
@@ -24,6 +25,7 @@ mod tags;
 pub use academy::find_breaches;
 pub use caller::Caller;
 pub use cli::LabArgs;
+pub use estimate::{Estimate, estimate};
 pub use explain::{explain, has_code, is_denied, is_lost_answer, is_unknown_caller};
 pub use home::{Home, Secret};
 pub use lab::{

@@ -83,14 +83,23 @@ impl<'a> Table<'a> {
 
     /// A number that is not negative.
     pub(crate) fn dollars(&self, key: &str) -> Option<f64> {
+        self.number(key, |usd| usd >= 0.0, "an amount of dollars, 0 or more")
+    }
+
+    pub(crate) fn hours(&self, key: &str) -> Option<f64> {
+        self.number(key, |hours| hours > 0.0, "a number of hours, more than 0")
+    }
+
+    /// A number with or without a fraction, as far as `is_legal` takes it.
+    fn number(&self, key: &str, is_legal: fn(f64) -> bool, wanted: &str) -> Option<f64> {
         let value = self.find(key)?;
         let parse = |value: &DeValue<'_>| match value {
             DeValue::Float(digits) => digits.as_str().parse::<f64>().ok(),
             DeValue::Integer(digits) => digits.as_str().parse::<f64>().ok(),
             _ => None,
         };
-        let number = parse(value.get_ref()).filter(|usd| usd.is_finite() && *usd >= 0.0);
-        self.expect(key, value, number, "an amount of dollars, 0 or more")
+        let number = parse(value.get_ref()).filter(|number| number.is_finite() && is_legal(*number));
+        self.expect(key, value, number, wanted)
     }
 
     pub(crate) fn strings(&self, key: &str) -> Option<Vec<At<String>>> {

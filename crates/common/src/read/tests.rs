@@ -104,6 +104,7 @@ fn each_mistake_is_named_with_its_remedy() {
         ("10.83.0.0/16", "10.0.0.0/16", "overlaps the VPC's 10.0.0.0/16", "addresses of their own"),
         ("clients = [\"laptop\"]", "clients = [\"a/b\"]", "is no client name", "letters, digits"),
         ("usd = 50.0", "usd = -1", "budget.usd is of type integer", "0 or more"),
+        ("hours = 4", "hours = 0", "budget.hours is of type integer", "more than 0"),
         ("region = \"us-east-1\"", "region = \"useast1\"", "is not the name of a Region", "us-east-1"),
         ("[budget]", "[bugdet]", "unknown key `bugdet` at the top", "did you mean `budget`?"),
         ("account = \"auto\"", "account = \"academie\"", "is not known", "did you mean `academy`?"),

@@ -8,8 +8,8 @@ use crate::{Account, Budget, Lab};
 
 /// The owner of a lab that nobody has made theirs yet.
 const PLACEHOLDER: &str = "your-name";
-/// What a Learner Lab grants, and a limit that a single small host stays under.
-const DEFAULT_BUDGET: Budget = Budget { usd: 50.0, ask_above: 0.10 };
+/// What a Learner Lab grants, a limit that a single small host stays under, and a session of a Learner Lab.
+const DEFAULT_BUDGET: Budget = Budget { usd: 50.0, ask_above: 0.10, hours: 4.0 };
 
 pub(super) fn read(root: &Table<'_>, overrides: &Overrides) -> Option<Lab> {
     let name = root.required_string("name", "\"lab\"").filter(|name| check_name(root, name));
@@ -158,8 +158,9 @@ fn is_region(name: &str) -> bool {
 fn read_budget(table: &Table<'_>) -> Budget {
     let usd = table.dollars("usd").unwrap_or(DEFAULT_BUDGET.usd);
     let ask_above = table.dollars("ask_above").unwrap_or(DEFAULT_BUDGET.ask_above);
+    let hours = table.hours("hours").unwrap_or(DEFAULT_BUDGET.hours);
     table.reject_unknown();
-    Budget { usd, ask_above }
+    Budget { usd, ask_above, hours }
 }
 
 /// Checks a Region that came from elsewhere than the file.
