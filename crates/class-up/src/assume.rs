@@ -6,7 +6,6 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use lab_common::{Secret, explain};
 use lab_plan::Problem;
 use serde_json::json;

@@ -177,10 +177,7 @@ mod tests {
         );
         assert_eq!(
             lines(true),
-            [
-                "net-up nat close --yes --region eu-west-1",
-                "host-up up private --wait-ready --yes --region eu-west-1"
-            ]
+            ["net-up nat close --yes --region eu-west-1", "host-up up private --wait-ready --yes --region eu-west-1"]
         );
     }
 }

@@ -94,9 +94,8 @@ pub(crate) fn make_students(
 /// What of a lab the tasks are about: 1 has the hosts that reach the internet and the pipeline, 2 the others and the VPN.
 fn take_part(lab: &Lab, tasks: Tasks) -> Lab {
     let mut part = lab.clone();
-    let is_public = |role: &str| {
-        lab.subnet(role).is_some_and(|subnet| subnet.internet == lab_common::Internet::Gateway)
-    };
+    let is_public =
+        |role: &str| lab.subnet(role).is_some_and(|subnet| subnet.internet == lab_common::Internet::Gateway);
     match tasks {
         Tasks::Both => {}
         Tasks::One => {
@@ -223,7 +222,11 @@ mod tests {
         let apart = students(apart, HOL02).unwrap();
         assert!(find_collisions("r.csv", &apart, Some("333333333333")).is_empty());
         let half = students("owner,role_arn\nada,\nbob,arn:aws:iam::222222222222:role/a\n", HOL02).unwrap();
-        assert_eq!(find_collisions("r.csv", &half, Some("222222222222")).len(), 1, "the role's account is the caller's");
+        assert_eq!(
+            find_collisions("r.csv", &half, Some("222222222222")).len(),
+            1,
+            "the role's account is the caller's"
+        );
     }
 
     #[test]

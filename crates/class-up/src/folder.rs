@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lab_common::{Home, Secret};
 use lab_plan::Problem;
@@ -48,7 +48,7 @@ impl Folder {
     }
 
     #[cfg(test)]
-    pub(crate) fn at(path: &Path) -> Self {
+    pub(crate) fn at(path: &std::path::Path) -> Self {
         Self(Home::at(path))
     }
 
@@ -142,9 +142,10 @@ impl Folder {
 
     fn open(&self, name: &str, options: &mut std::fs::OpenOptions) -> Result<File, Problem> {
         let path = self.0.path(name);
-        options.mode(0o600).open(&path).map_err(|error| {
-            Problem::failed(format!("cannot write {}", path.display())).because(error.to_string())
-        })
+        options
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| Problem::failed(format!("cannot write {}", path.display())).because(error.to_string()))
     }
 
     /// Writes a file in place of what has this name, whole or not at all.
@@ -238,7 +239,8 @@ mod tests {
     fn how_a_run_ended_is_kept_until_the_next_run_of_the_same_owner() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::at(root.path());
-        let ends = |ends: &[(&str, End)]| ends.iter().map(|(owner, end)| ((*owner).to_owned(), *end)).collect::<Vec<_>>();
+        let ends =
+            |ends: &[(&str, End)]| ends.iter().map(|(owner, end)| ((*owner).to_owned(), *end)).collect::<Vec<_>>();
         folder.keep_last(ends(&[("ada", End::Failed), ("bob", End::NotStarted)])).unwrap();
         folder.keep_last(ends(&[("ada", End::Done)])).unwrap();
         let last = folder.read_last();

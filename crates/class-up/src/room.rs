@@ -128,15 +128,9 @@ pub(crate) async fn look(group: &Group<'_>, academy: bool) -> Result<Vec<Room>, 
     let wants = |each: Each| group.students.iter().any(|student| each.need(student) > 0);
     let (vpcs, instances, addresses, endpoints, limits) = tokio::try_join!(
         look_at_vpcs(&ec2, group),
-        async {
-            if wants(Each::Instances) { look_at_instances(&ec2, group).await } else { Ok(Taken::default()) }
-        },
-        async {
-            if wants(Each::WindowAddress) { look_at_addresses(&ec2).await } else { Ok(Taken::default()) }
-        },
-        async {
-            if wants(Each::VpnEndpoint) { look_at_endpoints(&ec2, group).await } else { Ok(Taken::default()) }
-        },
+        async { if wants(Each::Instances) { look_at_instances(&ec2, group).await } else { Ok(Taken::default()) } },
+        async { if wants(Each::WindowAddress) { look_at_addresses(&ec2).await } else { Ok(Taken::default()) } },
+        async { if wants(Each::VpnEndpoint) { look_at_endpoints(&ec2, group).await } else { Ok(Taken::default()) } },
         async { Ok(read_limits(group).await) }
     )?;
     let mut rooms = vec![
@@ -235,7 +229,6 @@ async fn look_at_instances(ec2: &aws_sdk_ec2::Client, group: &Group<'_>) -> Resu
 pub(crate) fn is_academy(group: &Group<'_>, caller: &lab_common::Caller) -> bool {
     group.students.iter().any(|student| student.lab.account.is_academy(Some(caller)))
 }
-
 
 #[cfg(test)]
 mod tests {

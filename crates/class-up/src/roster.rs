@@ -28,7 +28,8 @@ pub(crate) struct RoleArn {
 }
 
 const COLUMNS: [&str; 5] = ["owner", "role_arn", "region", "lab", "name"];
-const EXAMPLE: &str = "owner,role_arn,name\n     ada,,Ada Lovelace\n     bob,arn:aws:iam::123456789012:role/LabTeacher,Bob";
+const EXAMPLE: &str =
+    "owner,role_arn,name\n     ada,,Ada Lovelace\n     bob,arn:aws:iam::123456789012:role/LabTeacher,Bob";
 
 /// Reads a roster; `file` is its name for messages. Understands what spreadsheet programs write: a byte order mark, CRLF,
 /// semicolons or tabs for commas, empty lines.
@@ -47,7 +48,8 @@ pub(crate) fn read_roster(file: &str, bytes: &[u8]) -> Result<Vec<Entry>, Proble
     reader.problems.sort_by_key(|(line, _)| *line);
     let mut problems: Vec<_> = reader.problems.into_iter().map(|(_, problem)| problem).collect();
     if problems.is_empty() && entries.is_empty() {
-        problems.push(Problem::usage(format!("{file}: nobody is in it")).fix(format!("write a line an owner:\n{EXAMPLE}")));
+        problems
+            .push(Problem::usage(format!("{file}: nobody is in it")).fix(format!("write a line an owner:\n{EXAMPLE}")));
     }
     if problems.len() > 1 {
         problems.insert(0, Problem::usage(format!("{file} has {} problems:", problems.len())));
@@ -193,7 +195,8 @@ fn guess_delimiter(bytes: &[u8]) -> u8 {
 impl RoleArn {
     /// IAM user guide, "IAM identifiers": partition, account, and a role's path and name.
     fn parse(arn: &str) -> Option<Self> {
-        let [_, partition, service, region, account, resource] = arn.splitn(6, ':').collect::<Vec<_>>().try_into().ok()?;
+        let [_, partition, service, region, account, resource] =
+            arn.splitn(6, ':').collect::<Vec<_>>().try_into().ok()?;
         let name = resource.strip_prefix("role/")?.rsplit('/').next()?;
         let legal = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-/".contains(c);
         let sound = arn.starts_with("arn:")
@@ -240,7 +243,8 @@ mod tests {
 
     #[test]
     fn every_column_reaches_its_field_in_whatever_order() {
-        let text = "name,lab,region,role_arn,owner\nAda,labs/a.toml,eu-west-1,arn:aws:iam::210987654321:role/x/Lab,ada\n";
+        let text =
+            "name,lab,region,role_arn,owner\nAda,labs/a.toml,eu-west-1,arn:aws:iam::210987654321:role/x/Lab,ada\n";
         let entry = &read_roster("roster.csv", text.as_bytes()).unwrap()[0];
         assert_eq!((entry.line, entry.owner.as_str()), (2, "ada"));
         assert_eq!(entry.role.as_ref().map(|role| role.account.as_str()), Some("210987654321"));

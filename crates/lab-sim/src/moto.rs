@@ -38,6 +38,9 @@ const VALIDATION: &[(&str, &str)] = &[
     ("MOTO_IAM_LOAD_MANAGED_POLICIES", "true"),
 ];
 
+/// What makes moto faster; Python imports a module of this name before anything else.
+const HASTE: (&str, &str) = ("sitecustomize.py", include_str!("../moto/sitecustomize.py"));
+
 /// Why there is no moto.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MotoError {
@@ -92,12 +95,15 @@ impl MotoProcess {
     pub(crate) async fn start(program: &Path, folder: &Path) -> Result<Self, MotoError> {
         let path = program.display().to_string();
         let (log_file, image_file) = (folder.join("moto.log"), folder.join("images.json"));
+        let haste = folder.join("python");
         std::fs::write(&image_file, moto_catalogue().to_string())
+            .and_then(|()| std::fs::create_dir_all(&haste))
+            .and_then(|()| std::fs::write(haste.join(HASTE.0), HASTE.1))
             .map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
         // A port that was free a moment ago can be taken by somebody else: then another one is tried.
         for _ in 0..5 {
             let port = free_port().map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
-            let mut child = spawn_moto(program, port, &log_file, &image_file)
+            let mut child = spawn_moto(program, port, &log_file, &image_file, &haste)
                 .map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
             let client = MotoClient::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
             match wait_until_ready(&mut child, &client).await {
@@ -129,7 +135,7 @@ fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn spawn_moto(program: &Path, port: u16, log_file: &Path, image_file: &Path) -> std::io::Result<Child> {
+fn spawn_moto(program: &Path, port: u16, log_file: &Path, image_file: &Path, haste: &Path) -> std::io::Result<Child> {
     let log = std::fs::File::create(log_file)?;
     let mut command = guarded_command(program.as_os_str())?;
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -139,7 +145,11 @@ fn spawn_moto(program: &Path, port: u16, log_file: &Path, image_file: &Path) -> 
             command.env_remove(name);
         }
     }
-    command.envs(VALIDATION.iter().copied()).env("MOTO_AMIS_PATH", image_file).env("PYTHONUNBUFFERED", "1");
+    command
+        .envs(VALIDATION.iter().copied())
+        .env("MOTO_AMIS_PATH", image_file)
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONPATH", haste);
     command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn()
 }
@@ -181,11 +191,19 @@ const ONE_AT_A_TIME: &[&str] = &["ec2", "iam", "lambda", "logs", "s3", "ssm", "s
 pub(crate) struct MotoClient {
     pub(crate) address: SocketAddr,
     turns: Arc<[Mutex<()>; ONE_AT_A_TIME.len()]>,
+    /// The account in which moto is asked.
+    account: HeaderValue,
 }
 
 impl MotoClient {
     fn new(address: SocketAddr) -> Self {
-        Self { address, turns: Arc::default() }
+        Self { address, turns: Arc::default(), account: HeaderValue::from_static(ACCOUNT) }
+    }
+
+    /// Asks the same moto in another account.
+    pub(crate) fn for_account(&self, account: &str) -> Self {
+        let account = HeaderValue::from_str(account).unwrap_or(HeaderValue::from_static(ACCOUNT));
+        Self { account, ..self.clone() }
     }
 
     /// Waits for the service's turn.
@@ -205,6 +223,7 @@ impl MotoClient {
         headers.remove(header::TRANSFER_ENCODING);
         headers.remove(header::EXPECT);
         headers.remove(header::CONNECTION);
+        headers.insert("x-moto-account-id", self.account.clone());
         if !body.is_empty() || method == Method::POST || method == Method::PUT {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }

@@ -61,12 +61,8 @@ fn read(file: &File) -> Option<Bucket> {
     file.read_exact_at(&mut bytes, 0).ok()?;
     let figures = bytes.strip_prefix(MARK)?;
     let mut numbers = figures.chunks_exact(8).filter_map(|chunk| Some(f64::from_le_bytes(chunk.try_into().ok()?)));
-    let bucket = Bucket {
-        rate: numbers.next()?,
-        tokens: numbers.next()?,
-        seen: numbers.next()?,
-        slowed: numbers.next()?,
-    };
+    let bucket =
+        Bucket { rate: numbers.next()?, tokens: numbers.next()?, seen: numbers.next()?, slowed: numbers.next()? };
     bucket.is_sound(&CLASS).then_some(bucket)
 }
 
