@@ -3,8 +3,6 @@
 //! The programs of an owner that do not need each other run at the same time; what they share, AWS's names and tags keep
 //! apart. `down` goes on whatever fails, as `scripts/down.sh` does: whoever stands in the way is named by `net-up`.
 
-use std::path::{Path, PathBuf};
-
 use lab_common::Lab;
 use lab_plan::{Action, Step};
 
@@ -49,7 +47,7 @@ fn step(role: &str, needs: &[&str], job: Job) -> Step<Job> {
 }
 
 /// The programs that make the wanted part of a lab.
-pub(crate) fn plan_up(part: &Lab, package: &Package, target: Option<&Path>) -> Vec<Step<Job>> {
+pub(crate) fn plan_up(part: &Lab, package: &Package) -> Vec<Step<Job>> {
     let mut steps = vec![step("network", &[], Job::new("net-up", &["up", "--yes"]))];
     let (public, private) = split_hosts(part);
     if !public.is_empty() {
@@ -66,9 +64,8 @@ pub(crate) fn plan_up(part: &Lab, package: &Package, target: Option<&Path>) -> V
     if part.images.is_some() {
         steps.push(step("pipeline", &[], Job::new("pipeline-up", &["up", "--yes"])));
         let mut deploy = Job::new("pipeline-up", &["deploy"]);
-        let binary = package.binary.clone().or_else(|| find_function(target));
-        for (flag, path) in [("--binary", binary), ("--manifest-path", package.manifest_path.clone())] {
-            deploy.arguments.extend(path.into_iter().flat_map(|path| [flag.to_owned(), path.display().to_string()]));
+        for (flag, path) in [("--binary", &package.binary), ("--manifest-path", &package.manifest_path)] {
+            deploy.arguments.extend(path.iter().flat_map(|path| [flag.to_owned(), path.display().to_string()]));
         }
         steps.push(step("function", &["pipeline"], deploy));
         steps.push(step("trigger", &["function"], Job::new("pipeline-up", &["up", "--yes"])));
@@ -78,12 +75,6 @@ pub(crate) fn plan_up(part: &Lab, package: &Package, target: Option<&Path>) -> V
         steps.push(step("vpn", &["network"], Job::new("vpn-setup", &["up", "--yes"])));
     }
     steps
-}
-
-/// The function as the scripts build it, beside the programs.
-fn find_function(target: Option<&Path>) -> Option<PathBuf> {
-    let path = target?.join("lambda/image-processor/bootstrap");
-    path.is_file().then_some(path)
 }
 
 /// The programs that take a whole lab down, and the one that says whether anything is left.
@@ -143,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_whole_lab_is_what_the_scripts_do_with_independent_parts_side_by_side() {
-        let steps = plan_up(&lab(), &Package::default(), None);
+        let steps = plan_up(&lab(), &Package::default());
         let needs = |role: &str| {
             let step = steps.iter().find(|step| step.role == role).unwrap_or_else(|| panic!("{role} is missing"));
             step.needs.clone()

@@ -132,6 +132,12 @@ fn find_reason(said: &str) -> String {
         return format!("{}: {why}", rest[failed].trim_start_matches("failed: "));
     }
     let what = complaint(lines[place]).unwrap_or_default();
+    // cargo lambda says it in a frame of its own.
+    if let Some(above) =
+        lines[..place].iter().rev().find_map(|line| line.split_once("× ")).filter(|_| what.ends_with("above"))
+    {
+        return format!("{what}: {}", above.1);
+    }
     match rest.first().and_then(|line| line.trim().strip_prefix("why: ")) {
         Some(why) => format!("{what} ({why})"),
         None => what,

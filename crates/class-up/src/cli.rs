@@ -92,10 +92,10 @@ pub(crate) struct Who {
 /// Where the built function is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct Package {
-    /// The built function [default: where `cargo lambda build` puts it]
+    /// The built function [default: where scripts/class.sh builds it]
     #[arg(long, value_name = "FILE")]
     pub(crate) binary: Option<PathBuf>,
-    /// The workspace it was built in [default: ./Cargo.toml]
+    /// The workspace it was built in [default: an empty one]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest_path: Option<PathBuf>,
 }

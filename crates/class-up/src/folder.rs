@@ -157,6 +157,17 @@ impl Folder {
         Ok(self.0.path(name))
     }
 
+    /// A manifest for `cargo lambda deploy`, which asks cargo about a workspace even where it has nothing to build.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write_manifest(&self) -> Result<PathBuf, Problem> {
+        let manifest =
+            "[package]\nname = \"image-processor\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
+        self.write("deploy/src/main.rs", "fn main() {}\n")?;
+        self.write("deploy/Cargo.toml", manifest)
+    }
+
     /// Where an owner's credentials are while its programs run.
     pub(crate) fn credentials_of(&self, owner: &str) -> PathBuf {
         self.0.path(&format!("{CREDENTIALS}/{owner}.json"))

@@ -8,7 +8,7 @@ use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use futures::stream::{self, StreamExt as _};
-use lab_common::{Caller, LabArgs, Session, explain};
+use lab_common::{Caller, LabArgs, Session};
 use lab_plan::{Problem, Stop};
 
 use crate::assume::assume;
@@ -134,13 +134,7 @@ pub(crate) async fn open_doors(args: &Args, class: &mut Class, stop: &Stop) -> R
         student.part.region = Some(region);
     }
     let sts = aws_sdk_sts::Client::new(&session.sdk);
-    let caller = stop
-        .or(async {
-            let identity = sts.get_caller_identity().send().await;
-            let identity = identity.map_err(|error| explain("GetCallerIdentity", &error))?;
-            Caller::new(identity.account(), identity.arn())
-        })
-        .await?;
+    let caller = stop.or(lab_account::identify_with(&sts)).await?;
     let with_role = class.students.iter().filter_map(|student| Some((student.owner(), student.role()?)));
     let assuming = stream::iter(with_role)
         .map(async |(owner, role)| (owner.to_owned(), assume(&sts, owner, role).await))

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use aws_config::SdkConfig;
 use aws_sdk_ec2::types::Filter;
+use lab_account::QuotaLimit;
+use lab_account::quotas::{self, Quota};
 use lab_common::explain;
 use lab_plan::Problem;
 
@@ -116,7 +118,7 @@ fn judge_one(group: &Group<'_>, room: &Room, at_once: u32) -> Option<Problem> {
     Some(Problem::failed(what).because(why).fix(fix))
 }
 
-/// Quotas that lab-account does not know of: what a Learner Lab allows.
+/// No quota of AWS's: what a Learner Lab allows before it is taken away.
 const ACADEMY_INSTANCES: u32 = 9;
 
 /// Reads what is there and what is allowed. `academy` is whether the account is a Learner Lab.
@@ -131,19 +133,17 @@ pub(crate) async fn look(group: &Group<'_>, academy: bool) -> Result<Vec<Room>, 
         async { if wants(Each::Instances) { look_at_instances(&ec2, group).await } else { Ok(Taken::default()) } },
         async { if wants(Each::WindowAddress) { look_at_addresses(&ec2).await } else { Ok(Taken::default()) } },
         async { if wants(Each::VpnEndpoint) { look_at_endpoints(&ec2, group).await } else { Ok(Taken::default()) } },
-        async { Ok(read_limits(group).await) }
+        async { Ok(quotas::find_limits(&group.sdk, &QUOTAS).await) }
     )?;
-    let mut rooms = vec![
-        limits.room("VPCs", Each::Vpc, vpcs),
-        limits.room("Client VPN endpoints", Each::VpnEndpoint, endpoints),
-        limits.room("Elastic IP addresses", Each::WindowAddress, addresses),
-    ];
+    let vcpus = Taken { used: instances.vcpus, ..instances.clone() };
+    let all =
+        [(Each::Vpc, vpcs), (Each::VpnEndpoint, endpoints), (Each::WindowAddress, addresses), (Each::Vcpus, vcpus)];
+    let mut rooms: Vec<_> = limits.iter().zip(all).map(|(limit, (each, taken))| room(limit, each, taken)).collect();
     if academy {
         let origin = "AWS Academy Learner Lab".to_owned();
-        let (used, have) = (instances.used, instances.have.clone());
+        let Taken { used, have, .. } = instances;
         rooms.push(Room { what: "instances", limit: ACADEMY_INSTANCES, origin, used, have, each: Each::Instances });
     }
-    rooms.push(limits.room("vCPUs of running instances", Each::Vcpus, Taken { used: instances.vcpus, ..instances }));
     Ok(rooms)
 }
 
@@ -155,21 +155,12 @@ struct Taken {
     have: BTreeSet<String>,
 }
 
-/// The account's limits, by what is counted.
-#[derive(Debug)]
-struct Limits(Vec<(&'static str, u32, String)>);
+/// The quotas in the order in which [`look`] takes them.
+const QUOTAS: [Quota; 4] = [quotas::VPCS, quotas::VPN_ENDPOINTS, quotas::ELASTIC_IPS, quotas::STANDARD_VCPUS];
 
-impl Limits {
-    fn room(&self, what: &'static str, each: Each, taken: Taken) -> Room {
-        let found = self.0.iter().find(|(name, _, _)| *name == what);
-        let (limit, origin) = found.map_or((u32::MAX, String::new()), |(_, limit, origin)| (*limit, origin.clone()));
-        Room { what, limit, origin, used: taken.used, have: taken.have, each }
-    }
-}
-
-async fn read_limits(_group: &Group<'_>) -> Limits {
-    let default = |what, limit| (what, limit, "AWS's default".to_owned());
-    Limits(vec![default("VPCs", 5), default("Client VPN endpoints", 5), default("Elastic IP addresses", 5)])
+fn room(limit: &QuotaLimit, each: Each, taken: Taken) -> Room {
+    let Taken { used, have, .. } = taken;
+    Room { what: limit.quota.what, limit: limit.value, origin: limit.origin(), used, have, each }
 }
 
 const OWNER: &str = "hybrid-lab:owner";

@@ -18,7 +18,7 @@ use crate::assume::{assume, hand_over, keep_fresh, write_profiles};
 use crate::chain::{Job, Kind, plan_down, plan_status, plan_up, window_jobs};
 use crate::child::Desk;
 use crate::class::{Student, summarize};
-use crate::cli::{Args, Verb};
+use crate::cli::{Args, Package, Verb};
 use crate::folder::End;
 use crate::prepare::{Class, Doors, check_class, group, is_fresh, open_class, open_doors};
 use crate::report::{Failure, Outcome, Report, round};
@@ -52,7 +52,9 @@ pub async fn run(args: &Args, signals: Signals) -> Result<Exit, Problem> {
     let with_role = class.students.iter().filter(|student| student.role().is_some()).map(Student::owner);
     write_profiles(&class.folder, with_role, doors.sdk.endpoint_url())?;
     let start = Instant::now();
-    let work = Work { args, class: &class, doors: &doors, stop: &stop, passed_on, programs: find_programs() };
+    let programs = find_programs();
+    let package = find_package(args, &class, programs.as_deref())?;
+    let work = Work { args, class: &class, doors: &doors, stop: &stop, passed_on, programs, package };
     let outcomes = work.for_everybody().await;
     let report = Report::new(class.roster.clone(), args.verb.name(), outcomes, start.elapsed().as_secs_f64(), || {
         repeat_command(args)
@@ -85,6 +87,26 @@ fn listen(mut signals: Signals, stop: Stop) -> watch::Receiver<Vec<Exit>> {
 /// The folder of this program, where the others are too.
 fn find_programs() -> Option<PathBuf> {
     Some(std::env::current_exe().ok()?.parent()?.to_owned())
+}
+
+/// The built function, as the scripts build it beside the programs, and a manifest: `cargo lambda deploy` wants one,
+/// wherever the class is worked on.
+fn find_package(args: &Args, class: &Class, programs: Option<&Path>) -> Result<Package, Problem> {
+    let Verb::Up { package, .. } = &args.verb else { return Ok(Package::default()) };
+    if class.students.iter().all(|student| student.part.images.is_none()) {
+        return Ok(Package::default());
+    }
+    let built = programs.and_then(Path::parent).map(|target| target.join("lambda/image-processor/bootstrap"));
+    let binary = package.binary.clone().or(built).and_then(|path| std::path::absolute(path).ok());
+    let Some(binary) = binary.filter(|path| path.is_file()) else {
+        return Err(Problem::usage("the function is not built")
+            .fix("cargo lambda build --release --package image-processor, then name it: --binary FILE; scripts/class.sh does both"));
+    };
+    let manifest = match &package.manifest_path {
+        Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        None => class.folder.write_manifest()?,
+    };
+    Ok(Package { binary: Some(binary), manifest_path: Some(manifest) })
 }
 
 fn usd_of(student: &Student) -> f64 {
@@ -234,6 +256,7 @@ struct Work<'a> {
     stop: &'a Stop,
     passed_on: watch::Receiver<Vec<Exit>>,
     programs: Option<PathBuf>,
+    package: Package,
 }
 
 impl Work<'_> {
@@ -283,9 +306,7 @@ impl Work<'_> {
         let desk = self.open_desk(student, line).await?;
         folder.collect_parts(student.owner());
         let steps = match &self.args.verb {
-            Verb::Up { package, .. } => {
-                plan_up(&student.part, package, self.programs.as_deref().and_then(Path::parent))
-            }
+            Verb::Up { .. } => plan_up(&student.part, &self.package),
             Verb::Down { .. } => plan_down(),
             Verb::Status { .. } | Verb::Plan { .. } => plan_status(),
         };

@@ -7,6 +7,7 @@
 mod academy;
 mod caller;
 mod cli;
+mod clock;
 pub mod estimate;
 mod explain;
 mod file;
@@ -22,9 +23,10 @@ mod session;
 mod table;
 mod tags;
 
-pub use academy::find_breaches;
+pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
 pub use cli::LabArgs;
+pub use clock::Clock;
 pub use estimate::{Estimate, estimate};
 pub use explain::{explain, has_code, is_denied, is_lost_answer, is_unknown_caller};
 pub use home::{Home, Secret};
@@ -35,5 +37,6 @@ pub use lab::{
 pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
+pub use sdk::{Connection, connect};
 pub use session::{Session, quote};
 pub use tags::Tags;

@@ -1,14 +1,15 @@
 //! The one SDK configuration: Region, endpoint, trust store, retries, and the shared rate limit.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -19,8 +20,8 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use lab_plan::{Limiter, Problem};
 
-use crate::LabArgs;
 use crate::explain::describe;
+use crate::{Clock, LabArgs};
 
 /// Attempts of a call that is safe to repeat. With the pauses below they span about ten seconds of trouble.
 const ATTEMPTS: u32 = 7;
@@ -31,11 +32,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Loads the SDK's configuration as `args` and the environment say. No call is made but those of the credential chain.
-pub(crate) async fn load_sdk(args: &LabArgs, region: Option<&str>) -> Result<SdkConfig, Problem> {
+/// The way to AWS, and the clock seen on it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// For the clients of AWS's services.
+    pub sdk: SdkConfig,
+    /// What all their answers say of the time.
+    pub clock: Clock,
+}
+
+/// Loads the SDK's configuration as `args` and the environment say, without any lab. No call is made but those of the
+/// credential chain. `region` is the one that lab.toml names.
+///
+/// # Errors
+/// When an option cannot be used: the profile, the endpoint, the trusted certificates.
+pub async fn connect(args: &LabArgs, region: Option<&str>) -> Result<Connection, Problem> {
     let limiter = Arc::new(Limiter::from_env());
+    let clock = Clock::default();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(Paced { inner: make_client()?, limiter })
+        .http_client(Paced { inner: make_client()?, limiter, clock: clock.clone() })
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)
@@ -54,7 +69,44 @@ pub(crate) async fn load_sdk(args: &LabArgs, region: Option<&str>) -> Result<Sdk
         check_endpoint(url)?;
         loader = loader.endpoint_url(url);
     }
-    Ok(loader.load().await)
+    let sdk = loader.load().await;
+    let sdk = match sdk.credentials_provider() {
+        Some(inner) => {
+            let remembering = Remembering { inner, last: Mutex::default() };
+            sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(remembering)).build()
+        }
+        None => sdk,
+    };
+    Ok(Connection { sdk, clock })
+}
+
+/// Long enough for a program to look at its credentials before its first call, and far too short to outlive them.
+const REMEMBERED: Duration = Duration::from_secs(30);
+
+/// Credentials that are asked for once, although both we (when do they expire?) and the SDK want them. A chain may run a
+/// process or ask another service for each.
+#[derive(Debug)]
+struct Remembering {
+    inner: SharedCredentialsProvider,
+    last: Mutex<Option<(Instant, Credentials)>>,
+}
+
+impl ProvideCredentials for Remembering {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        future::ProvideCredentials::new(async move {
+            let fresh = last().as_ref().filter(|(when, _)| when.elapsed() < REMEMBERED).map(|(_, found)| found.clone());
+            if let Some(found) = fresh {
+                return Ok(found);
+            }
+            let found = self.inner.provide_credentials().await?;
+            *last() = Some((Instant::now(), found.clone()));
+            Ok(found)
+        })
+    }
 }
 
 /// The credentials of a profile, and of nothing else.
@@ -119,6 +171,7 @@ pub(crate) fn make_connector() -> Result<impl HttpConnector, Problem> {
 struct Paced {
     inner: SharedHttpClient,
     limiter: Arc<Limiter>,
+    clock: Clock,
 }
 
 impl fmt::Debug for Paced {
@@ -132,6 +185,7 @@ impl HttpClient for Paced {
         SharedHttpConnector::new(PacedConnector {
             inner: self.inner.http_connector(settings, components),
             limiter: Arc::clone(&self.limiter),
+            clock: self.clock.clone(),
         })
     }
 
@@ -143,6 +197,7 @@ impl HttpClient for Paced {
 struct PacedConnector {
     inner: SharedHttpConnector,
     limiter: Arc<Limiter>,
+    clock: Clock,
 }
 
 impl fmt::Debug for PacedConnector {
@@ -153,11 +208,12 @@ impl fmt::Debug for PacedConnector {
 
 impl HttpConnector for PacedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, limiter) = (self.inner.clone(), Arc::clone(&self.limiter));
+        let (inner, limiter, clock) = (self.inner.clone(), Arc::clone(&self.limiter), self.clock.clone());
         HttpConnectorFuture::new(async move {
             limiter.permit().await;
             let answer = inner.call(request).await;
             if let Ok(answer) = &answer {
+                clock.read(answer);
                 if is_throttled(answer) { limiter.throttled() } else { limiter.succeeded() }
             }
             answer

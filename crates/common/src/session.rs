@@ -4,8 +4,8 @@ use aws_config::SdkConfig;
 use lab_plan::{Heading, Problem, Request, print_err};
 
 use crate::read::check_region;
-use crate::sdk::load_sdk;
-use crate::{Lab, LabArgs, Names, Tags, prices};
+use crate::sdk::{Connection, connect};
+use crate::{Clock, Lab, LabArgs, Names, Tags, prices};
 
 /// A lab, the Region it is in, and the way to AWS.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Session {
     pub region: String,
     /// For the clients of AWS's services.
     pub sdk: SdkConfig,
+    /// What their answers say of the time.
+    pub clock: Clock,
 }
 
 impl Session {
@@ -29,14 +31,14 @@ impl Session {
     /// When the lab file is wrong, or when no Region is named anywhere.
     pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
         let lab = args.read_lab()?;
-        let sdk = load_sdk(args, lab.region.as_deref()).await?;
+        let Connection { sdk, clock } = connect(args, lab.region.as_deref()).await?;
         let Some(region) = sdk.region().map(ToString::to_string) else {
             return Err(Problem::usage("no AWS Region is named")
                 .fix("pass --region us-east-1, or write `region = \"us-east-1\"` in lab.toml"));
         };
         check_region(&region)?;
         note_other_region(&region);
-        Ok(Self { names: Names::new(&lab), tags: Tags::new(&lab), lab, region, sdk })
+        Ok(Self { names: Names::new(&lab), tags: Tags::new(&lab), lab, region, sdk, clock })
     }
 
     /// How a verb of `program` is to be carried out. `arguments` are the command line's, without the program.

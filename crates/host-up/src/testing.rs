@@ -100,7 +100,14 @@ impl Wire {
             .sleep_impl(aws_sdk_ec2::config::SharedAsyncSleep::new(Sleep))
             .build();
         let lab = lab();
-        Session { names: names(), tags: Tags::new(&lab), region: "us-east-1".into(), lab, sdk }
+        Session {
+            names: names(),
+            tags: Tags::new(&lab),
+            region: "us-east-1".into(),
+            lab,
+            sdk,
+            clock: lab_common::Clock::default(),
+        }
     }
 }
 

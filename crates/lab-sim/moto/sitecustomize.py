@@ -3,7 +3,9 @@
 A part that does not fit the installed moto is left out: everything works without, only slower.
 """
 
+import functools
 import gc
+import io
 import types
 
 
@@ -47,6 +49,35 @@ def find_tags_by_id():
     TagBackend.describe_tags = describe_tags
 
 
+def list_methods_once():
+    """moto lists the methods of a service at every request."""
+    from moto.core import responses
+
+    responses.method_names_from_class = functools.lru_cache(maxsize=None)(responses.method_names_from_class)
+
+
+def keep_connections():
+    """The server closes every connection, because a body that nobody read would be taken for the next request. Here the
+    front says how long each body is, so it is read in any case."""
+    from werkzeug.serving import WSGIRequestHandler
+
+    run, send_header = WSGIRequestHandler.run_wsgi, WSGIRequestHandler.send_header
+
+    def run_wsgi(self):
+        stream = self.rfile
+        self.rfile = io.BytesIO(stream.read(int(self.headers.get("Content-Length") or 0)))
+        try:
+            run(self)
+        finally:
+            self.rfile = stream
+
+    def send_header_but_close(self, name, value):
+        if name.lower() != "connection" or "chunked" in self.headers.get("Transfer-Encoding", ""):
+            send_header(self, name, value)
+
+    WSGIRequestHandler.run_wsgi, WSGIRequestHandler.send_header = run_wsgi, send_header_but_close
+
+
 def answer_in_one_piece():
     """The server writes an answer in many small pieces, and a line about it to a log that nobody reads."""
     from werkzeug.serving import WSGIRequestHandler
@@ -63,7 +94,8 @@ def collect_less():
 
 
 def make_haste():
-    for part in (look_for_services_once, find_tags_by_id, answer_in_one_piece, collect_less):
+    parts = [look_for_services_once, find_tags_by_id, list_methods_once, keep_connections, answer_in_one_piece, collect_less]
+    for part in parts:
         try:
             part()
         except Exception as error:  # noqa: BLE001

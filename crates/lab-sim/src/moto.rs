@@ -19,6 +19,7 @@ use crate::call::{Answer, Call, answer};
 use crate::form::Form;
 use crate::guard::guarded_command;
 use crate::images::moto_catalogue;
+use crate::sim::lock;
 use crate::xml::Element;
 
 /// The account that moto plays.
@@ -186,10 +187,14 @@ fn last_words(log_file: &Path) -> String {
 /// and a list that grows while another thread reads it fails the call. Other services have calls that wait (SQS).
 const ONE_AT_A_TIME: &[&str] = &["ec2", "iam", "lambda", "logs", "s3", "ssm", "sts"];
 
-/// Asks moto. Each question has a connection of its own: moto's server closes it after every answer.
+/// A connection to moto.
+type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+/// Asks moto, over connections that are kept unless it closes them.
 #[derive(Debug, Clone)]
 pub(crate) struct MotoClient {
     pub(crate) address: SocketAddr,
+    idle: Arc<std::sync::Mutex<Vec<Connection>>>,
     turns: Arc<[Mutex<()>; ONE_AT_A_TIME.len()]>,
     /// The account in which moto is asked.
     account: HeaderValue,
@@ -197,7 +202,7 @@ pub(crate) struct MotoClient {
 
 impl MotoClient {
     fn new(address: SocketAddr) -> Self {
-        Self { address, turns: Arc::default(), account: HeaderValue::from_static(ACCOUNT) }
+        Self { address, idle: Arc::default(), turns: Arc::default(), account: HeaderValue::from_static(ACCOUNT) }
     }
 
     /// Asks the same moto in another account.
@@ -233,6 +238,21 @@ impl MotoClient {
         }
     }
 
+    /// A connection that is open already, or a new one.
+    async fn connect(&self) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+        loop {
+            let Some(mut idle) = lock(&self.idle).pop() else { break };
+            if idle.ready().await.is_ok() {
+                return Ok(idle);
+            }
+        }
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
     async fn exchange(
         &self,
         method: Method,
@@ -240,16 +260,16 @@ impl MotoClient {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+        let mut sender = self.connect().await?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let (mut parts, body) = sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
+        if !parts.headers.contains_key(header::CONNECTION) {
+            lock(&self.idle).push(sender);
+        }
         parts.headers.remove(header::TRANSFER_ENCODING);
         parts.headers.remove(header::CONNECTION);
         parts.version = http::Version::HTTP_11;
