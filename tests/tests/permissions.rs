@@ -6,7 +6,7 @@ use lab_tests::{LocalAws, find_root};
 use serde_json::Value;
 
 /// Services whose IAM actions bear their API's names. S3's do not.
-const COMPARED: [&str; 6] = ["acm", "ec2", "iam", "logs", "ssm", "sts"];
+const COMPARED: [&str; 7] = ["acm", "ec2", "iam", "logs", "servicequotas", "ssm", "sts"];
 
 /// The actions that a program's policy permits.
 fn read_policy(program: &str) -> Vec<String> {
@@ -52,6 +52,7 @@ fn each_program_calls_only_what_its_policy_permits() {
     run("vpn-setup", &["pause"]);
     run("vpn-setup", &["resume", "--yes"]);
     run("lab-status", &[]);
+    run("lab-status", &["doctor"]);
     run("host-up", &["status"]);
     run("vpn-setup", &["down", "--yes"]);
     run("pipeline-up", &["down", "--yes"]);

@@ -117,12 +117,13 @@ mod tests {
 
     #[test]
     fn the_sdk_knows_best_then_what_stands_beside_the_keys() {
-        let end = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let end = UNIX_EPOCH + Duration::from_hours(500_000);
         let sso = Credentials::new("AKIA", "s", Some("t".into()), Some(end), "test");
-        let beside = Some(time("2026-11-26T14:05:00Z"));
+        let stands = time("2026-11-26T14:05:00Z");
+        let beside = Some(stands);
         assert_eq!(judge_credentials(&sso, beside), Lifetime::Until(Timestamp::from_second(1_800_000_000).unwrap()));
         let pasted = Credentials::new("ASIA", "s", Some("t".into()), None, "test");
-        assert_eq!(judge_credentials(&pasted, beside), Lifetime::Until(beside.unwrap()));
+        assert_eq!(judge_credentials(&pasted, beside), Lifetime::Until(stands));
         assert_eq!(judge_credentials(&pasted, None), Lifetime::Unknown);
         let user = Credentials::new("AKIA", "s", None, None, "test");
         assert_eq!(judge_credentials(&user, None), Lifetime::Lasting);

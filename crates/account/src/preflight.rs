@@ -56,7 +56,7 @@ impl Preflight {
     pub async fn check_credentials(&self) -> Result<(), Problem> {
         if let Ok(lifetime) = find_lifetime(&self.sdk).await {
             let note = judge_lifetime(lifetime, self.takes, Timestamp::now())?;
-            self.notes.borrow_mut().extend(note);
+            self.notes.replace(note.into_iter().collect());
         }
         Ok(())
     }
@@ -110,7 +110,8 @@ fn judge_lifetime(lifetime: Lifetime, takes: Duration, now: Timestamp) -> Result
     if left < LAST_MINUTE {
         let verb = if left.is_negative() { "have expired at" } else { "expire within a minute, at" };
         return Err(Problem::failed(format!("the AWS credentials {verb} {time}: nothing was changed"))
-            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again"));
+            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again")
+            .ending_all());
     }
     if left.unsigned_abs() >= takes {
         return Ok(None);

@@ -2,11 +2,18 @@
 
 use crate::Lab;
 
-const REGIONS: [&str; 2] = ["us-east-1", "us-west-2"];
-const SIZES: [&str; 5] = ["nano", "micro", "small", "medium", "large"];
-const MOST_HOSTS: usize = 9;
-const MOST_DISK_GB: i32 = 100;
-const MOST_VCPU: usize = 32;
+/// The Regions it has.
+pub const REGIONS: [&str; 2] = ["us-east-1", "us-west-2"];
+/// The sizes of instances it has.
+pub const SIZES: [&str; 5] = ["nano", "micro", "small", "medium", "large"];
+/// Instances that may run at once in a Region.
+pub const MOST_HOSTS: usize = 9;
+/// So many running at once deactivate the account, and everything in it is deleted.
+pub const FATAL_HOSTS: usize = 20;
+/// The largest volume, in GB.
+pub const MOST_DISK_GB: i32 = 100;
+/// Virtual CPUs that may run at once in a Region.
+pub const MOST_VCPU: usize = 32;
 
 /// Something in a lab that a Learner Lab forbids.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lab_plan::Problem;
+use lab_plan::{Problem, answer_error};
 
 use crate::{HOL02, Lab, Overrides, read_lab};
 
@@ -31,6 +31,17 @@ pub struct LabArgs {
     /// Answer every question with yes
     #[arg(long, global = true, help_heading = "Answers")]
     pub yes: bool,
+}
+
+/// The program's arguments. What is wrong with them ends the program as clap does; with `--json` stdout holds it too.
+pub fn parse_args<A: clap::Parser>() -> A {
+    A::try_parse().unwrap_or_else(|error| {
+        // Help and version are no errors.
+        if error.use_stderr() {
+            answer_error(error.to_string().trim_end());
+        }
+        error.exit()
+    })
 }
 
 impl LabArgs {

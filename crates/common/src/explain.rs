@@ -74,7 +74,8 @@ fn explain_code(call: &str, code: &str, message: &str) -> Problem {
     let problem = |what: String| Problem::failed(what).because(format!("{call}: {code}: {message}"));
     if EXPIRED.contains(&code) {
         return problem("the AWS credentials have expired".into())
-            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again: it goes on where this one stopped");
+            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again: it goes on where this one stopped")
+            .ending_all();
     }
     if UNKNOWN.contains(&code) {
         return problem("AWS does not accept these credentials here".into())

@@ -4,7 +4,7 @@
 //! A value of type [`Lab`] has been checked once and completely; nothing behind it sees TOML or clap. This crate
 //! depends on no AWS service crate, so it costs little to compile.
 
-mod academy;
+pub mod academy;
 mod caller;
 mod cli;
 mod clock;
@@ -25,7 +25,7 @@ mod tags;
 
 pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
-pub use cli::LabArgs;
+pub use cli::{LabArgs, parse_args};
 pub use clock::Clock;
 pub use estimate::{Estimate, estimate};
 pub use explain::{explain, has_code, is_denied, is_lost_answer, is_unknown_caller};

@@ -1,11 +1,11 @@
 //! The one validated value that a binary starts from.
 
 use aws_config::SdkConfig;
-use lab_plan::{Heading, Problem, Request, print_err};
+use lab_plan::{Budget, Heading, Problem, Request, print_err};
 
 use crate::read::check_region;
 use crate::sdk::{Connection, connect};
-use crate::{Clock, Lab, LabArgs, Names, Tags, prices};
+use crate::{Clock, Lab, LabArgs, Names, Tags, estimate, prices};
 
 /// A lab, the Region it is in, and the way to AWS.
 #[derive(Debug, Clone)]
@@ -49,12 +49,20 @@ impl Session {
             json: args.json,
             quiet: false,
             yes: args.yes,
-            ask_above: self.lab.budget.ask_above,
+            budget: self.budget(),
             prices: format!("estimate: list prices of {}, {}", prices::PRICES_REGION, prices::PRICES_OF),
             again: format!("{program} up{options}"),
             down: format!("{program} down{options}"),
             heading,
         }
+    }
+
+    /// `[budget]`, with what the whole lab is estimated to cost.
+    fn budget(&self) -> Budget {
+        let crate::Budget { usd, ask_above, hours } = self.lab.budget;
+        let estimate = estimate(&self.lab);
+        let (lab_usd, lab_usd_per_hour) = (estimate.usd_expected(), estimate.usd_per_hour());
+        Budget { ask_above, usd, hours, lab_usd, lab_usd_per_hour }
     }
 
     /// Whether S3 is answered at an endpoint of one's own. No DNS knows a host name for each bucket there, so the bucket

@@ -74,7 +74,8 @@ where
             wait_for(APPEARS, stop, "what may have been made", async || Ok(find(&attempt).await?.into_iter().min()));
         match found.await {
             Ok(id) => return Ok(id),
-            Err(problem) if stop.asked().is_some() => return Err(problem),
+            // Who cannot look cannot know whether something was made.
+            Err(problem) if stop.asked().is_some() || problem.ends_all() => return Err(problem),
             Err(_) if tries < TRIES => tries += 1,
             Err(_) => return Err(explain(call, &error)),
         }

@@ -1,16 +1,18 @@
 //! The hosts of a lab as one concern.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use aws_sdk_ec2::types::InstanceStateName;
-use lab_common::{Home, Runs, Session};
+use lab_account::Preflight;
+use lab_common::{Account, Home, Runs, Session, academy};
 use lab_ec2::note_open_nat;
-use lab_plan::{Concern, Context, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
+use lab_plan::{Concern, Context, Cost, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
 use crate::apply::Hands;
 use crate::clients::Clients;
 use crate::console::Marker;
-use crate::live::{Instance, Live, Look, observe};
+use crate::live::{Instance, Live, Look, count_running, observe};
 use crate::plan::{Op, Scene, find_failure, is_cut_off, is_ready, plan, teardown};
 use crate::resources::list_resources;
 use crate::roles;
@@ -36,7 +38,15 @@ pub struct Hosts<'a> {
     started: RefCell<Vec<String>>,
     /// The hosts that it has made.
     made: RefCell<Vec<String>>,
+    preflight: Preflight,
+    /// How many instances ran in the Region before this run, whoever made them; `None` where nobody has counted.
+    running: Cell<Option<usize>>,
 }
+
+/// How long `up` may take: an instance and its status checks.
+const TAKES: Duration = Duration::from_mins(4);
+/// The same with the host's own setup.
+const TAKES_TO_BE_READY: Duration = Duration::from_mins(10);
 
 impl<'a> Hosts<'a> {
     /// For reading and for taking down: all hosts.
@@ -80,6 +90,8 @@ impl<'a> Hosts<'a> {
             logins: None,
             started: RefCell::default(),
             made: RefCell::default(),
+            preflight: Preflight::new(session, TAKES),
+            running: Cell::default(),
             session,
         })
     }
@@ -95,6 +107,7 @@ impl<'a> Hosts<'a> {
     #[must_use]
     pub fn waiting_for_ready(mut self) -> Self {
         self.wait_ready = true;
+        self.preflight = self.preflight.taking(TAKES_TO_BE_READY);
         self.with_consoles()
     }
 
@@ -155,6 +168,30 @@ impl<'a> Hosts<'a> {
                 .fix(format!("open it for as long as that takes: {}", make_ready(host)))
         });
         hopeless.collect()
+    }
+
+    /// A Learner Lab in which too many instances run is deactivated, and everything in it is deleted.
+    fn refuse_crowd(&self, live: &Live, plan: &Plan<Op>) -> Result<(), Problem> {
+        let Some(running) = self.running.get().filter(|_| live.is_academy(self.session.lab.account)) else {
+            return Ok(());
+        };
+        let starts = |step: &&Step<Op>| matches!(step.op, Op::RunInstance(_) | Op::StartInstance { .. });
+        let new = plan.steps.iter().filter(starts).count();
+        let (most, fatal) = (academy::MOST_HOSTS, academy::FATAL_HOSTS);
+        if new == 0 || running + new <= most {
+            return Ok(());
+        }
+        let what = format!(
+            "{running} instances run in {}, and this would start {new} more: a Learner Lab allows {most} at a time; \
+             nothing was changed",
+            self.session.region
+        );
+        Err(Problem::failed(what)
+            .because(format!("{fatal} at once deactivate the account, and everything in it is deleted"))
+            .fix(
+                "see which they are (aws ec2 describe-instances --filters Name=instance-state-name,Values=running), and \
+                 stop or terminate those that nobody needs",
+            ))
     }
 
     fn concerns(&self, instance: &Instance) -> bool {
@@ -254,6 +291,25 @@ impl Concern for Hosts<'_> {
 
     fn pace(&self) -> Pace {
         Pace::MINUTES
+    }
+
+    async fn look_around(&self) -> Result<(), Problem> {
+        self.preflight.check_credentials().await?;
+        if self.session.lab.account != Account::Own {
+            self.running.set(Some(count_running(&self.clients).await?));
+        }
+        Ok(())
+    }
+
+    fn judge(&self, live: &Live, plan: &Plan<Op>) -> Result<Vec<String>, Problem> {
+        let notes = self.preflight.judge(live.caller.as_ref())?;
+        self.refuse_crowd(live, plan)?;
+        Ok(notes)
+    }
+
+    fn full_cost(&self) -> Cost {
+        let unpriced = self.wanted.iter().filter_map(WantedHost::ask_price);
+        Cost { usd_per_hour: self.wanted.iter().map(WantedHost::usd_per_hour).sum(), unpriced: unpriced.collect() }
     }
 
     fn ids(&self, live: &Live) -> Ids {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, InstanceStateName, Reservation};
+use lab_account::identify_with;
 use lab_common::{Account, Caller, Home, Image, Names, Session, Tags, explain, has_code};
 use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters};
 use lab_plan::Problem;
@@ -163,7 +164,7 @@ pub(crate) async fn observe(
         live.has_password = secrets::find_password(home)?.is_some();
     }
     let (caller, instances, volumes, subnets, groups, nat_gateways, key_pairs, iam) = tokio::join!(
-        identify_caller(clients),
+        identify_with(&clients.sts),
         find_instances(clients, &session.tags),
         find_volumes(clients, &session.tags),
         find_subnets(clients, &session.tags),
@@ -210,10 +211,15 @@ async fn look_closer(clients: &Clients, hosts: &[WantedHost], look: Look, live: 
     Ok(())
 }
 
-async fn identify_caller(clients: &Clients) -> Result<Caller, Problem> {
-    let answer = clients.sts.get_caller_identity().send().await;
-    let answer = answer.map_err(|error| explain("GetCallerIdentity", &error))?;
-    Caller::new(answer.account(), answer.arn())
+/// How many instances run in the Region or are about to, whoever made them.
+pub(crate) async fn count_running(clients: &Clients) -> Result<usize, Problem> {
+    let states = [InstanceStateName::Pending, InstanceStateName::Running];
+    let states = states.map(|state| state.as_str().to_owned());
+    let filter = Filter::builder().name("instance-state-name").set_values(Some(states.into())).build();
+    let pages = clients.ec2.describe_instances().filters(filter).into_paginator().items().send();
+    let reservations = pages.collect::<Result<Vec<_>, _>>().await;
+    let reservations = reservations.map_err(|error| explain("DescribeInstances", &error))?;
+    Ok(reservations.iter().map(|reservation| reservation.instances().len()).sum())
 }
 
 /// Our instances; those of earlier hours that EC2 still lists as terminated too.

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let args = host_up::Args::parse();
+    let args: host_up::Args = lab_common::parse_args();
     lab_plan::run_program("host-up", async |stop| host_up::run(&args, &stop).await)
 }

@@ -281,10 +281,7 @@ fn plan_launch(scene: Scene<'_>, host: &WantedHost, draft: &mut Draft) -> Result
     let role = roles::instance(&host.host);
     let step = Step::new(Action::Create, "instance", role, &host.name, Op::RunInstance(Box::new(launch)));
     let mut step = step.needs(needs).detail(detail).costs(host.usd_per_hour());
-    // A budget cannot guard what has no price.
-    step.ask = host
-        .has_unknown_price()
-        .then(|| format!("{} costs what the price table does not know ({})", host.name, host.size));
+    step.ask = host.ask_price();
     draft.steps.push(step);
     Ok(())
 }

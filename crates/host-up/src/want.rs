@@ -71,9 +71,11 @@ impl WantedHost {
         self.runs.is_some() && !self.public
     }
 
-    /// Whether its size is not in the price table, so that its costs above are too low.
-    pub(crate) fn has_unknown_price(&self) -> bool {
-        prices::instance(&self.size).is_none()
+    /// The question to be asked before it is made, where its size is not in the price table: a budget cannot guard what
+    /// has no price, and its costs above are too low.
+    pub(crate) fn ask_price(&self) -> Option<String> {
+        let unknown = prices::instance(&self.size).is_none();
+        unknown.then(|| format!("{} costs what the price table does not know ({})", self.name, self.size))
     }
 
     /// What starting it adds, in US dollars an hour.

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::quotas::{Quota, parse_quota};
+
 const AFTER_HELP: &str = "\
 Examples:
   lab-sim -- scripts/task1.sh            run a script against a local AWS that ends with it
@@ -70,6 +72,18 @@ pub struct Cli {
     /// Whom GetCallerIdentity names, such as arn:aws:sts::123456789012:assumed-role/voclabs/user1
     #[arg(long, value_name = "ARN")]
     pub caller_arn: Option<String>,
+
+    /// The value of a quota, such as L-F678F1CE=20 for VPCs; may be repeated
+    #[arg(long = "quota", value_name = "CODE=VALUE", value_parser = parse_quota)]
+    pub(crate) quotas: Vec<Quota>,
+
+    /// Date every answer SECONDS ahead, or behind when negative
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
+    pub clock_skew: i64,
+
+    /// The credentials are temporary and end SECONDS after the start; the exports say so
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub session_ends: Option<i64>,
 
     /// How many function instances may run at once
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]

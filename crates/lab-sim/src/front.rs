@@ -20,6 +20,7 @@ use crate::control;
 use crate::faults::answers::ServiceError;
 use crate::faults::rules::{Effect, Verdict, Victim};
 use crate::overlay::answer_call;
+use crate::session::shift_date;
 use crate::sim::{Sim, lock};
 use crate::xml::Element;
 
@@ -77,9 +78,10 @@ async fn handle(accounts: &Accounts, call: Call) -> Option<Answer> {
     let time = jiff::Timestamp::now().to_string();
     let start = Instant::now();
     let verdict = sim.faults().judge(&call.class.service, &call.class.action, call.caller());
-    let answer = apply_verdict(sim, &call, &verdict).await;
-    if let Some(answer) = &answer {
+    let mut answer = apply_verdict(sim, &call, &verdict).await;
+    if let Some(answer) = &mut answer {
         accounts.learn(&call, answer);
+        shift_date(answer, sim.clock_skew);
     }
     sim.calls.add(record_call(&call, answer.as_ref(), &verdict, time, start.elapsed()));
     answer

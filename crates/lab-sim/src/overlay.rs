@@ -12,6 +12,9 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, aftermath: Aftermat
     if sim.disabled_regions.contains(&call.class.region) {
         return ServiceError::region_not_enabled(&call.class).to_answer(call.class.protocol);
     }
+    if let Some(refusal) = sim.session_end.and_then(|end| end.refuse(call, &sim.times)) {
+        return refusal;
+    }
     match call.class.service.as_str() {
         "acm" => crate::acm::answer_call(sim, call).await,
         "ec2" => crate::ec2::answer_call(sim, call, aftermath).await,
@@ -19,6 +22,7 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, aftermath: Aftermat
         "s3" => crate::s3::answer_call(sim, call).await,
         "lambda" => crate::lambda::answer_call(sim, call).await,
         "ssm" => crate::ssm::answer_call(sim, call).await,
+        "servicequotas" => crate::quotas::answer_call(sim, call).await,
         "sts" => crate::sts::answer_call(sim, call).await,
         _ => sim.moto.forward(call).await,
     }

@@ -27,6 +27,7 @@ use crate::lambda::LambdaHost;
 use crate::late::LateBook;
 use crate::moto::{ACCOUNT, MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
+use crate::session::SessionEnd;
 use crate::sim::{AccountSeed, CommandId, Sim, StateTimes, lock};
 use crate::vpn::{JANITOR, MissingParts, Namespaces, become_janitor, check_requirements, enter, supervise};
 
@@ -82,7 +83,7 @@ pub fn run(cli: &Cli) -> Result<u8, RunError> {
         if cli.port == 0 {
             return Err(Cause::NoPort.into());
         }
-        print_exports(cli, &format!("http://127.0.0.1:{}", cli.port), None);
+        print_exports(cli, &format!("http://127.0.0.1:{}", cli.port), None, cli.session_ends.map(SessionEnd::new));
         return Ok(0);
     }
     // Two threads: one can carry on while the other rewrites a long answer. They live as long as the process, which
@@ -111,7 +112,8 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
         _ = interrupts.recv() => return Ok(130),
         _ = terminations.recv() => return Ok(143),
     };
-    let sim = Arc::new(new_sim(cli, &moto, address, folder.path(), calls, faults));
+    let session_end = cli.session_ends.map(SessionEnd::new);
+    let sim = Arc::new(new_sim(cli, &moto, address, folder.path(), calls, faults, session_end));
     let accounts = Arc::new(Accounts::new(Arc::clone(&sim), new_seed(cli, folder.path())));
     let mut tasks = vec![spawn(serve(Arc::clone(&accounts), listener, None))];
     if let Some(namespaces) = &namespaces {
@@ -126,7 +128,7 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
     let code = if let Some((program, arguments)) = cli.command.split_first() {
         run_command(cli, &sim, namespaces.as_ref(), (program, arguments), &mut interrupts, &mut terminations).await
     } else {
-        print_exports(cli, &sim.endpoint, namespaces.as_ref());
+        print_exports(cli, &sim.endpoint, namespaces.as_ref(), sim.session_end);
         Ok(tokio::select! {
             _ = interrupts.recv() => 130,
             _ = terminations.recv() => 143,
@@ -193,6 +195,7 @@ fn new_sim(
     folder: &Path,
     calls: CallLog,
     faults: FaultBook,
+    session_end: Option<SessionEnd>,
 ) -> Sim {
     let endpoint = format!("http://{address}");
     let times = Arc::new(StateTimes::new(cli.time_scale()));
@@ -202,6 +205,9 @@ fn new_sim(
         times,
         disabled_regions: cli.disabled_regions.clone(),
         caller_arn: cli.caller_arn.clone(),
+        quotas: cli.quotas.clone(),
+        clock_skew: cli.clock_skew,
+        session_end,
         calls: Arc::new(calls),
         faults: Arc::new(Mutex::new(faults)),
         command: Arc::new(Mutex::new(None)),
@@ -243,7 +249,12 @@ fn region() -> String {
 }
 
 /// The environment that points every SDK and the CLI at lab-sim.
-fn environment(cli: &Cli, endpoint: &str, namespaces: Option<&Namespaces>) -> Vec<(&'static str, String)> {
+fn environment(
+    cli: &Cli,
+    endpoint: &str,
+    namespaces: Option<&Namespaces>,
+    session_end: Option<SessionEnd>,
+) -> Vec<(&'static str, String)> {
     let no_proxy = std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default();
     let no_proxy = if no_proxy.is_empty() { "127.0.0.1".to_owned() } else { format!("{no_proxy},127.0.0.1") };
     let mut variables = vec![
@@ -259,6 +270,9 @@ fn environment(cli: &Cli, endpoint: &str, namespaces: Option<&Namespaces>) -> Ve
         ("NO_PROXY", no_proxy.clone()),
         ("no_proxy", no_proxy),
     ];
+    if let Some(end) = session_end {
+        variables.extend(end.variables());
+    }
     if let Some(namespaces) = namespaces {
         variables.push(("LAB_SIM_LAPTOP", namespaces.laptop.clone()));
         variables.push(("LAB_SIM_CLOUD", namespaces.cloud.clone()));
@@ -267,20 +281,22 @@ fn environment(cli: &Cli, endpoint: &str, namespaces: Option<&Namespaces>) -> Ve
 }
 
 /// Variables that would lead a call past lab-sim or change who makes it.
-fn unwanted_variables() -> Vec<String> {
-    let fixed = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CA_BUNDLE"];
+fn unwanted_variables(session_end: Option<SessionEnd>) -> Vec<String> {
+    let fixed = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SECURITY_TOKEN", "AWS_CA_BUNDLE"];
+    let of_a_session: &[&str] =
+        if session_end.is_none() { &["AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"] } else { &[] };
     let endpoints = std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| name.starts_with("AWS_ENDPOINT_URL_") || name == "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-    fixed.into_iter().map(str::to_owned).chain(endpoints).collect()
+    fixed.iter().chain(of_a_session).map(|name| (*name).to_owned()).chain(endpoints).collect()
 }
 
-fn print_exports(cli: &Cli, endpoint: &str, namespaces: Option<&Namespaces>) {
-    let mut lines: Vec<String> = environment(cli, endpoint, namespaces)
+fn print_exports(cli: &Cli, endpoint: &str, namespaces: Option<&Namespaces>, session_end: Option<SessionEnd>) {
+    let mut lines: Vec<String> = environment(cli, endpoint, namespaces, session_end)
         .into_iter()
         .map(|(name, value)| format!("export {name}={value}"))
         .collect();
-    lines.push(format!("unset {}", unwanted_variables().join(" ")));
+    lines.push(format!("unset {}", unwanted_variables(session_end).join(" ")));
     lines.push(String::new());
     // A reader that has seen enough may have gone: lab-sim serves all the same.
     let mut stdout = std::io::stdout().lock();
@@ -301,13 +317,13 @@ async fn run_command(
         Some(namespaces) => namespaces.laptop_command(program).map_err(cannot)?,
         None => tokio::process::Command::new(program),
     };
-    command.args(arguments).envs(environment(cli, &sim.endpoint, namespaces));
+    command.args(arguments).envs(environment(cli, &sim.endpoint, namespaces, sim.session_end));
     let (child, id) = start_command(sim, command).map_err(cannot)?;
     Ok(wait_for_command(child, id, interrupts, terminations).await?)
 }
 
 fn start_command(sim: &Sim, mut command: tokio::process::Command) -> std::io::Result<(Child, CommandId)> {
-    for name in unwanted_variables() {
+    for name in unwanted_variables(sim.session_end) {
         command.env_remove(name);
     }
     // In a group of its own a command cannot read from the terminal.

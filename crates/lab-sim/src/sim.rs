@@ -12,7 +12,9 @@ use crate::faults::rules::FaultBook;
 use crate::lambda::LambdaHost;
 use crate::late::LateBook;
 use crate::moto::MotoClient;
+use crate::quotas::Quota;
 use crate::s3::S3Overlay;
+use crate::session::SessionEnd;
 
 /// One account of a running local AWS. What accounts have in common is behind an `Arc`.
 #[derive(Debug)]
@@ -26,6 +28,12 @@ pub(crate) struct Sim {
     pub(crate) disabled_regions: Vec<String>,
     /// Whom `GetCallerIdentity` names instead of moto's user.
     pub(crate) caller_arn: Option<String>,
+    /// Values of quotas that are not a new account's.
+    pub(crate) quotas: Vec<Quota>,
+    /// How far ahead AWS's clock is, in seconds.
+    pub(crate) clock_skew: i64,
+    /// When the command's credentials end, where they do.
+    pub(crate) session_end: Option<SessionEnd>,
     pub(crate) calls: Arc<CallLog>,
     pub(crate) faults: Arc<Mutex<FaultBook>>,
     /// The process group (or, on a terminal, the process) of the command.
@@ -77,6 +85,10 @@ impl Sim {
             times: Arc::clone(&self.times),
             disabled_regions: self.disabled_regions.clone(),
             caller_arn: None,
+            quotas: self.quotas.clone(),
+            clock_skew: self.clock_skew,
+            // The command's own session; that of a role has an end of its own.
+            session_end: None,
             calls: Arc::clone(&self.calls),
             faults: Arc::clone(&self.faults),
             command: Arc::clone(&self.command),

@@ -3,6 +3,7 @@
 //! Every part is asked by its own library, so that what counts as its own is said in one place. Nothing is written.
 
 mod cli;
+mod doctor;
 mod show;
 
 use lab_common::Session;
@@ -27,6 +28,9 @@ struct Part {
 /// # Errors
 /// When a part cannot be read.
 pub async fn run(args: &Args) -> Result<Exit, Problem> {
+    if let Some(regions) = args.doctor() {
+        return doctor::run(&args.lab, regions).await;
+    }
     let session = Session::open(&args.lab).await?;
     let parts = look(&session).await?;
     let leaks = args.looks_for_leaks();

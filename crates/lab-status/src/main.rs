@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let args = lab_status::Args::parse();
+    let args: lab_status::Args = lab_common::parse_args();
     lab_plan::run_program("lab-status", async |stop| stop.or(lab_status::run(&args)).await)
 }

@@ -14,7 +14,9 @@ mod rule;
 mod want;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
+use lab_account::Preflight;
 use lab_common::{Session, Tags, find_my_ip};
 use lab_ec2::note_open_nat;
 use lab_plan::{
@@ -62,7 +64,11 @@ pub struct Network {
     want: Want,
     /// The NAT window counts among the resources.
     shows_window: bool,
+    preflight: Preflight,
 }
+
+/// How long `up` may take: some twenty calls, most of them at once.
+const TAKES: Duration = Duration::from_mins(2);
 
 impl Network {
     /// For `up` and `plan`: finds out this machine's address where a rule needs it.
@@ -91,6 +97,7 @@ impl Network {
             tags: session.tags.clone(),
             want: want::want(&session.lab, &session.names, &session.region, my_ip),
             shows_window: false,
+            preflight: Preflight::new(session, TAKES),
         }
     }
 }
@@ -116,6 +123,14 @@ impl Concern for Network {
         let vpcs = live.vpcs.iter().filter(|vpc| pending(&vpc.state)).map(|vpc| &vpc.name);
         let subnets = live.subnets.iter().filter(|subnet| pending(&subnet.state)).map(|subnet| &subnet.name);
         Ok(vpcs.chain(subnets).map(|name| format!("{name} is pending")).collect())
+    }
+
+    async fn look_around(&self) -> Result<(), Problem> {
+        self.preflight.look_around().await
+    }
+
+    fn judge(&self, _: &Live, _: &Plan<Op>) -> Result<Vec<String>, Problem> {
+        self.preflight.judge(None)
     }
 
     fn ids(&self, live: &Live) -> Ids {

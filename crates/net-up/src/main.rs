@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let args = net_up::Args::parse();
+    let args: net_up::Args = lab_common::parse_args();
     match args.command_in_window() {
         Some(command) => {
             lab_plan::run_with_signals("net-up", async |signals| net_up::run_in_window(&args, command, signals).await)

@@ -9,11 +9,14 @@ mod live;
 mod plan;
 mod run;
 
+use std::time::Duration;
+
 use aws_sdk_ec2::types::NatGatewayState;
+use lab_account::Preflight;
 use lab_common::roles::subnet as subnet_role;
 use lab_common::{Internet, Session, Tags, prices};
 use lab_ec2::{NatGateway, note_open_nat};
-use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
+use lab_plan::{Concern, Context, Cost, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
 pub(crate) use live::{Address, find_addresses};
 pub(crate) use run::{run_during, run_task};
@@ -46,7 +49,12 @@ pub struct NatWindow {
     ec2: aws_sdk_ec2::Client,
     tags: Tags,
     want: NatWant,
+    preflight: Preflight,
 }
+
+/// How long a window that is opened for something stays open at least: a gateway takes two to three minutes, and what it
+/// is opened for installs. It also must be closed again.
+const TAKES: Duration = Duration::from_mins(10);
 
 impl NatWindow {
     /// For opening, closing and looking at it alike. Nothing is called.
@@ -59,7 +67,12 @@ impl NatWindow {
             table: names.main_route_table(),
             subnet: public.map(|subnet| (subnet_role(&subnet.role), names.subnet(&subnet.role))),
         };
-        Self { ec2: aws_sdk_ec2::Client::new(&session.sdk), tags: session.tags.clone(), want }
+        Self {
+            ec2: aws_sdk_ec2::Client::new(&session.sdk),
+            tags: session.tags.clone(),
+            want,
+            preflight: Preflight::new(session, TAKES),
+        }
     }
 }
 
@@ -90,6 +103,19 @@ impl Concern for NatWindow {
 
     fn pace(&self) -> Pace {
         Pace::MINUTES
+    }
+
+    /// Who cannot close it again must not open it.
+    async fn look_around(&self) -> Result<(), Problem> {
+        self.preflight.check_credentials().await
+    }
+
+    fn judge(&self, _: &NatLive, _: &Plan<NatOp>) -> Result<Vec<String>, Problem> {
+        self.preflight.judge(None)
+    }
+
+    fn full_cost(&self) -> Cost {
+        Cost { usd_per_hour: prices::NAT_GATEWAY + prices::PUBLIC_IPV4, unpriced: Vec::new() }
     }
 
     fn ids(&self, live: &NatLive) -> Ids {

@@ -14,6 +14,7 @@ use aws_sdk_s3::types::{
     NotificationConfiguration, ObjectOwnership, OwnershipControlsRule, PublicAccessBlockConfiguration,
     ServerSideEncryption, ServerSideEncryptionByDefault,
 };
+use lab_account::identify_with;
 use lab_common::{Caller, Tags, explain};
 use lab_ec2::NatGateway;
 use lab_plan::Problem;
@@ -28,6 +29,7 @@ use crate::want::{Both, Place, Side, Want};
 /// What was observed of the pipeline.
 #[derive(Debug, Clone)]
 pub struct Live {
+    pub(crate) caller: Caller,
     pub(crate) place: Place,
     pub(crate) buckets: Both<LiveBucket>,
     /// Our own role. Not looked for in a Learner Lab.
@@ -162,7 +164,7 @@ pub(crate) const ROLE_POLICY: &str = "hybrid-lab";
 /// Reads all of it.
 pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Problem> {
     let (caller, input, output, function, policy, log_group) = tokio::join!(
-        find_caller(clients),
+        identify_with(&clients.sts),
         head_bucket(clients, want, Side::Input),
         head_bucket(clients, want, Side::Output),
         read_function(clients, want),
@@ -170,7 +172,8 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
         find_log_group(clients, want),
     );
     // Who we are comes first: with bad credentials all of them fail, and STS says best why.
-    let place = Place::new(want, &caller?);
+    let caller = caller?;
+    let place = Place::new(want, &caller);
     let (input, output, function, policy, log_group) = (input?, output?, function?, policy?, log_group?);
     let (input, output, role, log_group) = tokio::try_join!(
         read_bucket(clients, want, &place, Side::Input, input),
@@ -179,13 +182,7 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
         read_log_group_tags(clients, log_group),
     )?;
     let function = function.map(|function| LiveFunction { policy, ..function });
-    Ok(Live { place, buckets: Both { input, output }, role, log_group, function, nat_gateways: Vec::new() })
-}
-
-async fn find_caller(clients: &Clients) -> Result<Caller, Problem> {
-    let answer = clients.sts.get_caller_identity().send().await;
-    let answer = answer.map_err(|error| explain("GetCallerIdentity", &error))?;
-    Caller::new(answer.account(), answer.arn())
+    Ok(Live { caller, place, buckets: Both { input, output }, role, log_group, function, nat_gateways: Vec::new() })
 }
 
 /// Whether a name is taken, and by whom: `Err` holds what is already known without looking closer.

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use pipeline_up::Args;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = lab_common::parse_args();
     lab_plan::run_program("pipeline-up", async |stop| pipeline_up::run(&args, &stop).await)
 }

@@ -1,5 +1,8 @@
 //! The concern, as the flow of `lab_plan` drives it.
 
+use std::time::Duration;
+
+use lab_account::Preflight;
 use lab_common::{Session, Tags};
 use lab_ec2::{find_nat_gateways, note_open_nat};
 use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, Step, Verb};
@@ -13,14 +16,18 @@ use crate::want::{Side, Want};
 use crate::{apply, show};
 
 /// The pipeline of one lab, with the way to AWS.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Pipeline {
     pub(crate) want: Want,
     pub(crate) clients: Clients,
     pub(crate) way: Way,
     ec2: aws_sdk_ec2::Client,
     tags: Tags,
+    preflight: Preflight,
 }
+
+/// How long `up` may take: a new role needs up to two minutes until it is known everywhere.
+const TAKES: Duration = Duration::from_mins(3);
 
 impl Pipeline {
     /// The pipeline of the session's lab. Nothing is called.
@@ -31,7 +38,8 @@ impl Pipeline {
         let want = Want::new(&session.lab, &session.region)?;
         let way = Way { profile: None, endpoint_url: session.sdk.endpoint_url().map(str::to_owned) };
         let ec2 = aws_sdk_ec2::Client::new(&session.sdk);
-        Ok(Self { want, clients: Clients::new(session), way, ec2, tags: session.tags.clone() })
+        let preflight = Preflight::new(session, TAKES);
+        Ok(Self { want, clients: Clients::new(session), way, ec2, tags: session.tags.clone(), preflight })
     }
 
     /// Names this profile of `~/.aws/config` in the commands it says.
@@ -82,6 +90,14 @@ impl Concern for Pipeline {
 
     fn settling(&self, live: &Live, goal: Goal) -> Result<Settling, Problem> {
         show::list_settling(&self.want, live, goal)
+    }
+
+    async fn look_around(&self) -> Result<(), Problem> {
+        self.preflight.check_credentials().await
+    }
+
+    fn judge(&self, live: &Live, _: &Plan<Op>) -> Result<Vec<String>, Problem> {
+        self.preflight.judge(Some(&live.caller))
     }
 
     fn ids(&self, live: &Live) -> Ids {

@@ -26,6 +26,19 @@ pub async fn confirm(question: &str, stop: &Stop) -> Result<(), Problem> {
     Err(Problem::usage("not confirmed: nothing was changed"))
 }
 
+/// Refuses, before the first call, a run that would have to ask about money, where nobody can be asked.
+///
+/// # Errors
+/// When there is something to ask and stdin is no terminal.
+pub(crate) fn require_someone_to_ask_about(questions: &[String]) -> Result<(), Problem> {
+    if questions.is_empty() || std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Problem::usage(questions.join("\n"))
+        .because("this needs a yes, and there is no terminal to ask on; lab.toml alone says so, and nothing was called")
+        .fix("pass --yes, also where all of it is there already; or change [budget] in lab.toml"))
+}
+
 /// Refuses before any work when [`confirm`] would have nobody to ask.
 ///
 /// # Errors

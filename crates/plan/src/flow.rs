@@ -4,14 +4,14 @@ use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
 
-use crate::ask::{confirm, require_someone_to_ask};
+use crate::ask::{confirm, require_someone_to_ask, require_someone_to_ask_about};
 use crate::program::{print_out, to_json};
 use crate::report::{
     FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
 };
 use crate::{
-    Changed, Context, Exit, Heading, Ids, Outcome, Pace, Plan, Problem, Progress, Resource, Step, Stop, run_steps,
-    wait_for,
+    Budget, Changed, Context, Cost, Exit, Heading, Ids, Outcome, Pace, Plan, Problem, Progress, Resource, Step, Stop,
+    run_steps, wait_for,
 };
 
 /// What the user asked for.
@@ -53,8 +53,8 @@ pub struct Request {
     pub quiet: bool,
     /// All questions are answered with yes.
     pub yes: bool,
-    /// Ask before adding more than this to the burn rate, in US dollars an hour.
-    pub ask_above: f64,
+    /// What is asked before money is spent.
+    pub budget: Budget,
     /// Where the prices come from, in a few words.
     pub prices: String,
     /// The command that continues this run.
@@ -94,6 +94,29 @@ pub trait Concern {
     /// How long `settling` may take.
     fn pace(&self) -> Pace {
         Pace { deadline: std::time::Duration::from_mins(1), ..Pace::MOMENT }
+    }
+
+    /// Looks at what may forbid any change, such as credentials that are about to expire. Runs once, at the same time as
+    /// the first `observe` of an `up`, and makes at most two calls.
+    ///
+    /// # Errors
+    /// When nothing should be changed.
+    async fn look_around(&self) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// What `look_around` and the first `observe` say to the changes of `plan`: notes for the user.
+    ///
+    /// # Errors
+    /// When they must not be made: nothing has been changed yet.
+    fn judge(&self, live: &Self::Live, plan: &Plan<Self::Op>) -> Result<Vec<String>, Problem> {
+        let _ = (live, plan);
+        Ok(Vec::new())
+    }
+
+    /// What the concern costs when everything that lab.toml wants of it is there. Known without a call.
+    fn full_cost(&self) -> Cost {
+        Cost::default()
     }
 
     /// The ids of what was observed, by role.
@@ -141,6 +164,7 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
         progress: Progress::stderr(),
         changed: RefCell::default(),
         usd_per_hour: Cell::default(),
+        said: RefCell::default(),
     };
     let answer = match verb {
         Verb::Up => run.change(Goal::Up).await,
@@ -176,6 +200,8 @@ struct Run<'a, C> {
     changed: RefCell<Vec<Changed>>,
     /// What the concern costs once the plan is applied.
     usd_per_hour: Cell<f64>,
+    /// Notes that were said before anything was changed.
+    said: RefCell<Vec<String>>,
 }
 
 impl<C: Concern> Run<'_, C> {
@@ -184,7 +210,8 @@ impl<C: Concern> Run<'_, C> {
         let plan = self.make_plan(&live, Goal::Up)?;
         let heading = &self.request.heading;
         let next = self.concern.next(&live);
-        let notes = self.concern.notes(&live, self.verb);
+        let mut notes = self.concern.notes(&live, self.verb);
+        notes.extend(self.list_questions(&plan).into_iter().map(|question| format!("`up` will ask: {question}")));
         self.print(&PlanDocument::new(heading, &plan, next.as_deref(), &notes), || {
             show_plan(heading, &plan, &self.request.prices)
         })?;
@@ -201,10 +228,16 @@ impl<C: Concern> Run<'_, C> {
     }
 
     async fn change(&self, goal: Goal) -> Result<Exit, Problem> {
-        if goal == Goal::Down {
-            self.require_someone_to_ask("taking the lab down deletes things")?;
-        }
-        let live = self.observe().await?;
+        let live = match goal {
+            Goal::Up => {
+                self.require_someone_to_ask_about_money()?;
+                self.stop.or(self.observe_all()).await?
+            }
+            Goal::Down => {
+                self.require_someone_to_ask("taking the lab down deletes things")?;
+                self.observe().await?
+            }
+        };
         let plan = self.make_plan(&live, goal)?;
         self.usd_per_hour.set(plan.usd_per_hour);
         if plan.is_empty() && self.concern.settling(&live, goal)?.is_empty() {
@@ -214,6 +247,11 @@ impl<C: Concern> Run<'_, C> {
         }
         if !plan.is_empty() {
             self.progress.say(show_plan(&self.request.heading, &plan, &self.request.prices).trim_end());
+            if goal == Goal::Up {
+                let notes = self.concern.judge(&live, &plan)?;
+                self.say_notes(&notes);
+                self.said.replace(notes);
+            }
             self.confirm(&plan, goal).await?;
             let outcome = self.apply(&plan, &live).await;
             self.changed.replace(list_changed(&plan.steps, &outcome));
@@ -224,6 +262,13 @@ impl<C: Concern> Run<'_, C> {
         let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, goal))?;
         self.print_status(&live, Some(&self.changed.borrow()), goal)?;
         Ok(Exit::Done)
+    }
+
+    /// The first look of `up`, and at the same time what must be known before anything is changed.
+    async fn observe_all(&self) -> Result<C::Live, Problem> {
+        // Looked around is first: credentials that have expired are told without a call.
+        let ((), live) = tokio::try_join!(biased; self.concern.look_around(), self.concern.observe())?;
+        Ok(live)
     }
 
     async fn observe(&self) -> Result<C::Live, Problem> {
@@ -302,17 +347,27 @@ impl<C: Concern> Run<'_, C> {
     /// Asks what the plan or the budget wants asked.
     async fn confirm(&self, plan: &Plan<C::Op>, goal: Goal) -> Result<(), Problem> {
         let mut questions: Vec<String> = plan.steps.iter().filter_map(|step| step.ask.clone()).collect();
-        let added = plan.added_usd_per_hour();
-        if goal == Goal::Down {
-            questions.push("everything marked with - above is deleted".into());
-        } else if added > self.request.ask_above {
-            let limit = show_usd(self.request.ask_above);
-            questions.push(format!("this adds {} ([budget] ask_above is {limit})", show_usd(added)));
+        match goal {
+            Goal::Down => questions.push("everything marked with - above is deleted".into()),
+            Goal::Up => questions.extend(self.list_questions(plan)),
         }
         if questions.is_empty() || self.request.yes {
             return Ok(());
         }
         confirm(&questions.join("\n"), self.stop).await
+    }
+
+    /// What the budget wants asked before `plan` is applied.
+    fn list_questions(&self, plan: &Plan<C::Op>) -> Vec<String> {
+        self.request.budget.list_questions(plan.usd_per_hour, plan.added_usd_per_hour())
+    }
+
+    /// Nothing is called where lab.toml alone tells that a question would come, and nobody could answer it.
+    fn require_someone_to_ask_about_money(&self) -> Result<(), Problem> {
+        if self.request.yes {
+            return Ok(());
+        }
+        require_someone_to_ask_about(&self.request.budget.list_questions_of(&self.concern.full_cost()))
     }
 
     fn require_someone_to_ask(&self, question: &str) -> Result<(), Problem> {
@@ -324,7 +379,8 @@ impl<C: Concern> Run<'_, C> {
         let next = self.concern.next(live).filter(|_| goal == Goal::Up);
         let heading = &self.request.heading;
         let notes = self.concern.notes(live, self.verb);
-        let document = StatusDocument::new(heading, &resources, changed, next.as_deref(), &notes);
+        let all_notes: Vec<String> = self.said.borrow().iter().chain(&notes).cloned().collect();
+        let document = StatusDocument::new(heading, &resources, changed, next.as_deref(), &all_notes);
         self.print(&document, || show_status(heading, &resources, &self.request.prices))?;
         self.say_notes(&notes);
         self.say_next(next.as_deref());

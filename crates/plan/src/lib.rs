@@ -8,6 +8,7 @@
 //! is how anything is resumed.
 
 mod ask;
+mod budget;
 mod flow;
 mod ids;
 mod limit;
@@ -22,11 +23,12 @@ mod stop;
 mod wait;
 
 pub use ask::{confirm, require_someone_to_ask};
+pub use budget::{Budget, Cost};
 pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb};
 pub use ids::Ids;
 pub use limit::{Limiter, RATE_FILE};
 pub use problem::{Exit, Problem};
-pub use program::{print_err, print_out, run_program, run_with_signals, to_json};
+pub use program::{answer_error, print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
 pub use report::{Changed, Heading, Resource, sum_usd};
 pub use run::{Context, Outcome, run_steps};

@@ -50,12 +50,13 @@ pub struct Problem {
     why: Option<String>,
     fix: Option<String>,
     exit: Exit,
+    ends_all: bool,
 }
 
 impl Problem {
     /// Something failed while working. Ends with [`Exit::Failed`].
     pub fn failed(what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed }
+        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed, ends_all: false }
     }
 
     /// The command line or a file is wrong; nothing was changed. Ends with [`Exit::Usage`].
@@ -82,6 +83,18 @@ impl Problem {
     pub fn exit_with(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
+    }
+
+    /// Every further call would meet it too, as when the credentials have expired: nothing new is to be started.
+    #[must_use]
+    pub fn ending_all(mut self) -> Self {
+        self.ends_all = true;
+        self
+    }
+
+    /// Whether every further call would meet it too.
+    pub fn ends_all(&self) -> bool {
+        self.ends_all
     }
 
     /// What is wrong, in one sentence.
@@ -112,7 +125,8 @@ impl Problem {
             return Some(one.clone());
         }
         let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        Some(Self::failed(text).exit_with(exit))
+        let ends_all = problems.iter().any(Self::ends_all);
+        Some(Self { ends_all, ..Self::failed(text).exit_with(exit) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -45,11 +46,15 @@ pub fn to_json(document: &impl Serialize) -> Result<String, Problem> {
     }
 }
 
+/// Whether something has been written to stdout, which holds one document only.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
 /// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
 ///
 /// # Errors
 /// When stdout cannot be written to for another reason.
 pub fn print_out(text: &str) -> Result<(), Problem> {
+    ANSWERED.store(true, Ordering::Relaxed);
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Problem::failed("cannot write to stdout").because(error.to_string()))
@@ -64,10 +69,31 @@ pub fn print_err(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// What `--json` prints where there is nothing but an error to tell.
+#[derive(Serialize)]
+struct ErrorDocument<'a> {
+    error: &'a str,
+}
+
+/// Where the command line says `--json` and stdout has no document yet, it gets one that holds the error: also where the
+/// command line or lab.toml is what is wrong. What stands behind `--` is another program's.
+pub fn answer_error(error: &str) {
+    let ours = std::env::args_os().skip(1).take_while(|argument| argument != "--");
+    let wants_json = ours.into_iter().any(|argument| argument == "--json");
+    if wants_json
+        && !ANSWERED.load(Ordering::Relaxed)
+        && let Ok(document) = to_json(&ErrorDocument { error })
+    {
+        // The error goes to stderr whatever becomes of this.
+        let _ = print_out(&document);
+    }
+}
+
 fn end(name: &str, answer: Result<Exit, Problem>) -> ExitCode {
     match answer {
         Ok(exit) => exit.into(),
         Err(problem) => {
+            answer_error(&problem.to_string());
             print_err(&format!("{name}: {problem}"));
             problem.exit().into()
         }

@@ -41,8 +41,8 @@ impl Outcome {
 
 /// Carries out `steps`, each as soon as what it needs is done, and returns when nothing runs any more.
 ///
-/// A failing step stops what needs it and lets the rest finish. When `stop` is asked, running steps finish and
-/// no other starts. `apply` answers with the id of what it made, which is then known by the step's role in `ids`.
+/// A failing step stops what needs it and lets the rest finish. When `stop` is asked, or a failure is one that every
+/// further call would meet ([`Problem::ends_all`]), running steps finish and no other starts. `apply` answers with the id of what it made, which is then known by the step's role in `ids`.
 pub async fn run_steps<O>(
     steps: &[Step<O>],
     ids: &Ids,
@@ -54,8 +54,9 @@ pub async fn run_steps<O>(
     let mut made = vec![None; steps.len()];
     let mut failures = Vec::new();
     let mut running = FuturesUnordered::new();
+    let mut goes_on = true;
     loop {
-        if stop.asked().is_none() {
+        if goes_on && stop.asked().is_none() {
             let free = AT_ONCE - running.len();
             for index in schedule.ready().take(free).collect::<Vec<_>>() {
                 schedule.start(index);
@@ -78,6 +79,7 @@ pub async fn run_steps<O>(
                 schedule.finish(index);
             }
             Err(problem) => {
+                goes_on &= !problem.ends_all();
                 failures.push((index, problem));
                 schedule.fail(index);
             }
@@ -232,6 +234,20 @@ mod tests {
             }
             prop_assert_eq!(outcome.stopped.is_some(), done.len() < steps.len());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_that_all_would_meet_nothing_new_starts() {
+        let (ids, stop) = (Ids::new(), Stop::new());
+        let make = |role: &str| Step::new(Action::Create, "thing", role, role, ());
+        let steps = [make("expires"), make("runs"), make("waits").needs(["runs"])];
+        let outcome = run_steps(&steps, &ids, &stop, &Progress::silent(), async |step, _| {
+            let expires = step.role == "expires";
+            tokio::time::sleep(Duration::from_millis(if expires { 1 } else { 5 })).await;
+            if expires { Err(Problem::failed("expired").ending_all()) } else { Ok(None) }
+        })
+        .await;
+        assert_eq!(outcome.states, [State::Failed, State::Done, State::Waiting]);
     }
 
     #[tokio::test(start_paused = true)]

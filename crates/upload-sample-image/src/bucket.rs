@@ -58,6 +58,12 @@ pub(crate) async fn look_at(client: &Client, bucket: &str, key: &str) -> Result<
                 .because("HeadObject: HTTP 403")
                 .fix("ask for s3:GetObject and s3:ListBucket, as in docs/permissions/upload-sample-image.json"))
         }
+        Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 400) => {
+            Err(Problem::failed(format!("S3 does not let us look into the output bucket {bucket}"))
+                .because("HeadObject: HTTP 400, which is its answer to credentials that have expired")
+                .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again")
+                .ending_all())
+        }
         Err(error) => Err(explain_bucket("HeadObject", "output", bucket, &error)),
     }
 }

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use upload_sample_image::{Args, run};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = lab_common::parse_args();
     lab_plan::run_program("upload-sample-image", async |stop| run(&args, &stop).await)
 }

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let args = vpn_setup::Args::parse();
+    let args: vpn_setup::Args = lab_common::parse_args();
     lab_plan::run_program("vpn-setup", async |stop| vpn_setup::run(&args, &stop).await)
 }

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use lab_common::Session;
+use lab_account::Preflight;
+use lab_common::{Session, prices};
 use lab_ec2::note_open_nat;
-use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
+use lab_plan::{Concern, Context, Cost, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
 use crate::apply::{Export, Worker};
 use crate::beat::{self, PATIENCE};
@@ -35,7 +37,11 @@ pub struct ClientVpn<'a> {
     export: Export,
     /// The clients whose `.ovpn` files this run has written.
     written: RefCell<BTreeSet<String>>,
+    preflight: Preflight,
 }
+
+/// How long `up` may take: an association takes AWS 5 to 10 minutes.
+const TAKES: Duration = Duration::from_mins(15);
 
 /// What `up` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +78,7 @@ impl<'a> ClientVpn<'a> {
             course: Course::Make,
             export: Export::default(),
             written: RefCell::default(),
+            preflight: Preflight::new(session, TAKES),
             files,
             session,
         }
@@ -156,6 +163,28 @@ impl Concern for ClientVpn<'_> {
 
     fn pace(&self) -> Pace {
         beat::every(PATIENCE)
+    }
+
+    /// What ends a cost is not held up.
+    async fn look_around(&self) -> Result<(), Problem> {
+        if self.course == Course::Pause {
+            return Ok(());
+        }
+        self.preflight.look_around().await
+    }
+
+    fn judge(&self, _: &Live, _: &Plan<Op>) -> Result<Vec<String>, Problem> {
+        if self.course == Course::Pause {
+            return Ok(Vec::new());
+        }
+        self.preflight.judge(None)
+    }
+
+    fn full_cost(&self) -> Cost {
+        let associates = matches!(self.course, Course::Make | Course::Resume);
+        let subnets = self.want.as_ref().filter(|_| associates).map_or(0, |want| want.subnets.len());
+        let usd_per_hour = f64::from(u32::try_from(subnets).unwrap_or(u32::MAX)) * prices::VPN_ASSOCIATION;
+        Cost { usd_per_hour, unpriced: Vec::new() }
     }
 
     fn ids(&self, live: &Live) -> Ids {

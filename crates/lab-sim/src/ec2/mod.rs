@@ -8,6 +8,7 @@ mod instances;
 mod internet;
 mod late;
 mod nat;
+mod regions;
 mod tokens;
 
 use std::net::Ipv4Addr;
@@ -189,6 +190,7 @@ fn needs_reading(sim: &Sim, action: &str) -> bool {
         "CreateNatGateway",
         "DeleteNatGateway",
         "DescribeNatGateways",
+        "DescribeRegions",
     ];
     let creates = action.starts_with("Create") || action.starts_with("Import");
     READ.contains(&action) || internet::is_turning_point(action) || creates || sim.late.hides_anything(sim.times.now())
@@ -199,6 +201,7 @@ fn edit(sim: &Sim, call: &Call, root: &mut Element, wanted_states: Option<&[Stri
         "DescribeInstances" | "RunInstances" => instances::show_states(sim, root),
         "DescribeInstanceStatus" => instances::show_statuses(sim, call, root),
         "DescribeNatGateways" | "CreateNatGateway" => nat::show_states(sim, root),
+        "DescribeRegions" => regions::show_regions(sim, call, root),
         _ => {}
     }
     if let Some(wanted) = wanted_states {

@@ -10,8 +10,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use lab_common::Session;
-use lab_plan::{Exit, Problem, Request, Signals, Stop, Verb, print_err, run_verb};
+use lab_common::{Session, prices};
+use lab_plan::{Concern as _, Exit, Problem, Request, Signals, Stop, Verb, print_err, run_verb};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
@@ -59,6 +59,9 @@ pub(crate) async fn run_during(args: &Args, command: &[OsString], mut signals: S
     let request = Request { quiet: true, ..make_request(&session, args) };
     let guard = Guard { window: NatWindow::new(&session), request, name: program.to_string_lossy().into_owned() };
 
+    // Who cannot close the window must not open it; nothing has to be closed then.
+    let stop = Stop::new();
+    attend(stop.or(guard.window.look_around()), &mut signals, |exit, _| stop.ask(exit)).await?;
     if let Err(problem) = guard.open(&mut signals).await {
         // A usage problem means that nothing was changed.
         if problem.exit() == Exit::Usage {
@@ -135,7 +138,9 @@ impl Guard {
             }
         });
         closed.await.map(|_| ()).map_err(|problem| {
-            let what = format!("the NAT window may still be open, and cost money\n{problem}");
+            let usd = prices::NAT_GATEWAY + prices::PUBLIC_IPV4;
+            let what =
+                format!("the NAT window may still be open, and cost ${usd:.2} an hour until it is closed\n{problem}");
             Problem::failed(what).fix(format!("close it: {}", request.down))
         })
     }

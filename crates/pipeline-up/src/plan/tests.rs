@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_s3::types::{LambdaFunctionConfiguration, NotificationConfiguration};
+use lab_common::Caller;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -15,7 +16,8 @@ const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:lab-lambd
 fn nothing(place: &Place) -> Live {
     let absent = || LiveBucket::Absent;
     let buckets = Both { input: absent(), output: absent() };
-    Live { place: place.clone(), buckets, role: None, log_group: None, function: None, nat_gateways: vec![] }
+    let caller = Caller { account: "123456789012".into(), arn: "arn:aws:iam::123456789012:user/ada".into() };
+    Live { caller, place: place.clone(), buckets, role: None, log_group: None, function: None, nat_gateways: vec![] }
 }
 
 fn deployed(want: &Want, place: &Place) -> LiveFunction {
