@@ -125,7 +125,7 @@ mod tests {
     fn the_file_is_what_the_sdk_reads_and_the_profile_has_no_secret() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::at(root.path());
-        let expiry = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let expiry = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
         let credentials = Credentials::new("ASIA1", "hush", Some("token".into()), Some(expiry), "test");
         hand_over(&folder, "ada", &credentials).unwrap();
         let text = std::fs::read_to_string(folder.credentials_of("ada")).unwrap();

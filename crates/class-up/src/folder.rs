@@ -129,7 +129,7 @@ impl Folder {
         let entries = std::fs::read_dir(self.0.path("logs")).into_iter().flatten().filter_map(Result::ok);
         for entry in entries {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.strip_prefix(&prefix).is_some_and(|rest| rest.ends_with(".part")) {
+            if name.strip_prefix(&prefix).is_some_and(|rest| rest.split('.').nth(1) == Some("part")) {
                 if let Ok(text) = std::fs::read(entry.path())
                     && !text.is_empty()
                 {

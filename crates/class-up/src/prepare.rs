@@ -1,5 +1,6 @@
 //! From the command line to a class that is known to be sound, and to the ways into its accounts.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -45,9 +46,8 @@ pub(crate) fn open_class(args: &Args) -> Result<Class, Problem> {
     let needed = |file: &Option<String>| entries.iter().any(|entry| entry.lab == *file);
     let mut texts = HashMap::new();
     for file in files.filter(needed) {
-        if !texts.contains_key(&file) {
-            let text = read_lab_text(class, &folder, &who.roster, file.as_deref())?;
-            texts.insert(file, text);
+        if let Entry::Vacant(place) = texts.entry(file.clone()) {
+            place.insert(read_lab_text(class, &folder, &who.roster, file.as_deref())?);
         }
     }
     let students = make_students(&roster, &entries, &texts, class.region.as_deref(), class.tasks)?;

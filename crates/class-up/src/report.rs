@@ -150,7 +150,7 @@ mod tests {
         let report = Report::new("r.csv".into(), "up", owners, 20.04, || "class-up up r.csv --failed".into());
         let text = report.to_text();
         for part in [
-            "ada    done            12.3    0.1000\n",
+            "ada    done            12.3     0.1000\n",
             "bob    failed ",
             "host-up up public: no capacity",
             "log: /class/logs/x.log",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_config::SdkConfig;
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, Reservation};
 use lab_account::QuotaLimit;
 use lab_account::quotas::{self, Quota};
 use lab_common::explain;
@@ -209,7 +209,7 @@ async fn look_at_instances(ec2: &aws_sdk_ec2::Client, group: &Group<'_>) -> Resu
     let request = ec2.describe_instances().filters(alive).into_paginator().items();
     let pages = request.send().collect::<Result<Vec<_>, _>>().await;
     let reservations = pages.map_err(|error| explain("DescribeInstances", &error))?;
-    let instances: Vec<_> = reservations.iter().flat_map(|reservation| reservation.instances()).collect();
+    let instances: Vec<_> = reservations.iter().flat_map(Reservation::instances).collect();
     let mut taken = take(group, instances.iter().copied(), |instance| instance.tags());
     taken.vcpus =
         instances.iter().filter_map(|instance| instance.instance_type()).map(|size| vcpus(size.as_str())).sum();
@@ -231,8 +231,8 @@ mod tests {
     use crate::roster::read_roster;
 
     fn students(count: u32, tasks: Tasks) -> Vec<Student> {
-        let roster: String = (1..=count).map(|n| format!("s{n}\n")).collect();
-        let entries = read_roster("r", format!("owner\n{roster}").as_bytes()).unwrap();
+        let owners: Vec<_> = (1..=count).map(|n| format!("s{n}")).collect();
+        let entries = read_roster("r", format!("owner\n{}\n", owners.join("\n")).as_bytes()).unwrap();
         let text = LabText { path: "x".into(), name: "x".into(), text: hol02_for_a_class() };
         make_students("r", &entries, &HashMap::from([(None, text)]), None, tasks).unwrap()
     }
