@@ -207,6 +207,17 @@ fn credentials_that_end_soon_are_told_and_those_that_have_ended_call_nothing() {
 }
 
 #[test]
+fn who_we_are_is_no_reason_to_stop_where_nobody_tells() {
+    let aws = LocalAws::start(&[]);
+    let denied = serde_json::json!({ "error": { "code": "AccessDenied", "status": 403, "message": "no" } });
+    aws.set_faults(&serde_json::json!([{ "service": "sts", "effect": denied }]));
+    let noted = aws.run("net-up", &["up"]).expect_code(0);
+    assert!(noted.stderr.contains("note: not known whose account this is"), "{noted:#?}");
+    let doctor = aws.run("lab-status", &["doctor", "--json"]).expect_code(1);
+    assert_result(&doctor, "caller", "problem", "you may not call GetCallerIdentity");
+}
+
+#[test]
 fn another_kind_of_account_than_lab_toml_says_is_told() {
     let aws = start_academy(&[]);
     let own = lab_file("account = \"auto\"", "account = \"own\"");

@@ -52,6 +52,7 @@ fn each_program_calls_only_what_its_policy_permits() {
     run("vpn-setup", &["pause"]);
     run("vpn-setup", &["resume", "--yes"]);
     run("lab-status", &[]);
+    run("lab-status", &["cost"]);
     run("lab-status", &["doctor"]);
     run("host-up", &["status"]);
     run("vpn-setup", &["down", "--yes"]);

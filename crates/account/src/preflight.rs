@@ -61,14 +61,23 @@ impl Preflight {
         Ok(())
     }
 
-    /// [`Preflight::check_credentials`], and one call that asks who we are.
+    /// [`Preflight::check_credentials`], and one call that asks who we are. For those who do not need to know it
+    /// otherwise: an STS that cannot be asked is a note.
     ///
     /// # Errors
-    /// When the credentials do not last, or AWS does not accept them.
+    /// When the credentials do not last, or have expired.
     pub async fn look_around(&self) -> Result<(), Problem> {
         self.check_credentials().await?;
-        let caller = identify(&self.sdk).await?;
-        self.caller.replace(Some(caller));
+        match identify(&self.sdk).await {
+            Ok(caller) => {
+                self.caller.replace(Some(caller));
+            }
+            Err(problem) if problem.ends_all() => return Err(problem),
+            Err(problem) => {
+                let why = problem.why().unwrap_or(problem.what());
+                self.notes.borrow_mut().push(format!("not known whose account this is, nor what it forbids: {why}"));
+            }
+        }
         Ok(())
     }
 

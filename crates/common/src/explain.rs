@@ -20,6 +20,12 @@ const UNKNOWN: [&str; 6] = [
 ];
 const DENIED: [&str; 4] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"];
 
+/// What [`explain`] says of each, so that others can tell them apart.
+const MAY_NOT: &str = "you may not call";
+const EXPIRED_CREDENTIALS: &str = "the AWS credentials have expired";
+const UNKNOWN_CREDENTIALS: &str = "AWS does not accept these credentials here";
+const NO_CREDENTIALS: &str = "there are no AWS credentials that could be used";
+
 /// Whether `error` is AWS's answer with this code.
 pub fn has_code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
     error.as_service_error().and_then(ProvideErrorMetadata::code) == Some(code)
@@ -34,6 +40,16 @@ pub fn is_unknown_caller<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespon
 /// Whether these credentials may not make this call.
 pub fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| DENIED.contains(&code))
+}
+
+/// Whether a problem is that these credentials may not make a call ([`explain`]).
+pub fn is_denial(problem: &Problem) -> bool {
+    problem.what().starts_with(MAY_NOT)
+}
+
+/// Whether a problem is that there are no credentials, or none that AWS takes ([`explain`]): trying again cannot help.
+pub fn is_about_credentials(problem: &Problem) -> bool {
+    [EXPIRED_CREDENTIALS, UNKNOWN_CREDENTIALS, NO_CREDENTIALS].contains(&problem.what())
 }
 
 /// Whether nobody knows if AWS has acted: the answer never came, or says only that something broke inside.
@@ -73,12 +89,12 @@ where
 fn explain_code(call: &str, code: &str, message: &str) -> Problem {
     let problem = |what: String| Problem::failed(what).because(format!("{call}: {code}: {message}"));
     if EXPIRED.contains(&code) {
-        return problem("the AWS credentials have expired".into())
+        return problem(EXPIRED_CREDENTIALS.into())
             .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again: it goes on where this one stopped")
             .ending_all();
     }
     if UNKNOWN.contains(&code) {
-        return problem("AWS does not accept these credentials here".into())
+        return problem(UNKNOWN_CREDENTIALS.into())
             .fix("check the key (aws sts get-caller-identity), and that the Region is enabled for your account (--region us-east-1 always is)");
     }
     if code == "OptInRequired" {
@@ -86,7 +102,7 @@ fn explain_code(call: &str, code: &str, message: &str) -> Problem {
             .fix("use another --region, or enable it in the account's settings");
     }
     if DENIED.contains(&code) {
-        return problem(format!("you may not call {call}")).fix(
+        return problem(format!("{MAY_NOT} {call}")).fix(
             "ask for the policy in docs/permissions/ of this command; in an Academy lab, set account = \"academy\"",
         );
     }
@@ -96,7 +112,7 @@ fn explain_code(call: &str, code: &str, message: &str) -> Problem {
 fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpResponse>) -> Problem {
     let text = describe(error);
     if text.contains("credentials") {
-        return Problem::failed("there are no AWS credentials that could be used").because(text).fix(
+        return Problem::failed(NO_CREDENTIALS).because(text).fix(
             "on AWS: aws configure, aws sso login, or paste Academy's \"AWS Details\" into ~/.aws/credentials;\n\
              on local AWS: lab-sim -- COMMAND",
         );

@@ -28,7 +28,7 @@ pub use caller::Caller;
 pub use cli::{LabArgs, parse_args};
 pub use clock::Clock;
 pub use estimate::{Estimate, estimate};
-pub use explain::{explain, has_code, is_denied, is_lost_answer, is_unknown_caller};
+pub use explain::{explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer, is_unknown_caller};
 pub use home::{Home, Secret};
 pub use lab::{
     Account, Allow, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
@@ -38,5 +38,5 @@ pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
 pub use sdk::{Connection, connect};
-pub use session::{Session, quote};
+pub use session::{Access, Session, quote};
 pub use tags::Tags;

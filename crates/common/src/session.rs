@@ -24,6 +24,49 @@ pub struct Session {
     pub clock: Clock,
 }
 
+/// The way to AWS, whatever lab is asked for.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The Region: the command line's, then lab.toml's, then the SDK's.
+    pub region: String,
+    /// For the clients of AWS's services.
+    pub sdk: SdkConfig,
+}
+
+impl Access {
+    /// Prepares the way to AWS where no lab is asked for. Of a lab file that is there, only the Region counts, whoever
+    /// its owner is. No AWS API is called.
+    ///
+    /// # Errors
+    /// When no Region is named anywhere.
+    pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
+        let anyone = LabArgs { owner: Some("anyone".into()), ..args.clone() };
+        let region = args.region.clone().or_else(|| anyone.read_lab().ok()?.region);
+        Ok(Self::to_region(args, region.as_deref()).await?.0)
+    }
+
+    async fn to_region(args: &LabArgs, region: Option<&str>) -> Result<(Self, Clock), Problem> {
+        let Connection { sdk, clock } = connect(args, region).await?;
+        let Some(region) = sdk.region().map(ToString::to_string) else {
+            return Err(Problem::usage("no AWS Region is named")
+                .fix("pass --region us-east-1, or write `region = \"us-east-1\"` in lab.toml"));
+        };
+        check_region(&region)?;
+        note_other_region(&region);
+        Ok((Self { region, sdk }, clock))
+    }
+
+    /// Whether S3 is answered at an endpoint of one's own. No DNS knows a host name for each bucket there, so the bucket
+    /// goes into the path; AWS wants it in the host name.
+    pub fn has_own_s3_endpoint(&self) -> bool {
+        has_own_s3_endpoint(&self.sdk)
+    }
+}
+
+fn has_own_s3_endpoint(sdk: &SdkConfig) -> bool {
+    sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty())
+}
+
 impl Session {
     /// Reads the lab and prepares the way to AWS. No AWS API is called.
     ///
@@ -31,13 +74,8 @@ impl Session {
     /// When the lab file is wrong, or when no Region is named anywhere.
     pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
         let lab = args.read_lab()?;
-        let Connection { sdk, clock } = connect(args, lab.region.as_deref()).await?;
-        let Some(region) = sdk.region().map(ToString::to_string) else {
-            return Err(Problem::usage("no AWS Region is named")
-                .fix("pass --region us-east-1, or write `region = \"us-east-1\"` in lab.toml"));
-        };
-        check_region(&region)?;
-        note_other_region(&region);
+        let (access, clock) = Access::to_region(args, lab.region.as_deref()).await?;
+        let Access { region, sdk } = access;
         Ok(Self { names: Names::new(&lab), tags: Tags::new(&lab), lab, region, sdk, clock })
     }
 
@@ -65,10 +103,14 @@ impl Session {
         Budget { ask_above, usd, hours, lab_usd, lab_usd_per_hour }
     }
 
-    /// Whether S3 is answered at an endpoint of one's own. No DNS knows a host name for each bucket there, so the bucket
-    /// goes into the path; AWS wants it in the host name.
+    /// Whether S3 is answered at an endpoint of one's own ([`Access::has_own_s3_endpoint`]).
     pub fn has_own_s3_endpoint(&self) -> bool {
-        self.sdk.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some_and(|url| !url.is_empty())
+        has_own_s3_endpoint(&self.sdk)
+    }
+
+    /// The way to AWS alone.
+    pub fn access(&self) -> Access {
+        Access { region: self.region.clone(), sdk: self.sdk.clone() }
     }
 
     /// Which lab a document speaks of.

@@ -73,6 +73,10 @@ pub struct Cli {
     #[arg(long, value_name = "ARN")]
     pub caller_arn: Option<String>,
 
+    /// For how many seconds the tagging API goes on listing what it has listed and was deleted since; AWS may take hours
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub tag_memory: u64,
+
     /// The value of a quota, such as L-F678F1CE=20 for VPCs; may be repeated
     #[arg(long = "quota", value_name = "CODE=VALUE", value_parser = parse_quota)]
     pub(crate) quotas: Vec<Quota>,

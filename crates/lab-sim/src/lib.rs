@@ -37,5 +37,6 @@ mod session;
 mod sim;
 mod ssm;
 mod sts;
+mod tagging;
 mod vpn;
 mod xml;

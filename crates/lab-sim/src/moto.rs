@@ -342,6 +342,30 @@ impl MotoClient {
         .await
     }
 
+    /// Everything of a Region that bears tags, in the tagging API's form. It looks into every service at once, so it
+    /// takes the turn of each.
+    pub(crate) async fn list_tagged(&self, region: &str) -> Vec<Value> {
+        let mut turns = Vec::new();
+        for turn in self.turns.iter() {
+            turns.push(turn.lock().await);
+        }
+        let mut found = Vec::new();
+        let mut token = Value::Null;
+        loop {
+            let question = serde_json::json!({ "ResourcesPerPage": 100, "PaginationToken": token });
+            let target = "ResourceGroupsTaggingAPI_20170126.GetResources";
+            let reply = self.json("tagging", region, target, &question).await;
+            let mut page: Value = serde_json::from_slice(reply.body()).unwrap_or_default();
+            if let Value::Array(list) = page["ResourceTagMappingList"].take() {
+                found.extend(list);
+            }
+            token = page["PaginationToken"].take();
+            if token.as_str().is_none_or(str::is_empty) {
+                return found;
+            }
+        }
+    }
+
     /// A call of our own by method and path (S3, Lambda).
     pub(crate) async fn rest(&self, service: &str, region: &str, method: Method, path: &str, body: Bytes) -> Answer {
         self.call(Ask { method, path, body, ..Ask::new(service, region) }).await

@@ -24,6 +24,7 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call, aftermath: Aftermat
         "ssm" => crate::ssm::answer_call(sim, call).await,
         "servicequotas" => crate::quotas::answer_call(sim, call).await,
         "sts" => crate::sts::answer_call(sim, call).await,
+        "tagging" => crate::tagging::answer_call(sim, call).await,
         _ => sim.moto.forward(call).await,
     }
 }

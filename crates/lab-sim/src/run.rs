@@ -29,6 +29,7 @@ use crate::moto::{ACCOUNT, MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
 use crate::sim::{AccountSeed, CommandId, Sim, StateTimes, lock};
+use crate::tagging::TagMemory;
 use crate::vpn::{JANITOR, MissingParts, Namespaces, become_janitor, check_requirements, enter, supervise};
 
 /// Why lab-sim could not run. A command that fails is not among these: its exit code is passed on.
@@ -185,6 +186,7 @@ fn new_seed(cli: &Cli, folder: &Path) -> AccountSeed {
         concurrency: cli.concurrency,
         foreign_buckets: cli.foreign_buckets.clone(),
         my_ip: cli.my_ip,
+        tag_memory: cli.tag_memory,
     }
 }
 
@@ -216,6 +218,7 @@ fn new_sim(
         ec2: Ec2Overlay::new(cli.my_ip),
         acm: AcmOverlay::default(),
         late: LateBook::default(),
+        tag_memory: TagMemory::new(cli.tag_memory),
         changed: Arc::new(tokio::sync::Notify::new()),
         endpoint,
     }

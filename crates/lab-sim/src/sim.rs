@@ -15,6 +15,7 @@ use crate::moto::MotoClient;
 use crate::quotas::Quota;
 use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
+use crate::tagging::TagMemory;
 
 /// One account of a running local AWS. What accounts have in common is behind an `Arc`.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Sim {
     pub(crate) ec2: Ec2Overlay,
     pub(crate) acm: AcmOverlay,
     pub(crate) late: LateBook,
+    pub(crate) tag_memory: TagMemory,
     /// Something in the network may have changed: who builds a picture of it looks again.
     pub(crate) changed: Arc<tokio::sync::Notify>,
 }
@@ -54,6 +56,8 @@ pub(crate) struct AccountSeed {
     pub(crate) concurrency: u32,
     pub(crate) foreign_buckets: Vec<String>,
     pub(crate) my_ip: Ipv4Addr,
+    /// In seconds.
+    pub(crate) tag_memory: u64,
 }
 
 /// How a signal reaches the command.
@@ -97,6 +101,7 @@ impl Sim {
             ec2: Ec2Overlay::new(seed.my_ip),
             acm: AcmOverlay::default(),
             late: LateBook::default(),
+            tag_memory: TagMemory::new(seed.tag_memory),
             changed: Arc::clone(&self.changed),
         }
     }
@@ -108,6 +113,7 @@ impl Sim {
         self.ec2.reset().await;
         self.acm.reset();
         self.late.reset();
+        self.tag_memory.reset();
         self.moto.reset().await;
         self.faults().clear();
         self.calls.clear();

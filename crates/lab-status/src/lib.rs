@@ -1,90 +1,124 @@
-//! What exists of a lab, across all of its parts.
+//! What exists of a lab, across all services: what it costs, what is left of it, and what removes that.
 //!
-//! Every part is asked by its own library, so that what counts as its own is said in one place. Nothing is written.
+//! Every part is asked by its own library, so that what counts as its own is said in one place; beside them a census finds
+//! everything by its tags, whatever lab.toml says by now. Nothing is written.
 
+mod blocks;
+mod census;
 mod cli;
+mod clients;
+mod cost;
 mod doctor;
+mod inventory;
+mod labs;
+mod leaks;
+mod removal;
+mod scope;
 mod show;
+#[cfg(test)]
+mod testing;
+mod thing;
+mod watch;
 
-use lab_common::Session;
-use lab_plan::{Concern, Exit, Goal, Problem, Progress, Resource, Verb};
+use lab_common::{Access, Session};
+use lab_plan::{Exit, Problem, Progress, Stop};
 
 pub use cli::Args;
 
-/// What one part of the lab has, and how it is removed.
-#[derive(Debug, Clone, PartialEq)]
-struct Part {
-    /// The command that removes it; its first word is the program that makes it.
-    removal: &'static str,
-    resources: Vec<Resource>,
-    /// What is on its way out, or stands outside of the lab but in its way.
-    leaving: Vec<String>,
-    /// What the user should know besides.
-    notes: Vec<String>,
-}
+use cli::Command;
+use clients::Clients;
+use leaks::Left;
+use scope::Scope;
 
 /// Runs the program as its arguments say.
 ///
 /// # Errors
-/// When a part cannot be read.
-pub async fn run(args: &Args) -> Result<Exit, Problem> {
-    if let Some(regions) = args.doctor() {
-        return doctor::run(&args.lab, regions).await;
+/// When AWS cannot be read.
+pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    match args.command() {
+        Command::Show => show_all(args, stop).await,
+        Command::Leaks { all_labs: false } => show_leaks(args, stop).await,
+        Command::Leaks { all_labs: true } => show_all_labs(args, stop).await,
+        Command::Cost(_) | Command::Doctor { .. } if args.watch.is_some() => {
+            Err(Problem::usage("only what exists and what is left can be watched")
+                .fix("leave --watch out, or watch what exists: lab-status --watch"))
+        }
+        Command::Cost(options) => stop.or(cost::run(&args.lab, &options)).await,
+        Command::Doctor { regions } => stop.or(doctor::run(&args.lab, regions)).await,
     }
-    let session = Session::open(&args.lab).await?;
-    let parts = look(&session).await?;
-    let leaks = args.looks_for_leaks();
+}
+
+/// What a look answers: the text, and how the program ends.
+type Answer = Result<(String, Exit), Problem>;
+
+async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    let session = stop.or(Session::open(&args.lab)).await?;
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&session));
     let heading = session.heading();
-    let text =
-        if args.lab.json { show::to_json(&heading, &parts, leaks)? } else { show::to_text(&heading, &parts, leaks) };
+    answer(args, stop, async || {
+        // A few dozen calls wait in these at once: too large for the stack.
+        let (parts, world) =
+            tokio::join!(Box::pin(inventory::look(&session)), Box::pin(census::observe(&clients, &scope)));
+        // The caller's credentials first: the census asks for them.
+        let world = world?;
+        let found = inventory::merge(parts?, &world);
+        let text = if args.lab.json { show::to_json(&heading, &found)? } else { show::to_text(&heading, &found) };
+        say_notes(&found.notes);
+        let exit = if found.unread.is_empty() { Exit::Done } else { Exit::Failed };
+        Ok((text, exit))
+    })
+    .await
+}
+
+async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    let session = stop.or(Session::open(&args.lab)).await?;
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&session));
+    let heading = session.heading();
+    answer(args, stop, async || {
+        let left = find_left(&clients, &scope).await?;
+        let text =
+            if args.lab.json { show::leaks_to_json(&heading, &left)? } else { show::leaks_to_text(&heading, &left) };
+        Ok((text, judge(&left)))
+    })
+    .await
+}
+
+async fn show_all_labs(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    let access = stop.or(Access::open(&args.lab)).await?;
+    let clients = Clients::new(&access);
+    answer(args, stop, async || {
+        let left = find_left(&clients, &Scope::All).await?;
+        let region = &access.region;
+        let text = if args.lab.json { labs::to_document(region, &left)? } else { labs::to_text(region, &left) };
+        Ok((text, judge(&left)))
+    })
+    .await
+}
+
+async fn find_left(clients: &Clients, scope: &Scope) -> Result<Left, Problem> {
+    let world = Box::pin(census::observe(clients, scope)).await?;
+    let left = leaks::find_leaks(&world, scope);
+    say_notes(&left.notes);
+    Ok(left)
+}
+
+fn judge(left: &Left) -> Exit {
+    if left.is_nothing() { Exit::Done } else { Exit::Failed }
+}
+
+/// Looks once, or again and again.
+async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer) -> Result<Exit, Problem> {
+    if let Some(seconds) = args.watch {
+        return watch::watch(seconds, stop, async || look().await.map(|(text, _)| text)).await;
+    }
+    let (text, exit) = stop.or(look()).await?;
     lab_plan::print_out(&text)?;
+    Ok(exit)
+}
+
+fn say_notes(notes: &[String]) {
     let progress = Progress::stderr();
-    for note in list_notes(&parts) {
+    for note in notes {
         progress.say(&format!("note: {note}"));
     }
-    let left = parts.iter().any(|part| !part.resources.is_empty() || !part.leaving.is_empty());
-    Ok(if leaks && left { Exit::Failed } else { Exit::Done })
-}
-
-/// Asks all parts at the same time; they are shown as `scripts/down.sh` removes them, the most expensive first.
-async fn look(session: &Session) -> Result<Vec<Part>, Problem> {
-    let network = net_up::Network::to_look_at(session);
-    let vpn = vpn_setup::ClientVpn::to_look_at(session);
-    let window = net_up::NatWindow::new(session);
-    let hosts = host_up::Hosts::to_look_at(session)?;
-    let pipeline = session.lab.images.as_ref().map(|_| pipeline_up::Pipeline::new(session)).transpose()?;
-    let pipeline = async {
-        match &pipeline {
-            Some(pipeline) => look_at("pipeline-up down", pipeline).await.map(Some),
-            None => Ok(None),
-        }
-    };
-    let (vpn, window, hosts, pipeline, network) = tokio::try_join!(
-        look_at("vpn-setup down", &vpn),
-        look_at("net-up nat close", &window),
-        look_at("host-up down", &hosts),
-        pipeline,
-        look_at("net-up down", &network)
-    )?;
-    Ok([Some(vpn), Some(window), Some(hosts), pipeline, Some(network)].into_iter().flatten().collect())
-}
-
-async fn look_at<C: Concern>(removal: &'static str, concern: &C) -> Result<Part, Problem> {
-    let live = concern.observe().await?;
-    let leaving = match concern.settling(&live, Goal::Down) {
-        Ok(leaving) => leaving,
-        Err(problem) => vec![problem.what().to_owned()],
-    };
-    Ok(Part { removal, resources: concern.resources(&live), leaving, notes: concern.notes(&live, Verb::Status) })
-}
-
-/// Every note once: several parts may know of the same window.
-fn list_notes(parts: &[Part]) -> Vec<&str> {
-    let mut notes: Vec<&str> = Vec::new();
-    for note in parts.iter().flat_map(|part| &part.notes) {
-        if !notes.contains(&note.as_str()) {
-            notes.push(note);
-        }
-    }
-    notes
 }

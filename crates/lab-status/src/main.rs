@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: lab_status::Args = lab_common::parse_args();
-    lab_plan::run_program("lab-status", async |stop| stop.or(lab_status::run(&args)).await)
+    lab_plan::run_program("lab-status", async |stop| lab_status::run(&args, &stop).await)
 }

@@ -35,7 +35,9 @@ fn list_checks_at(found: &Found, now: Timestamp) -> Vec<Check> {
     checks.extend(lab.map(check_budget));
     checks.extend(found.tools.iter().map(|(tool, what, there)| match there {
         true => Check::ok(tool, format!("is here, for {what}")),
-        false => Check::warning(tool, format!("is not here; only {what} needs it")).fix("scripts/setup.sh installs it"),
+        false => {
+            Check::warning(tool, format!("is not in PATH; only {what} needs it")).fix("scripts/setup.sh installs it")
+        }
     }));
     checks
 }

@@ -1,0 +1,289 @@
+//! What stands in the way of a removal, whose it is, and what removes it. Pure.
+//!
+//! Only what another command removes is told: what goes with the thing itself, or by the same command, is in nobody's way.
+
+use serde::Serialize;
+
+use crate::census::{World, is_of_client_vpn};
+use crate::removal::suggest_removal;
+use crate::scope::Scope;
+use crate::thing::{Fate, Thing};
+
+/// Something in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Block {
+    /// What it is, and whose.
+    pub(crate) what: String,
+    pub(crate) id: String,
+    /// The command that removes it.
+    pub(crate) remove: String,
+}
+
+/// What stands in the way of removing `thing` by `command`.
+pub(crate) fn find_blocks(thing: &Thing, command: &str, world: &World, scope: &Scope) -> Vec<Block> {
+    let id = Some(&thing.id);
+    let view = View { world, scope, command };
+    match thing.kind {
+        "vpc" => view.list(|other| other.place.vpc.as_ref() == id),
+        "subnet" => view.list(|other| other.place.subnet.as_ref() == id),
+        "security-group" => view.list(|other| other.place.groups.contains(&thing.id)),
+        // It cannot be detached from a VPC while something in there has a public address.
+        "internet-gateway" => view.list(|other| {
+            other.place.vpc.is_some()
+                && other.place.vpc == thing.place.vpc
+                && (other.more.contains_key("public_ip") || other.kind == "natgateway")
+        }),
+        "client-vpn-endpoint" => view.associations(thing),
+        "certificate" if thing.about.is_some() => view.users_of_certificate(),
+        "elastic-ip" | "volume" | "network-interface" => view.holder(thing),
+        "bucket" => view.contents(thing),
+        _ => Vec::new(),
+    }
+}
+
+struct View<'a> {
+    world: &'a World,
+    scope: &'a Scope,
+    command: &'a str,
+}
+
+impl View<'_> {
+    /// What is somewhere, ours and strangers', each once: an interface is told as what has it.
+    fn list(&self, is_there: impl Fn(&Thing) -> bool) -> Vec<Block> {
+        let ours = self.world.things.iter().filter(|other| other.fate != Fate::Gone && is_there(other));
+        let mut blocks: Vec<Block> = ours.filter_map(|other| self.block_of_ours(other)).collect();
+        let strangers = self.world.strangers.iter().filter(|other| is_there(other));
+        blocks.extend(strangers.filter_map(|other| self.block_of_stranger(other)));
+        blocks.dedup_by(|a, b| a.id == b.id);
+        blocks
+    }
+
+    fn block_of_ours(&self, other: &Thing) -> Option<Block> {
+        let remove = suggest_removal(other, self.scope);
+        if remove == self.command {
+            return None;
+        }
+        let what = match other.kind {
+            "client-vpn-target-network" => format!("VPN association {} with {}", other.id, other.name),
+            _ => format!("{}, {}", other.title(), other.state),
+        };
+        let remove = if other.fate == Fate::Leaving { "nothing: it is on its way out".to_owned() } else { remove };
+        Some(Block { what, id: other.id.clone(), remove })
+    }
+
+    fn block_of_stranger(&self, other: &Thing) -> Option<Block> {
+        match other.kind {
+            "network-interface" => self.block_of_interface(other),
+            // The VPC's own, which go with it.
+            "security-group" if other.name == "default" => None,
+            "route-table" if other.more.get("main") == Some(&true.into()) => None,
+            _ => {
+                let remove = suggest_removal(other, self.scope);
+                Some(Block {
+                    what: format!("{}, which is not of this lab", other.title()),
+                    id: other.id.clone(),
+                    remove,
+                })
+            }
+        }
+    }
+
+    /// An interface that something of ours has is told as that.
+    fn block_of_interface(&self, interface: &Thing) -> Option<Block> {
+        let about = interface.about.clone().unwrap_or_default();
+        let what = format!("network-interface {} ({about}), which is not of this lab", interface.id);
+        let block = |what: String, remove: String| Some(Block { what, id: interface.id.clone(), remove });
+        if is_of_client_vpn(interface) {
+            let mut associations = self.world.things.iter().filter(|one| one.kind == "client-vpn-target-network");
+            if associations.any(|one| one.fate != Fate::Gone && one.place.subnet == interface.place.subnet) {
+                return None;
+            }
+            let what = format!("network-interface {} ({about})", interface.id);
+            return block(what, "nothing: AWS removes it some minutes after the subnet's VPN association".into());
+        }
+        let Some(holder) = &interface.place.holder else {
+            return block(what, suggest_removal_of_interface(interface));
+        };
+        if self.world.things.iter().any(|thing| thing.id == *holder && thing.fate != Fate::Gone) {
+            return None;
+        }
+        match holder.split('-').next() {
+            Some("i") => Some(Block {
+                what: format!(
+                    "instance {holder}, which is not of this lab (network-interface {}, {about})",
+                    interface.id
+                ),
+                id: holder.clone(),
+                remove: format!("aws ec2 terminate-instances --instance-ids {holder}"),
+            }),
+            Some("nat") => block(what, format!("aws ec2 delete-nat-gateway --nat-gateway-id {holder}")),
+            _ => block(what, suggest_removal_of_interface(interface)),
+        }
+    }
+
+    fn associations(&self, endpoint: &Thing) -> Vec<Block> {
+        let of_it = self.world.things.iter().filter(|thing| thing.place.holder.as_ref() == Some(&endpoint.id));
+        let there = of_it.filter(|thing| thing.kind == "client-vpn-target-network" && thing.fate != Fate::Gone);
+        let tell = |thing: &Thing| Block {
+            what: format!("association {} with {}, {}", thing.id, thing.name, thing.state),
+            id: thing.id.clone(),
+            remove: suggest_removal(thing, self.scope),
+        };
+        there.map(tell).collect()
+    }
+
+    fn users_of_certificate(&self) -> Vec<Block> {
+        let endpoints = self.world.things.iter();
+        let there = endpoints.filter(|thing| thing.kind == "client-vpn-endpoint" && thing.fate != Fate::Gone);
+        let tell = |thing: &Thing| Block {
+            what: format!("{}, which uses it", thing.title()),
+            id: thing.id.clone(),
+            remove: suggest_removal(thing, self.scope),
+        };
+        there.map(tell).collect()
+    }
+
+    /// What an address, a volume or an interface is attached to.
+    fn holder(&self, thing: &Thing) -> Vec<Block> {
+        let Some(holder) = &thing.place.holder else { return Vec::new() };
+        let all = self.world.things.iter().chain(&self.world.strangers);
+        let known = all.clone().find(|other| other.id == *holder);
+        // An address knows the interface that has it; who has that says more.
+        let known = match known {
+            Some(interface) if interface.kind == "network-interface" => interface
+                .place
+                .holder
+                .as_ref()
+                .and_then(|owner| all.clone().find(|other| other.id == *owner))
+                .or(Some(interface)),
+            known => known,
+        };
+        let (what, id, remove) = match known {
+            Some(other) => (other.title(), other.id.clone(), suggest_removal(other, self.scope)),
+            None => (holder.clone(), holder.clone(), detach_call(thing)),
+        };
+        if remove == self.command {
+            return Vec::new();
+        }
+        vec![Block { what: format!("attached to {what}"), id, remove }]
+    }
+
+    fn contents(&self, bucket: &Thing) -> Vec<Block> {
+        let Some(contents) = &bucket.about else { return Vec::new() };
+        let remove = if self.command.starts_with("aws s3 rb") {
+            format!("aws s3 rm s3://{} --recursive (versions that are kept: aws s3api delete-objects)", bucket.name)
+        } else {
+            self.command.to_owned()
+        };
+        vec![Block { what: format!("it {contents}"), id: bucket.id.clone(), remove }]
+    }
+}
+
+fn suggest_removal_of_interface(interface: &Thing) -> String {
+    let kind = interface.more.get("interface_type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let id = &interface.id;
+    match kind {
+        "lambda" => "nothing: Lambda removes it up to 20 minutes after its function is gone".into(),
+        "interface" if interface.state == "available" => {
+            format!("aws ec2 delete-network-interface --network-interface-id {id} (ask whose it is first)")
+        }
+        _ => format!("look at it: aws ec2 describe-network-interfaces --network-interface-ids {id}"),
+    }
+}
+
+fn detach_call(thing: &Thing) -> String {
+    let id = &thing.id;
+    match thing.kind {
+        "volume" => format!("aws ec2 detach-volume --volume-id {id}"),
+        "elastic-ip" => format!("aws ec2 describe-addresses --allocation-ids {id}"),
+        _ => format!("aws ec2 describe-network-interfaces --network-interface-ids {id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{hol02, label};
+    use crate::thing::Label;
+
+    fn ours(kind: &'static str, id: &str, role: &str) -> Thing {
+        Thing::new(kind, id, Label { role: Some(role.into()), ..label("ada") })
+    }
+
+    fn interface(id: &str, holder: Option<&str>) -> Thing {
+        Thing::new("network-interface", id, Label::default())
+            .within(Some("vpc-1"), Some("subnet-1"))
+            .held_by(holder)
+            .about("interface, \"backup agent\", of account 123456789012")
+            .with("interface_type", "interface")
+    }
+
+    fn blocks_of(thing: &Thing, things: Vec<Thing>, strangers: Vec<Thing>) -> Vec<Block> {
+        let scope = hol02();
+        let world = World { things, strangers, ..World::default() };
+        find_blocks(thing, &suggest_removal(thing, &scope), &world, &scope)
+    }
+
+    #[test]
+    fn a_stranger_s_interface_in_our_subnet_is_named_with_its_owner() {
+        let subnet = ours("subnet", "subnet-1", "subnet public").within(Some("vpc-1"), None);
+        let found = blocks_of(&subnet, vec![subnet.clone()], vec![interface("eni-9", None)]);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.contains("eni-9") && found[0].what.contains("backup agent"), "{found:?}");
+        assert!(found[0].remove.contains("eni-9"), "{found:?}");
+    }
+
+    #[test]
+    fn an_instance_of_ours_is_told_once_and_with_its_program() {
+        let subnet = ours("subnet", "subnet-1", "subnet public").within(Some("vpc-1"), None);
+        let instance = ours("instance", "i-1", "instance public").within(Some("vpc-1"), Some("subnet-1"));
+        let found = blocks_of(&subnet, vec![subnet.clone(), instance], vec![interface("eni-1", Some("i-1"))]);
+        let told: Vec<_> = found.iter().map(|block| (block.id.as_str(), block.remove.as_str())).collect();
+        assert_eq!(told, [("i-1", "host-up down")]);
+    }
+
+    #[test]
+    fn an_unknown_instance_is_told_by_its_interface() {
+        let vpc = ours("vpc", "vpc-1", "vpc");
+        let found = blocks_of(&vpc, vec![vpc.clone()], vec![interface("eni-2", Some("i-77"))]);
+        assert_eq!(found[0].id, "i-77");
+        assert_eq!(found[0].remove, "aws ec2 terminate-instances --instance-ids i-77");
+    }
+
+    #[test]
+    fn what_the_same_command_removes_is_in_nobody_s_way() {
+        let vpc = ours("vpc", "vpc-1", "vpc");
+        let subnet = ours("subnet", "subnet-1", "subnet public").within(Some("vpc-1"), None);
+        let default =
+            Thing::new("security-group", "sg-0", Label::default()).named("default").within(Some("vpc-1"), None);
+        let main = Thing::new("route-table", "rtb-0", Label::default()).within(Some("vpc-1"), None).with("main", true);
+        assert_eq!(blocks_of(&vpc, vec![vpc.clone(), subnet], vec![default, main]), []);
+    }
+
+    #[test]
+    fn an_association_a_holder_and_a_bucket_s_contents_are_told() {
+        let endpoint = ours("client-vpn-endpoint", "cvpn-endpoint-1", "client-vpn-endpoint");
+        let association = ours("client-vpn-target-network", "cvpn-assoc-1", "").held_by(Some("cvpn-endpoint-1"));
+        assert_eq!(blocks_of(&endpoint, vec![endpoint.clone(), association], vec![])[0].id, "cvpn-assoc-1");
+
+        let gateway = ours("natgateway", "nat-1", "natgateway");
+        let address = ours("elastic-ip", "eipalloc-1", "elastic-ip nat").held_by(Some("eni-5"));
+        let of_gateway = interface("eni-5", Some("nat-1"));
+        // `net-up nat close` removes both.
+        assert_eq!(blocks_of(&address, vec![address.clone(), gateway], vec![of_gateway]), []);
+        let volume = ours("volume", "vol-1", "").held_by(Some("i-9"));
+        assert_eq!(blocks_of(&volume, vec![volume.clone()], vec![])[0].what, "attached to i-9");
+
+        let bucket = ours("bucket", "old", "bucket input").about("holds 3 object versions");
+        assert_eq!(blocks_of(&bucket, vec![bucket.clone()], vec![])[0].what, "it holds 3 object versions");
+    }
+
+    #[test]
+    fn what_aws_still_has_to_remove_needs_only_time() {
+        let subnet = ours("subnet", "subnet-1", "subnet public").within(Some("vpc-1"), None);
+        let endpoint = ours("client-vpn-endpoint", "cvpn-endpoint-1", "client-vpn-endpoint");
+        let lingering = interface("eni-3", None).with("description", "ClientVPN Endpoint resource");
+        let found = blocks_of(&subnet, vec![subnet.clone(), endpoint], vec![lingering]);
+        assert!(found[0].remove.starts_with("nothing: AWS removes it"), "{found:?}");
+    }
+}

@@ -1,0 +1,485 @@
+//! EC2: one Describe call a kind, filtered by our tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::config::http::HttpResponse;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types::{
+    self, AssociationStatusCode, ClientVpnEndpointStatusCode, Filter, InstanceStateName, NatGatewayState, Tag,
+    VolumeState,
+};
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use lab_common::{Tags, explain, prices};
+use lab_ec2::is_gone;
+use lab_plan::Problem;
+
+use super::{Census, Reading};
+use crate::thing::{Bill, Fate, Label, Thing, own, read_time};
+
+/// What the ids of the kinds begin with that have a Describe call of their own below; a rule (`sgr`) goes with its group.
+/// What else bears our tags is found by `DescribeTags`, which may also remember the tags of these after their end.
+const DESCRIBED: [&str; 13] =
+    ["cvpn-endpoint", "eipalloc", "eni", "i", "igw", "key", "nat", "rtb", "sg", "sgr", "subnet", "vol", "vpc"];
+
+/// Further kinds that can be made by hand and tagged.
+const OTHERS: [&str; 14] = [
+    "customer-gateway",
+    "dhcp-options",
+    "egress-only-internet-gateway",
+    "image",
+    "launch-template",
+    "network-acl",
+    "placement-group",
+    "snapshot",
+    "transit-gateway",
+    "vpc-endpoint",
+    "vpc-flow-log",
+    "vpc-peering-connection",
+    "vpn-connection",
+    "vpn-gateway",
+];
+
+fn label(tags: &[Tag]) -> Label {
+    Label::read(tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?))))
+}
+
+async fn list<T, E>(
+    call: &str,
+    pages: impl Future<Output = Result<Vec<T>, SdkError<E, HttpResponse>>>,
+) -> Result<Vec<T>, Problem>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    pages.await.map_err(|error| explain(call, &error))
+}
+
+impl Census<'_> {
+    /// Every kind with our tags.
+    pub(super) fn list_ec2(&self) -> Vec<Reading<'_>> {
+        vec![
+            self.instances().boxed_local(),
+            self.volumes().boxed_local(),
+            self.interfaces(self.scope.ec2_filters()).boxed_local(),
+            self.addresses().boxed_local(),
+            self.nat_gateways().boxed_local(),
+            self.vpcs().boxed_local(),
+            self.subnets(self.scope.ec2_filters()).boxed_local(),
+            self.internet_gateways().boxed_local(),
+            self.route_tables(self.scope.ec2_filters()).boxed_local(),
+            self.security_groups(self.scope.ec2_filters()).boxed_local(),
+            self.key_pairs().boxed_local(),
+            self.endpoints().boxed_local(),
+        ]
+        .into_iter()
+        // A filter that an endpoint does not know must not make a stranger's thing ours.
+        .map(|reading| {
+            reading
+                .map(|found| found.map(|things| things.into_iter().filter(|one| self.is_ours(one)).collect()))
+                .boxed_local()
+        })
+        .collect()
+    }
+
+    fn is_ours(&self, thing: &Thing) -> bool {
+        let lab = self.scope.lab();
+        let has_our_name = thing.kind == "key-pair" && lab.is_some_and(|lab| thing.name == lab.names.key_pair());
+        self.scope.claims(&thing.label, has_our_name)
+    }
+
+    /// Everything that stands in our VPCs, ours included: it may be in the way.
+    pub(super) fn list_inhabitants(&self, things: &[Thing]) -> Vec<Reading<'_>> {
+        let alive = things.iter().filter(|thing| thing.fate != Fate::Gone);
+        let vpcs: BTreeSet<String> = alive
+            .filter_map(|thing| if thing.kind == "vpc" { Some(thing.id.clone()) } else { thing.place.vpc.clone() })
+            .collect();
+        if vpcs.is_empty() {
+            return Vec::new();
+        }
+        let filters =
+            || vec![Filter::builder().name("vpc-id").set_values(Some(vpcs.iter().cloned().collect())).build()];
+        vec![
+            self.interfaces(filters()).boxed_local(),
+            self.subnets(filters()).boxed_local(),
+            self.route_tables(filters()).boxed_local(),
+            self.security_groups(filters()).boxed_local(),
+        ]
+    }
+
+    async fn instances(&self) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_instances().set_filters(Some(self.scope.ec2_filters()));
+        let found = list("DescribeInstances", request.into_paginator().items().send().collect()).await?;
+        Ok(found.iter().flat_map(types::Reservation::instances).filter_map(read_instance).collect())
+    }
+
+    async fn volumes(&self) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_volumes().set_filters(Some(self.scope.ec2_filters()));
+        let found = list("DescribeVolumes", request.into_paginator().items().send().collect()).await?;
+        Ok(found.iter().filter_map(read_volume).collect())
+    }
+
+    async fn interfaces(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_network_interfaces().set_filters(Some(filters));
+        let found = list("DescribeNetworkInterfaces", request.into_paginator().items().send().collect()).await?;
+        Ok(found.iter().filter_map(read_interface).collect())
+    }
+
+    async fn addresses(&self) -> Result<Vec<Thing>, Problem> {
+        let answer = self.clients.ec2.describe_addresses().set_filters(Some(self.scope.ec2_filters())).send().await;
+        let answer = answer.map_err(|error| explain("DescribeAddresses", &error))?;
+        Ok(answer.addresses().iter().filter_map(read_address).collect())
+    }
+
+    async fn nat_gateways(&self) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_nat_gateways().set_filter(Some(self.scope.ec2_filters()));
+        let found = list("DescribeNatGateways", request.into_paginator().items().send().collect()).await?;
+        Ok(found.iter().filter_map(read_nat_gateway).collect())
+    }
+
+    async fn vpcs(&self) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_vpcs().set_filters(Some(self.scope.ec2_filters()));
+        let found = list("DescribeVpcs", request.into_paginator().items().send().collect()).await?;
+        let read = |vpc: &types::Vpc| {
+            let thing = Thing::new("vpc", vpc.vpc_id()?, label(vpc.tags()));
+            Some(thing.state(vpc.state().map_or("available", types::VpcState::as_str), Fate::Stays))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    async fn subnets(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_subnets().set_filters(Some(filters));
+        let found = list("DescribeSubnets", request.into_paginator().items().send().collect()).await?;
+        let read = |subnet: &types::Subnet| {
+            let thing = Thing::new("subnet", subnet.subnet_id()?, label(subnet.tags())).within(subnet.vpc_id(), None);
+            Some(thing.state(subnet.state().map_or("available", types::SubnetState::as_str), Fate::Stays))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    async fn internet_gateways(&self) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_internet_gateways().set_filters(Some(self.scope.ec2_filters()));
+        let found = list("DescribeInternetGateways", request.into_paginator().items().send().collect()).await?;
+        let read = |gateway: &types::InternetGateway| {
+            let vpc = gateway.attachments().first().and_then(types::InternetGatewayAttachment::vpc_id);
+            let thing = Thing::new("internet-gateway", gateway.internet_gateway_id()?, label(gateway.tags()));
+            let state = if vpc.is_some() { "attached" } else { "detached" };
+            Some(thing.within(vpc, None).state(state, Fate::Stays))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    async fn route_tables(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_route_tables().set_filters(Some(filters));
+        let found = list("DescribeRouteTables", request.into_paginator().items().send().collect()).await?;
+        let read = |table: &types::RouteTable| {
+            let main = table.associations().iter().any(|association| association.main().unwrap_or(false));
+            let thing = Thing::new("route-table", table.route_table_id()?, label(table.tags()));
+            Some(thing.within(table.vpc_id(), None).with("main", main))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    async fn security_groups(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_security_groups().set_filters(Some(filters));
+        let found = list("DescribeSecurityGroups", request.into_paginator().items().send().collect()).await?;
+        let read = |group: &types::SecurityGroup| {
+            let thing = Thing::new("security-group", group.group_id()?, label(group.tags()));
+            Some(thing.named(group.group_name().unwrap_or_default()).within(group.vpc_id(), None))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    /// All of them: one with our name may have lost its tags.
+    async fn key_pairs(&self) -> Result<Vec<Thing>, Problem> {
+        let answer = self.clients.ec2.describe_key_pairs().send().await;
+        let answer = answer.map_err(|error| explain("DescribeKeyPairs", &error))?;
+        let read = |pair: &types::KeyPairInfo| {
+            let thing = Thing::new("key-pair", pair.key_pair_id()?, label(pair.tags()));
+            Some(thing.named(pair.key_name().unwrap_or_default()).created(read_time(pair.create_time())))
+        };
+        Ok(answer.key_pairs().iter().filter_map(read).collect())
+    }
+
+    /// All of them: this call takes no tag as a filter.
+    async fn endpoints(&self) -> Result<Vec<Thing>, Problem> {
+        let pages = self.clients.ec2.describe_client_vpn_endpoints().into_paginator().items().send();
+        let found = list("DescribeClientVpnEndpoints", pages.collect()).await?;
+        Ok(found.iter().filter_map(read_endpoint).collect())
+    }
+
+    /// The associations of our endpoints, which bear no tags of their own.
+    pub(super) fn look_into_endpoints(&self, things: &[Thing]) -> Vec<Reading<'_>> {
+        let endpoints = things.iter().filter(|thing| thing.kind == "client-vpn-endpoint" && thing.fate == Fate::Stays);
+        let names = subnet_names(things);
+        endpoints.map(|endpoint| self.associations(endpoint.clone(), names.clone()).boxed_local()).collect()
+    }
+
+    async fn associations(&self, endpoint: Thing, names: BTreeMap<String, String>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_client_vpn_target_networks().client_vpn_endpoint_id(&endpoint.id);
+        let found = match request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await {
+            Ok(found) => found,
+            Err(error) if is_gone(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(explain("DescribeClientVpnTargetNetworks", &error)),
+        };
+        Ok(found.iter().filter_map(|network| read_association(network, &endpoint, &names)).collect())
+    }
+
+    /// What bears our tags and is of no kind above. EC2 itself says so, so nothing more is to be confirmed.
+    pub(super) async fn described_tags(&self) -> Result<Vec<Thing>, Problem> {
+        let filter = |name: &str, values: Vec<String>| Filter::builder().name(name).set_values(Some(values)).build();
+        let keys = [Tags::LAB, Tags::OWNER, Tags::ROLE, Tags::NAME].map(str::to_owned).to_vec();
+        let request = self.clients.ec2.describe_tags().filters(filter("key", keys));
+        let found = list("DescribeTags", request.into_paginator().items().send().collect()).await?;
+        let mut labels: BTreeMap<(String, &'static str), Vec<(&str, &str)>> = BTreeMap::new();
+        for tag in &found {
+            let kind = tag.resource_type().map_or("resource", |kind| name_kind(kind.as_str()));
+            let Some((id, pair)) = tag.resource_id().zip(tag.key().zip(tag.value())) else { continue };
+            if !is_described(id) {
+                labels.entry((id.to_owned(), kind)).or_default().push(pair);
+            }
+        }
+        let things = labels.into_iter().map(|((id, kind), tags)| {
+            let thing = Thing::new(kind, id, Label::read(tags));
+            let unpriced = matches!(kind, "snapshot" | "image" | "vpc-endpoint" | "vpn-connection" | "transit-gateway");
+            Thing { unpriced: unpriced.then(|| format!("a {kind}")), ..thing }
+        });
+        Ok(things.filter(|thing| self.scope.owns(&thing.label)).collect())
+    }
+}
+
+/// Whether a Describe call of its kind decides about it: `i-0123`.
+fn is_described(id: &str) -> bool {
+    id.rsplit_once('-').is_some_and(|(prefix, _)| DESCRIBED.contains(&prefix))
+}
+
+/// EC2's own name of a kind.
+fn name_kind(kind: &str) -> &'static str {
+    OTHERS.iter().find(|known| **known == kind).copied().unwrap_or("ec2-resource")
+}
+
+fn subnet_names(things: &[Thing]) -> BTreeMap<String, String> {
+    let subnets = things.iter().filter(|thing| thing.kind == "subnet");
+    subnets.map(|subnet| (subnet.id.clone(), subnet.name.clone())).collect()
+}
+
+fn read_instance(instance: &types::Instance) -> Option<Thing> {
+    let state = instance.state().and_then(types::InstanceState::name).cloned().unwrap_or(InstanceStateName::Pending);
+    let fate = match state {
+        InstanceStateName::Terminated => Fate::Gone,
+        InstanceStateName::ShuttingDown => Fate::Leaving,
+        _ => Fate::Stays,
+    };
+    let launched = read_time(instance.launch_time());
+    let size = instance.instance_type().map(types::InstanceType::as_str).unwrap_or_default();
+    let mut thing = Thing::new("instance", instance.instance_id()?, label(instance.tags()))
+        .state(state.as_str(), fate)
+        .created(launched)
+        .within(instance.vpc_id(), instance.subnet_id())
+        .with("size", size);
+    thing.place.groups = instance.security_groups().iter().filter_map(|group| own(group.group_id())).collect();
+    if matches!(state, InstanceStateName::Running | InstanceStateName::Pending) {
+        match prices::instance(size) {
+            Some(usd) => thing.bills.push(Bill::new(usd, launched)),
+            None => thing.unpriced = Some(format!("instance type {size}")),
+        }
+        if let Some(address) = own(instance.public_ip_address()) {
+            thing = thing.bill(Bill::new(prices::PUBLIC_IPV4, launched)).with("public_ip", address);
+        }
+    }
+    Some(thing)
+}
+
+fn read_volume(volume: &types::Volume) -> Option<Thing> {
+    let state = volume.state().cloned().unwrap_or(VolumeState::Available);
+    let fate = match state {
+        VolumeState::Deleted => Fate::Gone,
+        VolumeState::Deleting => Fate::Leaving,
+        _ => Fate::Stays,
+    };
+    let (kind, size) = (volume.volume_type().map_or("standard", types::VolumeType::as_str), volume.size().unwrap_or(0));
+    let created = read_time(volume.create_time());
+    let instance = volume.attachments().iter().find_map(types::VolumeAttachment::instance_id);
+    let thing = Thing::new("volume", volume.volume_id()?, label(volume.tags()))
+        .state(state.as_str(), fate)
+        .created(created)
+        .held_by(instance)
+        .with("size_gb", size)
+        .with("volume_type", kind);
+    Some(match prices::volume(kind, size) {
+        _ if fate == Fate::Gone => thing,
+        Some(usd) => thing.bill(Bill::new(usd, created)),
+        None => Thing { unpriced: Some(format!("volume type {kind}")), ..thing },
+    })
+}
+
+fn read_address(address: &types::Address) -> Option<Thing> {
+    let holder = [address.instance_id(), address.network_interface_id(), address.association_id()];
+    let holder = holder.into_iter().flatten().find(|id| !id.is_empty());
+    let thing = Thing::new("elastic-ip", address.allocation_id()?, label(address.tags()))
+        .state(if holder.is_some() { "associated" } else { "unassociated" }, Fate::Stays)
+        .held_by(holder)
+        .bill(Bill::new(prices::PUBLIC_IPV4, None));
+    Some(thing.with("public_ip", address.public_ip().unwrap_or_default()))
+}
+
+fn read_nat_gateway(gateway: &types::NatGateway) -> Option<Thing> {
+    let state = gateway.state().cloned().unwrap_or(NatGatewayState::Pending);
+    let fate = match state {
+        NatGatewayState::Deleted | NatGatewayState::Failed => Fate::Gone,
+        NatGatewayState::Deleting => Fate::Leaving,
+        _ => Fate::Stays,
+    };
+    let created = read_time(gateway.create_time());
+    let thing = Thing::new("natgateway", gateway.nat_gateway_id()?, label(gateway.tags()))
+        .state(state.as_str(), fate)
+        .created(created)
+        .within(gateway.vpc_id(), gateway.subnet_id());
+    if fate != Fate::Stays {
+        return Some(thing);
+    }
+    Some(thing.bill(Bill { usd_per_hour: prices::NAT_GATEWAY, since: created, whole_hours: true }))
+}
+
+fn read_endpoint(endpoint: &types::ClientVpnEndpoint) -> Option<Thing> {
+    let state = endpoint.status().and_then(types::ClientVpnEndpointStatus::code).cloned();
+    let state = state.unwrap_or(ClientVpnEndpointStatusCode::Pending);
+    let fate = match state {
+        ClientVpnEndpointStatusCode::Deleted => Fate::Gone,
+        ClientVpnEndpointStatusCode::Deleting => Fate::Leaving,
+        _ => Fate::Stays,
+    };
+    let created = endpoint.creation_time().and_then(read_endpoint_time);
+    let thing = Thing::new("client-vpn-endpoint", endpoint.client_vpn_endpoint_id()?, label(endpoint.tags()));
+    Some(thing.state(state.as_str(), fate).created(created).within(endpoint.vpc_id(), None))
+}
+
+/// `2026-11-20T10:00:00`, with or without the zone, which is UTC.
+fn read_endpoint_time(text: &str) -> Option<Timestamp> {
+    text.parse().or_else(|_| format!("{text}Z").parse()).ok()
+}
+
+/// It costs from the first moment to the last; AWS counts a failed one for nothing.
+fn read_association(
+    network: &types::TargetNetwork,
+    endpoint: &Thing,
+    names: &BTreeMap<String, String>,
+) -> Option<Thing> {
+    let state = network.status().and_then(types::AssociationStatus::code).cloned();
+    let state = state.unwrap_or(AssociationStatusCode::Associating);
+    let fate = match state {
+        AssociationStatusCode::Disassociated => Fate::Gone,
+        AssociationStatusCode::Disassociating => Fate::Leaving,
+        _ => Fate::Stays,
+    };
+    let subnet = network.target_network_id()?;
+    let label = Label { name: names.get(subnet).cloned(), ..endpoint.label.clone() };
+    let thing = Thing::new("client-vpn-target-network", network.association_id()?, label)
+        .named(names.get(subnet).map_or(subnet, |name| name.as_str()))
+        .state(state.as_str(), fate)
+        .within(network.vpc_id(), Some(subnet))
+        .held_by(Some(&endpoint.id))
+        .with("subnet", subnet);
+    let free = fate == Fate::Gone || state == AssociationStatusCode::AssociationFailed;
+    Some(if free { thing } else { thing.bill(Bill::new(prices::VPN_ASSOCIATION, None)) })
+}
+
+/// The holder is what it is attached to: an instance, or what its description names.
+fn read_interface(interface: &types::NetworkInterface) -> Option<Thing> {
+    let attachment = interface.attachment();
+    let description = interface.description().unwrap_or_default();
+    let instance =
+        attachment.and_then(types::NetworkInterfaceAttachment::instance_id).filter(|id| id.starts_with("i-"));
+    let holder = own(instance).or_else(|| find_holder(description));
+    let kind = interface.interface_type().map_or("interface", types::NetworkInterfaceType::as_str);
+    let mut thing = Thing::new("network-interface", interface.network_interface_id()?, label(interface.tag_set()))
+        .state(interface.status().map_or("available", types::NetworkInterfaceStatus::as_str), Fate::Stays)
+        .created(read_time(attachment.and_then(types::NetworkInterfaceAttachment::attach_time)))
+        .within(interface.vpc_id(), interface.subnet_id())
+        .held_by(holder.as_deref())
+        .about(describe_interface(interface, kind, description))
+        .with("interface_type", kind)
+        .with("description", description);
+    thing.place.groups = interface.groups().iter().filter_map(|group| own(group.group_id())).collect();
+    if let Some(address) = interface.association().and_then(types::NetworkInterfaceAssociation::public_ip) {
+        thing = thing.with("public_ip", address);
+    }
+    Some(thing)
+}
+
+/// The id in the description of an interface that a service has made: `Interface for NAT Gateway nat-0123`.
+fn find_holder(description: &str) -> Option<String> {
+    let words = description.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.into_iter().find(|word| word.starts_with("nat-")).map(str::to_owned)
+}
+
+/// Whom it belongs to, as far as EC2 tells.
+fn describe_interface(interface: &types::NetworkInterface, kind: &str, description: &str) -> String {
+    let mut words = vec![kind.to_owned()];
+    if !description.is_empty() {
+        words.push(format!("\"{description}\""));
+    }
+    let label = label(interface.tag_set());
+    if let Some(owner) = &label.owner {
+        words.push(format!("of lab {} of {owner}", label.lab.as_deref().unwrap_or("?")));
+    } else if let Some(name) = &label.name {
+        words.push(format!("named {name}"));
+    }
+    if let Some(requester) = interface.requester_id().filter(|id| !id.is_empty()) {
+        let managed = if interface.requester_managed() == Some(true) { "managed by" } else { "made by" };
+        words.push(format!("{managed} {requester}"));
+    }
+    if let Some(account) = interface.owner_id().filter(|id| !id.is_empty()) {
+        words.push(format!("of account {account}"));
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_maker_of_an_interface_is_read_from_its_description() {
+        assert_eq!(find_holder("Interface for NAT Gateway nat-0a1").as_deref(), Some("nat-0a1"));
+        assert_eq!(find_holder("AWS Lambda VPC ENI-lab-0123"), None);
+    }
+
+    #[test]
+    fn what_has_a_call_of_its_own_is_not_taken_from_the_tags() {
+        for id in ["nat-0a1", "eipalloc-0a1", "cvpn-endpoint-0a1", "i-0a1"] {
+            assert!(is_described(id), "{id}");
+        }
+        for id in ["snap-0a1", "vpce-0a1", "igwx-1"] {
+            assert!(!is_described(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_endpoint_is_utc_with_or_without_a_zone() {
+        let time = read_endpoint_time("2026-11-20T10:00:00").unwrap();
+        assert_eq!(Some(time), read_endpoint_time("2026-11-20T10:00:00Z"));
+        assert_eq!(read_endpoint_time("soon"), None);
+    }
+
+    #[test]
+    fn a_terminated_instance_is_gone_and_a_stopped_one_costs_nothing_but_its_volumes() {
+        let instance = |state: &str| {
+            let state = types::InstanceState::builder().name(InstanceStateName::from(state)).build();
+            let size = types::InstanceType::T3Micro;
+            let built =
+                types::Instance::builder().instance_id("i-1").instance_type(size).public_ip_address("203.0.113.7");
+            read_instance(&built.state(state).build()).unwrap()
+        };
+        assert_eq!(instance("terminated").fate, Fate::Gone);
+        assert_eq!(instance("shutting-down").fate, Fate::Leaving);
+        assert_eq!(instance("stopped").bills, []);
+        assert!((instance("running").usd_per_hour() - 0.0154).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_unknown_size_is_told_and_not_taken_for_free() {
+        let state = types::InstanceState::builder().name(InstanceStateName::Running).build();
+        let built = types::Instance::builder().instance_id("i-1").instance_type("x9.huge".into()).state(state).build();
+        assert_eq!(read_instance(&built).unwrap().unpriced.as_deref(), Some("instance type x9.huge"));
+    }
+}

@@ -1,0 +1,150 @@
+//! Everything that exists: each part as its own program shows it, and with it what only tags tell.
+
+use lab_common::{Session, is_denial};
+use lab_plan::{Concern, Goal, Problem, Resource, Verb};
+
+use crate::census::World;
+use crate::leaks::{sum_up, tidy};
+use crate::show::Inventory;
+use crate::thing::{Bill, Fate, Label, Thing, with_age};
+
+/// What one part of the lab has.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Part {
+    resources: Vec<Resource>,
+    /// What is on its way out, or stands outside of the lab but in its way.
+    leaving: Vec<String>,
+    notes: Vec<String>,
+    /// Why it could not be looked at.
+    unread: Option<String>,
+}
+
+/// Asks all parts at the same time; they are shown as `scripts/down.sh` removes them, the most expensive first.
+pub(crate) async fn look(session: &Session) -> Result<Vec<Part>, Problem> {
+    let network = net_up::Network::to_look_at(session);
+    let vpn = vpn_setup::ClientVpn::to_look_at(session);
+    let window = net_up::NatWindow::new(session);
+    let hosts = host_up::Hosts::to_look_at(session)?;
+    let pipeline = session.lab.images.as_ref().map(|_| pipeline_up::Pipeline::new(session)).transpose()?;
+    let pipeline = async {
+        match &pipeline {
+            Some(pipeline) => look_at(pipeline).await,
+            None => Ok(Part::default()),
+        }
+    };
+    let (vpn, window, hosts, pipeline, network) =
+        tokio::try_join!(look_at(&vpn), look_at(&window), look_at(&hosts), pipeline, look_at(&network))?;
+    Ok(vec![vpn, window, hosts, pipeline, network])
+}
+
+async fn look_at<C: Concern>(concern: &C) -> Result<Part, Problem> {
+    let live = match concern.observe().await {
+        Ok(live) => live,
+        Err(problem) if is_denial(&problem) => {
+            let unread = problem.why().unwrap_or(problem.what()).to_owned();
+            return Ok(Part { unread: Some(unread), ..Part::default() });
+        }
+        Err(problem) => return Err(problem),
+    };
+    let leaving = match concern.settling(&live, Goal::Down) {
+        Ok(leaving) => leaving,
+        Err(problem) => vec![problem.what().to_owned()],
+    };
+    Ok(Part { resources: concern.resources(&live), leaving, notes: concern.notes(&live, Verb::Status), unread: None })
+}
+
+/// Both views as one. What the programs show is dated by what the census knows of the same thing.
+pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
+    let world = tidy(world);
+    let mut things: Vec<Thing> = Vec::new();
+    let mut inventory = Inventory {
+        resources: Vec::new(),
+        others: Vec::new(),
+        leaving: Vec::new(),
+        total: crate::leaks::Total::default(),
+        unread: world.unread.clone(),
+        notes: Vec::new(),
+    };
+    for part in parts {
+        inventory.leaving.extend(part.leaving);
+        for note in part.notes {
+            add_once(&mut inventory.notes, note);
+        }
+        if let Some(unread) = part.unread {
+            add_once(&mut inventory.unread, unread);
+        }
+        for resource in part.resources {
+            let known = world.things.iter().find(|thing| is_same(thing, &resource));
+            let thing = known.cloned().unwrap_or_else(|| from_resource(&resource));
+            inventory.resources.push(with_age(resource, thing.created, thing.usd_so_far(world.now), world.now));
+            things.push(thing);
+        }
+    }
+    let shown = |thing: &Thing| inventory.resources.iter().any(|resource| is_same(thing, resource));
+    let others: Vec<_> =
+        world.things.iter().filter(|thing| thing.fate == Fate::Stays && !shown(thing)).cloned().collect();
+    inventory.others = others.iter().map(|thing| thing.to_resource(world.now)).collect();
+    things.extend(others);
+    for note in &world.notes {
+        add_once(&mut inventory.notes, note.clone());
+    }
+    for what in crate::leaks::list_unpriced(&things) {
+        add_once(&mut inventory.notes, format!("the price of {what} is not in the table: it is not counted"));
+    }
+    inventory.total = sum_up(&things, world.now);
+    inventory
+}
+
+fn add_once(list: &mut Vec<String>, text: String) {
+    if !list.contains(&text) {
+        list.push(text);
+    }
+}
+
+/// Some names are ids to one and not to the other.
+fn is_same(thing: &Thing, resource: &Resource) -> bool {
+    thing.kind == resource.kind && (thing.id == resource.id || (thing.name == resource.id && thing.kind != "subnet"))
+}
+
+/// What only a program knows: free, or of an unknown age.
+fn from_resource(resource: &Resource) -> Thing {
+    let thing = Thing::new(resource.kind, &resource.id, Label::default()).named(&resource.name);
+    if resource.usd_per_hour > 0.0 { thing.bill(Bill::new(resource.usd_per_hour, None)) } else { thing }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::testing::label;
+
+    fn now() -> Timestamp {
+        "2026-11-20T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn what_a_program_shows_is_dated_and_what_only_tags_tell_is_added() {
+        let since = now() - jiff::SignedDuration::from_hours(2);
+        let instance =
+            Thing::new("instance", "i-1", label("ada")).created(Some(since)).bill(Bill::new(0.01, Some(since)));
+        let bucket = Thing::new("bucket", "old-bucket", label("ada"));
+        let world = World { now: now(), things: vec![instance, bucket], ..World::default() };
+        let rule = Resource::new("client-vpn-authorization-rule", "10.0.0.0/16", "10.0.0.0/16");
+        let resources = vec![Resource::new("instance", "lab-public-ec2", "i-1").costs(0.01), rule];
+        let merged = merge(vec![Part { resources, ..Part::default() }], &world);
+        assert_eq!(merged.resources[0].more["age_s"], 7200);
+        assert_eq!(merged.resources[0].more["usd_so_far"], 0.02);
+        assert_eq!((&merged.resources[1].more["created"], merged.others.len()), (&Value::Null, 1));
+        assert_eq!(merged.others[0].id, "old-bucket");
+        assert!((merged.total.usd_so_far - 0.02).abs() < 1e-9 && !merged.total.is_at_least, "{:?}", merged.total);
+    }
+
+    #[test]
+    fn a_program_that_may_not_look_is_told_and_the_rest_is_shown() {
+        let part = Part { unread: Some("GetRole: AccessDenied: no".into()), ..Part::default() };
+        let merged = merge(vec![part.clone(), part], &World { now: now(), ..World::default() });
+        assert_eq!(merged.unread, ["GetRole: AccessDenied: no"]);
+    }
+}

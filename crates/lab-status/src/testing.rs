@@ -1,0 +1,26 @@
+//! Samples for tests.
+
+use lab_common::{HOL02, Names, Overrides, read_lab};
+use lab_plan::Heading;
+
+use crate::scope::{LabScope, Scope};
+use crate::thing::Label;
+
+/// The tags of `owner`'s lab.
+pub(crate) fn label(owner: &str) -> Label {
+    Label { lab: Some("lab".into()), owner: Some(owner.into()), ..Label::default() }
+}
+
+/// The built-in lab of ada.
+pub(crate) fn hol02() -> Scope {
+    let overrides = Overrides { owner: Some("ada".into()), region: None };
+    let lab = read_lab("hol02", HOL02, &overrides).unwrap();
+    let images = lab.images.as_ref().unwrap();
+    Scope::Lab(Box::new(LabScope {
+        heading: Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() },
+        names: Names::new(&lab),
+        account: lab.account,
+        buckets: vec![images.input.clone(), images.output.clone()],
+        function: Some(images.function.clone()),
+    }))
+}

@@ -1,0 +1,117 @@
+//! Looking again and again: redrawn on a terminal, one after the other elsewhere.
+
+use std::time::Duration;
+
+use console::Term;
+use jiff::Timestamp;
+use lab_common::is_about_credentials;
+use lab_plan::{Exit, Problem, Stop, print_out};
+
+/// Shows what `look` answers every so many seconds until someone asks to stop. A look that fails is told, and the next
+/// one comes all the same; only wrong arguments and credentials that are not accepted end it.
+///
+/// # Errors
+/// These, or stdout that cannot be written to.
+pub(crate) async fn watch(
+    seconds: u64,
+    stop: &Stop,
+    mut look: impl AsyncFnMut() -> Result<String, Problem>,
+) -> Result<Exit, Problem> {
+    let screen = Screen::new();
+    let mut last = String::new();
+    loop {
+        let answer = tokio::select! {
+            biased;
+            exit = stop.wait() => return Ok(exit),
+            answer = look() => answer,
+        };
+        let time = Timestamp::now().strftime("%H:%M:%S UTC");
+        let head = format!("{time}, every {seconds} s, Ctrl-C ends\n");
+        match answer {
+            Ok(text) => {
+                screen.show(&format!("{head}{text}"))?;
+                last = text;
+            }
+            Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return Err(problem),
+            Err(problem) => {
+                screen.show(&format!("{head}{}", describe_failure(&problem, screen.keeps().then_some(&last))))?;
+            }
+        }
+        if stop.sleep(Duration::from_secs(seconds)).await.is_err() {
+            return Ok(stop.asked().unwrap_or(Exit::Interrupted));
+        }
+    }
+}
+
+/// On a terminal the last answer stays in sight.
+fn describe_failure(problem: &Problem, last: Option<&String>) -> String {
+    let told = format!("not read this time: {problem}\n");
+    match last.filter(|last| !last.is_empty()) {
+        Some(last) => format!("{told}before that:\n{last}"),
+        None => told,
+    }
+}
+
+/// Where it is shown.
+struct Screen(Option<Term>);
+
+impl Screen {
+    fn new() -> Self {
+        let term = Term::stdout();
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self((term.is_term() && !dumb).then_some(term))
+    }
+
+    fn keeps(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn show(&self, text: &str) -> Result<(), Problem> {
+        match &self.0 {
+            Some(term) => {
+                // A terminal that is gone ends the program by SIGHUP.
+                let _ = term.clear_screen();
+                print_out(text)
+            }
+            None => print_out(&format!("{text}\n")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_look_is_told_above_the_last_one() {
+        let problem = Problem::failed("DescribeVpcs: RequestLimitExceeded");
+        let told = describe_failure(&problem, Some(&"3 things\n".to_owned()));
+        assert!(told.starts_with("not read this time: DescribeVpcs") && told.ends_with("3 things\n"), "{told}");
+        assert!(!describe_failure(&problem, None).contains("before that"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_on_after_a_failure_and_ends_when_asked() {
+        let stop = Stop::new();
+        let mut looks = 0;
+        let exit = watch(5, &stop, async || {
+            looks += 1;
+            match looks {
+                1 => Err(Problem::failed("throttled")),
+                2 => Ok("fine\n".to_owned()),
+                _ => {
+                    stop.ask(Exit::Interrupted);
+                    Ok(String::new())
+                }
+            }
+        })
+        .await;
+        assert_eq!((exit, looks), (Ok(Exit::Interrupted), 3));
+    }
+
+    #[tokio::test]
+    async fn expired_credentials_end_it() {
+        let problem = watch(5, &Stop::new(), async || Err(Problem::failed("the AWS credentials have expired"))).await;
+        assert!(problem.is_err());
+    }
+}
