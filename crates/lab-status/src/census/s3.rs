@@ -42,8 +42,10 @@ impl Census<'_> {
     }
 
     async fn look_into_bucket(&self, bucket: Thing) -> Result<Vec<Thing>, Problem> {
-        let s3 = &self.clients.s3;
-        let label = match s3.get_bucket_tagging().bucket(&bucket.name).send().await {
+        let tags = self.clients.s3.get_bucket_tagging().bucket(&bucket.name).send();
+        // Both at once, so that there are two rounds of calls and not three.
+        let (tags, contents) = tokio::join!(tags, self.count_objects(&bucket.name));
+        let label = match tags {
             Ok(answer) => Label::read(answer.tag_set().iter().map(|tag| (tag.key(), tag.value()))),
             Err(error) if has_code(&error, "NoSuchTagSet") => Label::default(),
             Err(error) if has_code(&error, "NoSuchBucket") => return Ok(Vec::new()),
@@ -54,7 +56,7 @@ impl Census<'_> {
         if !self.scope.claims(&label, self.is_named_bucket(&bucket.name)) {
             return Ok(Vec::new());
         }
-        let contents = self.count_objects(&bucket.name).await?;
+        let contents = contents?;
         let name = bucket.name.clone();
         let tagged = !label.is_nobodys();
         let bucket = Thing { label, ..bucket }.named(name).with("empty", contents.is_none());
