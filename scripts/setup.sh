@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly nextest_version=0.9.143
+readonly deny_version=0.20.2
 readonly rust_at_least=1.95
 
 say() { echo "setup: $*" >&2; }
@@ -64,4 +65,9 @@ fi
 if [[ ${1:-} == --tests ]] && [[ $(cargo nextest --version 2>/dev/null | head -n 1) != "cargo-nextest $nextest_version"* ]]; then
   say "installing cargo-nextest $nextest_version (some minutes)"
   cargo install --quiet --locked --version "$nextest_version" cargo-nextest
+fi
+
+if [[ ${1:-} == --tests && $(cargo deny --version 2>/dev/null) != "cargo-deny $deny_version" ]]; then
+  say "installing cargo-deny $deny_version (some minutes)"
+  cargo install --quiet --locked --version "$deny_version" cargo-deny
 fi

@@ -4,6 +4,17 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$root"
 
+# Without network, so for this machine's own platform: others' dependencies were never downloaded. Advisories need their
+# database: cargo deny check advisories.
+check_dependencies() {
+  local metadata host
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  metadata=$(mktemp)
+  cargo metadata --locked --offline --format-version 1 --filter-platform "$host" >"$metadata"
+  cargo deny --log-level off --offline --metadata-path "$metadata" check --allow duplicate licenses bans sources
+  rm "$metadata"
+}
+
 scripts/setup.sh --tests
 # Everything that the tests need is there now: a missing tool is a failure, not a reason to skip.
 export CI=${CI:-true}
@@ -12,6 +23,8 @@ shellcheck scripts/*.sh .ci/run
 say "format and lints"
 cargo fmt --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
+say "licences, bans and sources of the dependencies"
+check_dependencies
 say "build"
 build_programs
 build_function

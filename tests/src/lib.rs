@@ -22,7 +22,8 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub fn find_programs() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.ancestors().nth(2).expect("target/debug/deps/TEST").to_owned();
-    let built = ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status", "lab-sim"];
+    let built =
+        ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status", "class-up", "lab-sim"];
     for program in built {
         assert!(
             folder.join(program).is_file(),
@@ -43,6 +44,17 @@ pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
         std::thread::yield_now();
     }
+}
+
+/// Where cargo and its toolchain are, for programs that run `cargo` in a home of their own.
+#[must_use]
+pub fn find_toolchain() -> BTreeMap<&'static str, PathBuf> {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let find = |variable, folder| {
+        let path = std::env::var_os(variable).map_or_else(|| home.join(folder), PathBuf::from);
+        (variable, path)
+    };
+    BTreeMap::from([find("CARGO_HOME", ".cargo"), find("RUSTUP_HOME", ".rustup")])
 }
 
 /// The project's root.

@@ -6,7 +6,7 @@
 fn the_command_line_is_as_written() {
     let programs = lab_tests::find_programs();
     let cases = trycmd::TestCases::new();
-    for program in ["net-up", "host-up", "pipeline-up", "upload-sample-image", "lab-status", "lab-sim"] {
+    for program in ["net-up", "host-up", "pipeline-up", "upload-sample-image", "lab-status", "class-up", "lab-sim"] {
         cases.register_bin(program, programs.join(program));
     }
     cases.case("cmd/*.trycmd");

@@ -36,7 +36,7 @@ pub use lab::{
 };
 pub use my_ip::find_my_ip;
 pub use names::Names;
-pub use read::{HOL02, Overrides, read_lab};
+pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
 pub use sdk::{Connection, connect};
 pub use session::{Access, Session, quote};
 pub use tags::Tags;

@@ -6,7 +6,7 @@ mod network;
 mod top;
 mod vpn;
 
-pub(crate) use top::check_region;
+pub use top::{check_region, find_owner_fault};
 
 use lab_plan::Problem;
 use toml::de::DeTable;

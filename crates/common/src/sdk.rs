@@ -47,7 +47,7 @@ pub struct Connection {
 /// # Errors
 /// When an option cannot be used: the profile, the endpoint, the trusted certificates.
 pub async fn connect(args: &LabArgs, region: Option<&str>) -> Result<Connection, Problem> {
-    let limiter = Arc::new(Limiter::new());
+    let limiter = Arc::new(Limiter::from_env());
     let clock = Clock::default();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(Paced { inner: make_client()?, limiter, clock: clock.clone() })

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use crate::call::{Answer, Call, answer};
 use crate::classify::Protocol;
 use crate::faults::answers::ServiceError;
-use crate::moto::ACCOUNT;
 use crate::sim::{Sim, lock};
 
 /// What lab-sim knows of certificates that moto does not.
@@ -138,7 +137,7 @@ async fn delete(sim: &Arc<Sim>, call: &Call) -> Answer {
     let arn = request["CertificateArn"].as_str().unwrap_or_default();
     let exists = find_certificate(sim, &call.class.region, arn).await.is_some();
     if exists && !sim.ec2.vpn.users_of(&sim.times, arn).await.is_empty() {
-        let message = format!("Certificate {arn} in account {ACCOUNT} is in use.");
+        let message = format!("Certificate {arn} in account {} is in use.", sim.account);
         return ServiceError::new(400, "ResourceInUseException", message).to_answer(Protocol::Json);
     }
     let reply = sim.moto.forward(call).await;

@@ -11,8 +11,18 @@ use crate::form::Form;
 /// An answer with its whole body.
 pub(crate) type Answer = Response<Bytes>;
 
-/// The access key that functions sign with: it tells their calls from the command's.
-pub(crate) const FUNCTION_ACCESS_KEY: &str = "ASIALABSIMFUNCTION01";
+/// What the access keys of functions begin with, which tells their calls from the command's; their account follows.
+const FUNCTION_KEYS: &str = "ASIALABSIM";
+
+/// The access key that the functions of an account sign with.
+pub(crate) fn function_key(account: &str) -> String {
+    format!("{FUNCTION_KEYS}{account}")
+}
+
+/// The account of the function that signs with this key; `None` when no function does.
+pub(crate) fn function_account(key: &str) -> Option<&str> {
+    key.strip_prefix(FUNCTION_KEYS)
+}
 
 /// A request as it came: method, path, headers and body bytes are unchanged.
 #[derive(Debug, Clone)]
@@ -58,7 +68,7 @@ impl Call {
 
     /// Who made the call.
     pub(crate) fn caller(&self) -> CallerKind {
-        if self.class.access_key == FUNCTION_ACCESS_KEY { CallerKind::Function } else { CallerKind::Command }
+        if function_account(&self.class.access_key).is_some() { CallerKind::Function } else { CallerKind::Command }
     }
 
     /// The same call with other parameters, for a question to moto that the caller did not ask in these words.

@@ -1,12 +1,12 @@
 //! The control path `/_lab-sim/`: tests read the calls there and set faults while everything runs. No bucket can have
 //! this name, so no AWS path is hidden by it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
 
+use crate::accounts::Accounts;
 use crate::call::{Answer, Call, answer, json_answer};
 use crate::sim::Sim;
 
@@ -14,7 +14,8 @@ use crate::sim::Sim;
 pub(crate) const PREFIX: &str = "/_lab-sim/";
 
 /// Answers a call to a control path; `path` is what follows [`PREFIX`].
-pub(crate) async fn answer_control(sim: &Arc<Sim>, call: &Call, path: &str) -> Answer {
+pub(crate) async fn answer_control(accounts: &Accounts, call: &Call, path: &str) -> Answer {
+    let sim = &accounts.home;
     match (&call.method, path) {
         (&Method::GET, "health") => {
             json_answer(200, &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "endpoint": sim.endpoint }))
@@ -32,15 +33,15 @@ pub(crate) async fn answer_control(sim: &Arc<Sim>, call: &Call, path: &str) -> A
         }
         (&Method::POST, "advance") => advance(sim, call),
         (&Method::POST, "reset") => {
-            sim.reset().await;
+            accounts.reset().await;
             json_answer(200, &json!({ "status": "reset" }))
         }
-        (&Method::GET, path) if path.starts_with("functions/") => send_package(sim, path),
+        (&Method::GET, path) if path.starts_with("functions/") => send_package(accounts, path),
         _ => json_answer(
             404,
             &json!({ "error": format!("there is no {} {PREFIX}{path}", call.method), "paths": [
                 "GET health", "GET calls?since=N", "DELETE calls", "GET faults", "POST faults", "DELETE faults", "POST reset", "POST advance?seconds=N",
-                "GET functions/REGION/NAME/code.zip",
+                "GET functions/ACCOUNT/REGION/NAME/code.zip",
             ]}),
         ),
     }
@@ -68,10 +69,13 @@ fn advance(sim: &Sim, call: &Call) -> Answer {
 }
 
 /// A function's deployment package, where `GetFunction`'s answer says that it is.
-fn send_package(sim: &Sim, path: &str) -> Answer {
+fn send_package(accounts: &Accounts, path: &str) -> Answer {
     let parts: Vec<&str> = path.split('/').collect();
     let zip = match parts.as_slice() {
-        ["functions", region, name, "code.zip"] => crate::lambda::find_zip(sim, region, name),
+        ["functions", account, region, name, "code.zip"] => {
+            let sim = accounts.all().into_iter().find(|sim| sim.account == *account);
+            sim.and_then(|sim| crate::lambda::find_zip(&sim, region, name))
+        }
         _ => None,
     };
     match zip {

@@ -12,6 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::accounts::Accounts;
 use crate::call::{Answer, Call};
 use crate::caller::{Peer, kill_caller};
 use crate::calls::CallRecord;
@@ -29,12 +30,12 @@ use crate::xml::Element;
 struct Closed;
 
 /// Serves connections until the task is dropped. `namespace` is where the listener is, when it is not our own.
-pub(crate) async fn serve(sim: Arc<Sim>, listener: TcpListener, namespace: Option<Arc<str>>) -> Infallible {
+pub(crate) async fn serve(accounts: Arc<Accounts>, listener: TcpListener, namespace: Option<Arc<str>>) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let peer = Peer { address, namespace: namespace.clone() };
-                tokio::spawn(serve_connection(Arc::clone(&sim), stream, peer));
+                tokio::spawn(serve_connection(Arc::clone(&accounts), stream, peer));
             }
             // Out of file descriptors, most likely: the next connection may find some again.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -42,16 +43,16 @@ pub(crate) async fn serve(sim: Arc<Sim>, listener: TcpListener, namespace: Optio
     }
 }
 
-async fn serve_connection(sim: Arc<Sim>, stream: TcpStream, peer: Peer) {
+async fn serve_connection(accounts: Arc<Accounts>, stream: TcpStream, peer: Peer) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        let (sim, peer) = (Arc::clone(&sim), peer.clone());
+        let (accounts, peer) = (Arc::clone(&accounts), peer.clone());
         async move {
             let Ok(call) = read_call(request, peer).await else {
                 return Err(Closed);
             };
             // A task of its own: what AWS has received it carries out, also when the caller is gone meanwhile.
-            let outcome = tokio::spawn(async move { handle(&sim, call).await }).await;
+            let outcome = tokio::spawn(async move { handle(&accounts, call).await }).await;
             outcome.ok().flatten().map(|answer| answer.map(Full::new)).ok_or(Closed)
         }
     });
@@ -69,15 +70,17 @@ async fn read_call(request: Request<Incoming>, peer: Peer) -> Result<Call, hyper
 }
 
 /// Answers and records a call; `None` closes the connection.
-async fn handle(sim: &Arc<Sim>, call: Call) -> Option<Answer> {
+async fn handle(accounts: &Accounts, call: Call) -> Option<Answer> {
     if let Some(path) = call.uri.path().strip_prefix(control::PREFIX) {
-        return Some(control::answer_control(sim, &call, path).await);
+        return Some(control::answer_control(accounts, &call, path).await);
     }
+    let sim = &accounts.of(&call);
     let time = jiff::Timestamp::now().to_string();
     let start = Instant::now();
     let verdict = sim.faults().judge(&call.class.service, &call.class.action, call.caller());
     let mut answer = apply_verdict(sim, &call, &verdict).await;
     if let Some(answer) = &mut answer {
+        accounts.learn(&call, answer);
         shift_date(answer, sim.clock_skew);
     }
     sim.calls.add(record_call(&call, answer.as_ref(), &verdict, time, start.elapsed()));

@@ -11,6 +11,7 @@
 //!
 //! It listens on 127.0.0.1 only. Nothing here is needed for the real AWS, and no other program knows that it exists.
 
+mod accounts;
 mod acm;
 mod call;
 mod caller;

@@ -19,6 +19,7 @@ use crate::call::{Answer, Call, answer};
 use crate::form::Form;
 use crate::guard::guarded_command;
 use crate::images::moto_catalogue;
+use crate::sim::lock;
 use crate::xml::Element;
 
 /// The account that moto plays.
@@ -37,6 +38,9 @@ const VALIDATION: &[(&str, &str)] = &[
     ("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "true"),
     ("MOTO_IAM_LOAD_MANAGED_POLICIES", "true"),
 ];
+
+/// What makes moto faster; Python imports a module of this name before anything else.
+const HASTE: (&str, &str) = ("sitecustomize.py", include_str!("../moto/sitecustomize.py"));
 
 /// Why there is no moto.
 #[derive(Debug, thiserror::Error)]
@@ -92,12 +96,15 @@ impl MotoProcess {
     pub(crate) async fn start(program: &Path, folder: &Path) -> Result<Self, MotoError> {
         let path = program.display().to_string();
         let (log_file, image_file) = (folder.join("moto.log"), folder.join("images.json"));
+        let haste = folder.join("python");
         std::fs::write(&image_file, moto_catalogue().to_string())
+            .and_then(|()| std::fs::create_dir_all(&haste))
+            .and_then(|()| std::fs::write(haste.join(HASTE.0), HASTE.1))
             .map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
         // A port that was free a moment ago can be taken by somebody else: then another one is tried.
         for _ in 0..5 {
             let port = free_port().map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
-            let mut child = spawn_moto(program, port, &log_file, &image_file)
+            let mut child = spawn_moto(program, port, &log_file, &image_file, &haste)
                 .map_err(|source| MotoError::Spawn { path: path.clone(), source })?;
             let client = MotoClient::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
             match wait_until_ready(&mut child, &client).await {
@@ -129,7 +136,7 @@ fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn spawn_moto(program: &Path, port: u16, log_file: &Path, image_file: &Path) -> std::io::Result<Child> {
+fn spawn_moto(program: &Path, port: u16, log_file: &Path, image_file: &Path, haste: &Path) -> std::io::Result<Child> {
     let log = std::fs::File::create(log_file)?;
     let mut command = guarded_command(program.as_os_str())?;
     command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -139,7 +146,11 @@ fn spawn_moto(program: &Path, port: u16, log_file: &Path, image_file: &Path) -> 
             command.env_remove(name);
         }
     }
-    command.envs(VALIDATION.iter().copied()).env("MOTO_AMIS_PATH", image_file).env("PYTHONUNBUFFERED", "1");
+    command
+        .envs(VALIDATION.iter().copied())
+        .env("MOTO_AMIS_PATH", image_file)
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONPATH", haste);
     command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn()
 }
@@ -176,16 +187,28 @@ fn last_words(log_file: &Path) -> String {
 /// and a list that grows while another thread reads it fails the call. Other services have calls that wait (SQS).
 const ONE_AT_A_TIME: &[&str] = &["ec2", "iam", "lambda", "logs", "s3", "ssm", "sts"];
 
-/// Asks moto. Each question has a connection of its own: moto's server closes it after every answer.
+/// A connection to moto.
+type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+/// Asks moto, over connections that are kept unless it closes them.
 #[derive(Debug, Clone)]
 pub(crate) struct MotoClient {
     pub(crate) address: SocketAddr,
+    idle: Arc<std::sync::Mutex<Vec<Connection>>>,
     turns: Arc<[Mutex<()>; ONE_AT_A_TIME.len()]>,
+    /// The account in which moto is asked.
+    account: HeaderValue,
 }
 
 impl MotoClient {
     fn new(address: SocketAddr) -> Self {
-        Self { address, turns: Arc::default() }
+        Self { address, idle: Arc::default(), turns: Arc::default(), account: HeaderValue::from_static(ACCOUNT) }
+    }
+
+    /// Asks the same moto in another account.
+    pub(crate) fn for_account(&self, account: &str) -> Self {
+        let account = HeaderValue::from_str(account).unwrap_or(HeaderValue::from_static(ACCOUNT));
+        Self { account, ..self.clone() }
     }
 
     /// Waits for the service's turn.
@@ -205,6 +228,7 @@ impl MotoClient {
         headers.remove(header::TRANSFER_ENCODING);
         headers.remove(header::EXPECT);
         headers.remove(header::CONNECTION);
+        headers.insert("x-moto-account-id", self.account.clone());
         if !body.is_empty() || method == Method::POST || method == Method::PUT {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
@@ -214,6 +238,21 @@ impl MotoClient {
         }
     }
 
+    /// A connection that is open already, or a new one.
+    async fn connect(&self) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+        loop {
+            let Some(mut idle) = lock(&self.idle).pop() else { break };
+            if idle.ready().await.is_ok() {
+                return Ok(idle);
+            }
+        }
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
     async fn exchange(
         &self,
         method: Method,
@@ -221,16 +260,16 @@ impl MotoClient {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+        let mut sender = self.connect().await?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let (mut parts, body) = sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
+        if !parts.headers.contains_key(header::CONNECTION) {
+            lock(&self.idle).push(sender);
+        }
         parts.headers.remove(header::TRANSFER_ENCODING);
         parts.headers.remove(header::CONNECTION);
         parts.version = http::Version::HTTP_11;

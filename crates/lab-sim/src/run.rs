@@ -15,6 +15,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::accounts::Accounts;
 use crate::acm::AcmOverlay;
 use crate::calls::CallLog;
 use crate::cli::Cli;
@@ -24,10 +25,10 @@ use crate::front::serve;
 use crate::guard::{GUARD, become_guarded};
 use crate::lambda::LambdaHost;
 use crate::late::LateBook;
-use crate::moto::{MotoError, MotoProcess, find_moto};
+use crate::moto::{ACCOUNT, MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
-use crate::sim::{CommandId, Sim, StateTimes, lock};
+use crate::sim::{AccountSeed, CommandId, Sim, StateTimes, lock};
 use crate::tagging::TagMemory;
 use crate::vpn::{JANITOR, MissingParts, Namespaces, become_janitor, check_requirements, enter, supervise};
 
@@ -114,9 +115,10 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
     };
     let session_end = cli.session_ends.map(SessionEnd::new);
     let sim = Arc::new(new_sim(cli, &moto, address, folder.path(), calls, faults, session_end));
-    let mut tasks = vec![spawn(serve(Arc::clone(&sim), listener, None))];
+    let accounts = Arc::new(Accounts::new(Arc::clone(&sim), new_seed(cli, folder.path())));
+    let mut tasks = vec![spawn(serve(Arc::clone(&accounts), listener, None))];
     if let Some(namespaces) = &namespaces {
-        tasks.extend(serve_namespaces(&sim, namespaces, address.port(), folder.path())?);
+        tasks.extend(serve_namespaces(&accounts, namespaces, address.port(), folder.path())?);
     }
     let warm_up = tokio::spawn(moto.client.clone().warm_up(region()));
     if cli.warm {
@@ -138,7 +140,7 @@ async fn run_all(cli: &Cli) -> Result<u8, Cause> {
         // What it holds is let go before the namespaces are.
         let _ = task.await;
     }
-    sim.lambda.reset().await;
+    accounts.end_functions().await;
     moto.stop().await;
     code
 }
@@ -157,7 +159,7 @@ fn spawn(task: impl Future<Output = Infallible> + Send + 'static) -> JoinHandle<
 
 /// Serves the API on the laptop's loopback, and keeps the cloud like the account says.
 fn serve_namespaces(
-    sim: &Arc<Sim>,
+    accounts: &Arc<Accounts>,
     namespaces: &Namespaces,
     port: u16,
     folder: &Path,
@@ -169,13 +171,23 @@ fn serve_namespaces(
     })
     .map_err(Cause::Namespaces)?;
     let laptop = Some(Arc::from(namespaces.laptop.as_str()));
-    let api = spawn(serve(Arc::clone(sim), TcpListener::from_std(listener)?, laptop));
-    let cloud = supervise(Arc::clone(sim), namespaces.cloud.clone(), folder.join("vpn"));
+    let api = spawn(serve(Arc::clone(accounts), TcpListener::from_std(listener)?, laptop));
+    let cloud = supervise(Arc::clone(&accounts.home), namespaces.cloud.clone(), folder.join("vpn"));
     let cloud = tokio::spawn(async move {
         let Err(error) = cloud.await;
         eprintln!("lab-sim: --vpn-netns: {error}");
     });
     Ok(vec![api, cloud])
+}
+
+fn new_seed(cli: &Cli, folder: &Path) -> AccountSeed {
+    AccountSeed {
+        functions: folder.join("functions"),
+        concurrency: cli.concurrency,
+        foreign_buckets: cli.foreign_buckets.clone(),
+        my_ip: cli.my_ip,
+        tag_memory: cli.tag_memory,
+    }
 }
 
 fn new_sim(
@@ -188,8 +200,9 @@ fn new_sim(
     session_end: Option<SessionEnd>,
 ) -> Sim {
     let endpoint = format!("http://{address}");
-    let times = StateTimes::new(cli.time_scale());
+    let times = Arc::new(StateTimes::new(cli.time_scale()));
     Sim {
+        account: ACCOUNT.to_owned(),
         moto: moto.client.clone(),
         times,
         disabled_regions: cli.disabled_regions.clone(),
@@ -197,16 +210,16 @@ fn new_sim(
         quotas: cli.quotas.clone(),
         clock_skew: cli.clock_skew,
         session_end,
-        calls,
-        faults: Mutex::new(faults),
-        command: Mutex::new(None),
-        lambda: LambdaHost::new(folder.join("functions"), cli.concurrency),
+        calls: Arc::new(calls),
+        faults: Arc::new(Mutex::new(faults)),
+        command: Arc::new(Mutex::new(None)),
+        lambda: LambdaHost::new(folder.join("functions").join(ACCOUNT), cli.concurrency),
         s3: S3Overlay::new(cli.foreign_buckets.clone()),
         ec2: Ec2Overlay::new(cli.my_ip),
         acm: AcmOverlay::default(),
         late: LateBook::default(),
         tag_memory: TagMemory::new(cli.tag_memory),
-        changed: tokio::sync::Notify::new(),
+        changed: Arc::new(tokio::sync::Notify::new()),
         endpoint,
     }
 }

@@ -1,6 +1,8 @@
 //! What all parts of a running lab-sim share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::acm::AcmOverlay;
@@ -15,13 +17,15 @@ use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
 use crate::tagging::TagMemory;
 
-/// A running local AWS.
+/// One account of a running local AWS. What accounts have in common is behind an `Arc`.
 #[derive(Debug)]
 pub(crate) struct Sim {
+    /// Its 12 digits.
+    pub(crate) account: String,
     pub(crate) moto: MotoClient,
     /// `http://127.0.0.1:PORT`, as the command and the functions see it.
     pub(crate) endpoint: String,
-    pub(crate) times: StateTimes,
+    pub(crate) times: Arc<StateTimes>,
     pub(crate) disabled_regions: Vec<String>,
     /// Whom `GetCallerIdentity` names instead of moto's user.
     pub(crate) caller_arn: Option<String>,
@@ -31,10 +35,10 @@ pub(crate) struct Sim {
     pub(crate) clock_skew: i64,
     /// When the command's credentials end, where they do.
     pub(crate) session_end: Option<SessionEnd>,
-    pub(crate) calls: CallLog,
-    pub(crate) faults: Mutex<FaultBook>,
+    pub(crate) calls: Arc<CallLog>,
+    pub(crate) faults: Arc<Mutex<FaultBook>>,
     /// The process group (or, on a terminal, the process) of the command.
-    pub(crate) command: Mutex<Option<CommandId>>,
+    pub(crate) command: Arc<Mutex<Option<CommandId>>>,
     pub(crate) lambda: LambdaHost,
     pub(crate) s3: S3Overlay,
     pub(crate) ec2: Ec2Overlay,
@@ -42,7 +46,18 @@ pub(crate) struct Sim {
     pub(crate) late: LateBook,
     pub(crate) tag_memory: TagMemory,
     /// Something in the network may have changed: who builds a picture of it looks again.
-    pub(crate) changed: tokio::sync::Notify,
+    pub(crate) changed: Arc<tokio::sync::Notify>,
+}
+
+/// What every account begins with.
+#[derive(Debug, Clone)]
+pub(crate) struct AccountSeed {
+    pub(crate) functions: PathBuf,
+    pub(crate) concurrency: u32,
+    pub(crate) foreign_buckets: Vec<String>,
+    pub(crate) my_ip: Ipv4Addr,
+    /// In seconds.
+    pub(crate) tag_memory: u64,
 }
 
 /// How a signal reaches the command.
@@ -65,6 +80,32 @@ impl CommandId {
 }
 
 impl Sim {
+    /// An account of its own, with nothing in it, beside this one.
+    pub(crate) fn new_account(&self, account: &str, seed: &AccountSeed) -> Self {
+        Self {
+            account: account.to_owned(),
+            moto: self.moto.for_account(account),
+            endpoint: self.endpoint.clone(),
+            times: Arc::clone(&self.times),
+            disabled_regions: self.disabled_regions.clone(),
+            caller_arn: None,
+            quotas: self.quotas.clone(),
+            clock_skew: self.clock_skew,
+            // The command's own session; that of a role has an end of its own.
+            session_end: None,
+            calls: Arc::clone(&self.calls),
+            faults: Arc::clone(&self.faults),
+            command: Arc::clone(&self.command),
+            lambda: LambdaHost::new(seed.functions.join(account), seed.concurrency),
+            s3: S3Overlay::new(seed.foreign_buckets.clone()),
+            ec2: Ec2Overlay::new(seed.my_ip),
+            acm: AcmOverlay::default(),
+            late: LateBook::default(),
+            tag_memory: TagMemory::new(seed.tag_memory),
+            changed: Arc::clone(&self.changed),
+        }
+    }
+
     /// Forgets every resource, call and rule: a new account, in the same process.
     pub(crate) async fn reset(&self) {
         self.lambda.reset().await;

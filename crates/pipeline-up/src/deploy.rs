@@ -86,6 +86,8 @@ async fn run_once(words: &[String]) -> Result<Option<String>, Problem> {
     let [program, arguments @ ..] = words else { return Ok(None) };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr()).stderr(Stdio::piped()).kill_on_drop(true);
+    // Asked to trace, it would write the session token to its log.
+    command.env_remove("RUST_LOG");
     // The Rust SDK inside it reads this one, and not AWS's own variable.
     if let (Some(bundle), None) = (std::env::var_os("AWS_CA_BUNDLE"), std::env::var_os("SSL_CERT_FILE")) {
         command.env("SSL_CERT_FILE", bundle);

@@ -43,7 +43,7 @@ pub(crate) fn require_someone_to_ask_about(questions: &[String]) -> Result<(), P
 ///
 /// # Errors
 /// When stdin is no terminal.
-pub(crate) fn require_someone_to_ask(question: &str) -> Result<(), Problem> {
+pub fn require_someone_to_ask(question: &str) -> Result<(), Problem> {
     if std::io::stdin().is_terminal() {
         return Ok(());
     }

@@ -22,11 +22,11 @@ mod step;
 mod stop;
 mod wait;
 
-pub use ask::confirm;
+pub use ask::{confirm, require_someone_to_ask};
 pub use budget::{Budget, Cost};
 pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb};
 pub use ids::Ids;
-pub use limit::Limiter;
+pub use limit::{Limiter, RATE_FILE};
 pub use problem::{Exit, Problem};
 pub use program::{answer_error, print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};

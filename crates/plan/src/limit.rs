@@ -1,27 +1,27 @@
-//! One rate limiter for all calls of a process.
+//! One rate limiter for all calls of a process, or of all processes that share a file.
 
+mod bucket;
+mod shared;
+
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Calls a second that every account grants, to begin with. EC2 refills its mutating calls at 5 a second and its
-/// describing ones at 20 (EC2 developer guide, "Request throttling"); bursts below cover a lab's few dozen calls.
-const STEADY: f64 = 20.0;
-/// Calls that may go out at once. EC2's smallest bucket for mutating calls holds 50.
-const BURST: f64 = 50.0;
-/// However much AWS throttles, one call a second still goes out.
-const SLOWEST: f64 = 1.0;
+use bucket::{Bucket, CLASS, PROCESS};
+use shared::SharedBucket;
+
+/// The variable that names the file by which processes share one rate. `class-up` sets it, a file for each account and
+/// Region.
+pub const RATE_FILE: &str = "LAB_RATE_FILE";
 
 /// A token bucket that slows down when AWS throttles and recovers as calls succeed.
 #[derive(Debug)]
-pub struct Limiter(Mutex<Bucket>);
-
-#[derive(Debug)]
-struct Bucket {
-    rate: f64,
-    tokens: f64,
-    seen: Instant,
+pub struct Limiter {
+    start: Instant,
+    own: Mutex<Bucket>,
+    shared: Option<SharedBucket>,
 }
 
 impl Default for Limiter {
@@ -31,14 +31,26 @@ impl Default for Limiter {
 }
 
 impl Limiter {
-    /// A full bucket.
+    /// A full bucket of this process's own.
     pub fn new() -> Self {
-        Self(Mutex::new(Bucket { rate: STEADY, tokens: BURST, seen: Instant::now() }))
+        Self { start: Instant::now(), own: Mutex::new(Bucket::full(&PROCESS, 0.0)), shared: None }
+    }
+
+    /// The bucket that [`RATE_FILE`] names, else one of this process's own.
+    pub fn from_env() -> Self {
+        let path = std::env::var_os(RATE_FILE).filter(|path| !path.is_empty());
+        path.map_or_else(Self::new, |path| Self::sharing(Path::new(&path)))
+    }
+
+    /// The bucket in the file `path`, which is made where it does not exist. Where it cannot be used, calls go by a
+    /// bucket of this process's own: a rate is a courtesy, and no reason to fail.
+    pub fn sharing(path: &Path) -> Self {
+        Self { shared: SharedBucket::open(path), ..Self::new() }
     }
 
     /// Resolves when one more call may go out.
     pub async fn permit(&self) {
-        let wait = self.lock().take(Instant::now());
+        let wait = self.change(Bucket::take);
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -46,30 +58,26 @@ impl Limiter {
 
     /// Says that AWS throttled a call: the rate halves and the burst is spent.
     pub fn throttled(&self) {
-        let mut bucket = self.lock();
-        bucket.rate = (bucket.rate / 2.0).max(SLOWEST);
-        bucket.tokens = bucket.tokens.min(0.0);
+        self.change(Bucket::slow_down);
     }
 
     /// Says that a call went through: the rate recovers a little.
     pub fn succeeded(&self) {
-        let mut bucket = self.lock();
-        bucket.rate = (bucket.rate * 1.05).min(STEADY);
+        self.change(|bucket, rules, _| bucket.speed_up(rules));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Bucket> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn change<T>(&self, change: impl Fn(&mut Bucket, &bucket::Rules, f64) -> T) -> T {
+        if let Some(answer) = self.shared.as_ref().and_then(|shared| shared.change(|b, now| change(b, &CLASS, now))) {
+            return answer;
+        }
+        let mut own = self.own.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(&mut own, &PROCESS, self.start.elapsed().as_secs_f64())
     }
 }
 
-impl Bucket {
-    /// Takes one token, on credit if need be; answers how long the caller waits for it.
-    fn take(&mut self, now: Instant) -> Duration {
-        let refill = now.saturating_duration_since(self.seen).as_secs_f64() * self.rate;
-        self.tokens = (self.tokens + refill).min(BURST) - 1.0;
-        self.seen = now;
-        Duration::from_secs_f64((-self.tokens / self.rate).max(0.0))
-    }
+/// Seconds as a pause; what is no pause is none.
+fn pause(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -104,5 +112,15 @@ mod tests {
         }
         let again = time_calls(&limiter, 20).await.as_secs_f64();
         assert!((0.8..1.2).contains(&again), "20 calls at 20 a second took {again} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_cannot_be_used_leaves_the_process_its_own_rate() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().to_owned(), folder.path().join("no/such/folder/rate")] {
+            let limiter = Limiter::sharing(&path);
+            assert_eq!(time_calls(&limiter, 50).await, Duration::ZERO, "{}", path.display());
+            assert!(time_calls(&limiter, 20).await > Duration::from_millis(900));
+        }
     }
 }

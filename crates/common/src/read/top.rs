@@ -89,6 +89,8 @@ const LONGEST_PAIR: usize = 64 - "-lambda-role-".len();
 /// The longest owner: `lab-output-bucket-` and it must fit into the 63 characters of a bucket name.
 const LONGEST_OWNER: usize = 40;
 
+const NAME_ONE: &str = "pass --owner NAME, set LAB_OWNER, or write `owner = \"NAME\"` in lab.toml";
+
 fn read_owner(root: &Table<'_>, overrides: &Overrides) -> Option<String> {
     let in_file = root.string("owner");
     let owner = overrides.owner.clone().or_else(|| in_file.as_ref().map(|owner| owner.value.clone()));
@@ -97,22 +99,26 @@ fn read_owner(root: &Table<'_>, overrides: &Overrides) -> Option<String> {
         (None, None) => root.file.reject(&root.span, what, fix),
         (_, Some(_)) => root.file.reject_override(format!("{what} (--owner or LAB_OWNER)"), fix),
     };
-    let how = "pass --owner NAME, set LAB_OWNER, or write `owner = \"NAME\"` in lab.toml";
     let Some(owner) = owner else {
-        reject("owner is missing".into(), how.into());
+        reject("owner is missing".into(), NAME_ONE.into());
         return None;
     };
-    if owner == PLACEHOLDER {
-        reject(format!("owner = \"{owner}\" is only a placeholder"), how.into());
-        return None;
-    }
-    if let Some(why) = reject_name(&owner, LONGEST_OWNER) {
-        let fix = format!("use up to {LONGEST_OWNER} lower-case letters, digits and hyphens");
-        let fix = suggest_owner(&owner).map_or(fix.clone(), |near| format!("{fix}, like \"{near}\""));
-        reject(format!("owner = \"{owner}\" {why}"), fix);
+    if let Some((what, fix)) = find_owner_fault(&owner) {
+        reject(what, fix);
         return None;
     }
     Some(owner)
+}
+
+/// What is wrong with an owner's name, and how to mend it; `None` for a good one.
+pub fn find_owner_fault(owner: &str) -> Option<(String, String)> {
+    if owner == PLACEHOLDER {
+        return Some((format!("owner = \"{owner}\" is only a placeholder"), NAME_ONE.into()));
+    }
+    let why = reject_name(owner, LONGEST_OWNER)?;
+    let fix = format!("use up to {LONGEST_OWNER} lower-case letters, digits and hyphens");
+    let fix = suggest_owner(owner).map_or(fix.clone(), |near| format!("{fix}, like \"{near}\""));
+    Some((format!("owner = \"{owner}\" {why}"), fix))
 }
 
 /// The nearest legal owner: `Ada Lovelace` → `ada-lovelace`.
@@ -158,7 +164,10 @@ fn read_budget(table: &Table<'_>) -> Budget {
 }
 
 /// Checks a Region that came from elsewhere than the file.
-pub(crate) fn check_region(region: &str) -> Result<(), Problem> {
+///
+/// # Errors
+/// When it has not the form of a Region's name.
+pub fn check_region(region: &str) -> Result<(), Problem> {
     if is_region(region) {
         return Ok(());
     }

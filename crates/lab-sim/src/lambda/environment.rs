@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::function::{Code, FunctionConfig, FunctionError, FunctionKey, check_entrypoint};
 use super::runtime_api::{InitEvent, Invocation, MAX_RESPONSE, Reply, RuntimeApi};
-use crate::call::FUNCTION_ACCESS_KEY;
+use crate::call::function_key;
 use crate::guard::guarded_command;
 
 /// Lambda gives the init phase ten seconds.
@@ -254,7 +254,7 @@ fn environment_variables(
         ("AWS_LAMBDA_LOG_STREAM_NAME", place.log_stream.clone()),
         ("AWS_REGION", place.key.region.clone()),
         ("AWS_DEFAULT_REGION", place.key.region.clone()),
-        ("AWS_ACCESS_KEY_ID", FUNCTION_ACCESS_KEY.to_owned()),
+        ("AWS_ACCESS_KEY_ID", function_key(account_of(&config.arn))),
         ("AWS_SECRET_ACCESS_KEY", "not-a-secret-lab-sim-checks-no-signature".to_owned()),
         ("AWS_SESSION_TOKEN", "lab-sim-function-session".to_owned()),
         ("AWS_ENDPOINT_URL", place.endpoint.to_owned()),
@@ -262,6 +262,11 @@ fn environment_variables(
     ];
     let own = config.variables.iter().map(|(name, value)| (name.clone(), value.clone()));
     defined.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(own).collect()
+}
+
+/// The account in `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
+fn account_of(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or(crate::moto::ACCOUNT)
 }
 
 /// Ends when the process uses more than `limit_mb`; `peak` keeps the most that was seen.

@@ -39,7 +39,7 @@ pub(crate) struct Invoked {
 /// Answers `Invoke`.
 pub(crate) async fn answer_invoke(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
     let key = key_of(call);
-    let function = sim.lambda.find(&key).ok_or_else(|| not_found(&key))?;
+    let function = sim.lambda.find(&key).ok_or_else(|| not_found(sim, &key))?;
     let kind = call.header("x-amz-invocation-type").unwrap_or("RequestResponse");
     let limit = if kind == "Event" { MAX_ASYNC_PAYLOAD } else { MAX_SYNC_PAYLOAD };
     check_payload(&call.body, limit)?;
@@ -59,7 +59,7 @@ pub(crate) async fn answer_invoke(sim: &Arc<Sim>, call: &Call) -> Result<Answer,
 /// Answers the old `InvokeAsync`.
 pub(crate) fn answer_invoke_async(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
     let key = key_of(call);
-    sim.lambda.find(&key).ok_or_else(|| not_found(&key))?;
+    sim.lambda.find(&key).ok_or_else(|| not_found(sim, &key))?;
     check_payload(&call.body, MAX_ASYNC_PAYLOAD)?;
     invoke_async(sim, &key, call.body.clone());
     Ok(answer(202, "application/json", r#"{"Status":202}"#))

@@ -102,8 +102,8 @@ fn key_of(call: &Call) -> FunctionKey {
     FunctionKey::parse(path.get(1).map(String::as_str).unwrap_or_default(), &call.class.region)
 }
 
-fn not_found(key: &FunctionKey) -> ServiceError {
-    let arn = format!("arn:aws:lambda:{}:{}:function:{}", key.region, crate::moto::ACCOUNT, key.name);
+fn not_found(sim: &Sim, key: &FunctionKey) -> ServiceError {
+    let arn = format!("arn:aws:lambda:{}:{}:function:{}", key.region, sim.account, key.name);
     ServiceError::new(404, "ResourceNotFoundException", format!("Function not found: {arn}"))
 }
 
@@ -274,7 +274,7 @@ async fn get_function(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceErro
     Ok(edit_json(sim.moto.forward(call).await, |whole| {
         show_state_of(sim, &key, &mut whole["Configuration"]);
         if sim.lambda.find(&key).is_some() {
-            let path = format!("functions/{}/{}/code.zip", key.region, encode_form(&key.name));
+            let path = format!("functions/{}/{}/{}/code.zip", sim.account, key.region, encode_form(&key.name));
             whole["Code"]["Location"] = json!(format!("{}{}{path}", sim.endpoint, crate::control::PREFIX));
         }
     }))

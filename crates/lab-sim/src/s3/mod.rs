@@ -16,7 +16,6 @@ use crate::call::{Answer, Call, new_request_id};
 use crate::classify::{Protocol, split_s3_path};
 use crate::faults::answers::ServiceError;
 use crate::lambda::{FunctionKey, invoke_async, read_policy};
-use crate::moto::ACCOUNT;
 use crate::sim::{Sim, lock};
 use crate::xml::{Element, with_document};
 use event::{ObjectEvent, RecordContext, make_event};
@@ -140,7 +139,7 @@ async fn check_destination(sim: &Arc<Sim>, function_arn: &str, bucket: &str) -> 
         return Err(invalid_destination());
     }
     let statements = read_policy(sim, &key).await;
-    if permits_s3(&statements, bucket, ACCOUNT) { Ok(()) } else { Err(invalid_destination()) }
+    if permits_s3(&statements, bucket, &sim.account) { Ok(()) } else { Err(invalid_destination()) }
 }
 
 async fn get_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Answer {

@@ -36,6 +36,7 @@ pub(crate) async fn create(request: &Request<'_>, book: &mut Vec<Endpoint>) -> R
         settings: name_log_stream(settings, &id, request.region()),
         id,
         region: request.region().to_owned(),
+        account: request.sim.account.clone(),
         life: Life::begin(request.now, request.fails),
         created_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string(),
         tags: read_tag_specification(&request.call.form, "client-vpn-endpoint")?,

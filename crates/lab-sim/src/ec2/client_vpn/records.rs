@@ -13,6 +13,7 @@ use crate::sim::StateTimes;
 pub(crate) struct Endpoint {
     pub(crate) id: String,
     pub(crate) region: String,
+    pub(crate) account: String,
     pub(crate) settings: Settings,
     pub(crate) life: Life,
     /// RFC 3339.
@@ -219,7 +220,7 @@ impl Endpoint {
 
     /// `arn:aws:ec2:REGION:ACCOUNT:client-vpn-endpoint/ID`
     pub(crate) fn arn(&self) -> String {
-        format!("arn:aws:ec2:{}:{}:client-vpn-endpoint/{}", self.region, crate::moto::ACCOUNT, self.id)
+        format!("arn:aws:ec2:{}:{}:client-vpn-endpoint/{}", self.region, self.account, self.id)
     }
 }
 

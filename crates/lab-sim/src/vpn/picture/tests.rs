@@ -14,6 +14,7 @@ fn endpoint(times: &StateTimes) -> Endpoint {
     Endpoint {
         id: "cvpn-endpoint-1".into(),
         region: "us-east-1".into(),
+        account: "123456789012".into(),
         settings: Settings {
             client_cidr: block("10.83.0.0/16"),
             server_certificate: "server".into(),

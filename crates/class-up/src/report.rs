@@ -1,0 +1,174 @@
+//! What a run of a class answers: a table and one JSON document. Pure.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::folder::End;
+
+/// How it went for one owner.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) owner: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) result: End,
+    pub(crate) seconds: f64,
+    /// What the owner's lab costs an hour: once it stands, after `up`; now, for `status`; nothing, after `down`. For one
+    /// that failed it is the most that may go on costing.
+    pub(crate) usd_per_hour: f64,
+    /// How many resources there are, for `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resources: Option<usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failed: Vec<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<String>,
+}
+
+/// What failed for an owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Failure {
+    /// The program (`host-up up public`), or what else was tried.
+    pub(crate) step: String,
+    pub(crate) reason: String,
+}
+
+/// The whole answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) roster: String,
+    pub(crate) verb: &'static str,
+    pub(crate) owners: Vec<Outcome>,
+    pub(crate) done: usize,
+    pub(crate) not_done: usize,
+    pub(crate) seconds: f64,
+    pub(crate) usd_per_hour: f64,
+    /// The command that goes on, where something is left to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) again: Option<String>,
+}
+
+impl Report {
+    pub(crate) fn new(
+        roster: String,
+        verb: &'static str,
+        owners: Vec<Outcome>,
+        seconds: f64,
+        again: impl FnOnce() -> String,
+    ) -> Self {
+        let done = owners.iter().filter(|owner| owner.result == End::Done).count();
+        let not_done = owners.len() - done;
+        let usd_per_hour = round(owners.iter().map(|owner| owner.usd_per_hour).sum(), 1e6);
+        Self {
+            roster,
+            verb,
+            owners,
+            done,
+            not_done,
+            seconds: round(seconds, 1e1),
+            usd_per_hour,
+            again: (not_done > 0).then(again),
+        }
+    }
+
+    /// A line an owner, and a sum.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = String::new();
+        let owners = self.owners.iter().map(|outcome| outcome.owner.len()).max().unwrap_or(0).max("owner".len());
+        let _ = writeln!(text, "{:owners$}  {:11}  {:>7}  {:>8}", "owner", "result", "seconds", "$ an hour");
+        for outcome in &self.owners {
+            let Outcome { owner, result, seconds, usd_per_hour, .. } = outcome;
+            let may = if *result == End::Done || *usd_per_hour == 0.0 { " " } else { "<" };
+            let mut line = format!("{owner:owners$}  {:11}  {seconds:7.1}  {may}{usd_per_hour:8.4}", word(*result));
+            if let Some(resources) = outcome.resources {
+                let _ = write!(line, "  {resources} resources");
+            }
+            if let Some(name) = &outcome.name {
+                let _ = write!(line, "  {name}");
+            }
+            let _ = writeln!(text, "{}", line.trim_end());
+            for Failure { step, reason } in &outcome.failed {
+                let _ = writeln!(text, "{:owners$}    {step}: {reason}", "");
+            }
+            if let (Some(log), false) = (&outcome.log, outcome.failed.is_empty()) {
+                let _ = writeln!(text, "{:owners$}    log: {log}", "");
+            }
+        }
+        let all = self.owners.len();
+        let _ = writeln!(
+            text,
+            "{} of {all} done in {:.1} s, costing up to ${:.4} an hour together",
+            self.done, self.seconds, self.usd_per_hour
+        );
+        if let Some(again) = &self.again {
+            let _ = writeln!(text, "go on: {again}");
+        }
+        text
+    }
+}
+
+fn word(end: End) -> &'static str {
+    match end {
+        End::Done => "done",
+        End::Failed => "failed",
+        End::Stopped => "stopped",
+        End::NotStarted => "not started",
+    }
+}
+
+/// Without binary dust behind the last digit that means something.
+pub(crate) fn round(number: f64, steps: f64) -> f64 {
+    (number * steps).round() / steps + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(owner: &str, result: End) -> Outcome {
+        let failure = Failure { step: "host-up up public".into(), reason: "no capacity".into() };
+        Outcome {
+            owner: owner.into(),
+            name: None,
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
+            result,
+            seconds: 12.34,
+            usd_per_hour: 0.1,
+            resources: None,
+            failed: if result == End::Failed { vec![failure] } else { vec![] },
+            log: Some("/class/logs/x.log".into()),
+        }
+    }
+
+    #[test]
+    fn failures_stand_apart_with_their_reason_their_log_and_the_way_on() {
+        let owners = vec![outcome("ada", End::Done), outcome("bob", End::Failed), outcome("cy", End::NotStarted)];
+        let report = Report::new("r.csv".into(), "up", owners, 20.04, || "class-up up r.csv --failed".into());
+        let text = report.to_text();
+        for part in [
+            "ada    done            12.3     0.1000\n",
+            "bob    failed ",
+            "host-up up public: no capacity",
+            "log: /class/logs/x.log",
+            "cy     not started",
+            "1 of 3 done in 20.0 s, costing up to $0.3000 an hour together",
+            "go on: class-up up r.csv --failed",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing from\n{text}");
+        }
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!((json["done"].as_u64(), json["not_done"].as_u64()), (Some(1), Some(2)));
+        assert_eq!(json["owners"][1]["failed"][0]["reason"], "no capacity");
+        assert_eq!(json["owners"][2]["result"], "not-started");
+    }
+
+    #[test]
+    fn a_class_that_is_done_has_no_way_on() {
+        let report = Report::new("r.csv".into(), "up", vec![outcome("ada", End::Done)], 1.0, || unreachable!());
+        assert!(!report.to_text().contains("go on"));
+    }
+}
