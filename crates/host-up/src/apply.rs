@@ -319,7 +319,7 @@ impl Hands<'_> {
                     let found = find_profile(self.clients, names, tags).await?;
                     Ok(found.filter(|found| found.roles == [role.as_str()]))
                 })
-                .await
+                .await?
                 .is_some()
         {
             return Ok(profile);

@@ -117,7 +117,13 @@ impl Worker<'_> {
     /// Whether a gateway that EC2 says it made is one. A token that has been used answers with the first gateway, also
     /// when that one has been deleted since.
     async fn is_there(&self, id: &str) -> Result<bool, Problem> {
-        match find_within(Pace::MOMENT, self.context.stop, async || self.find_nat_gateway(id).await).await {
+        let look = async || self.find_nat_gateway(id).await;
+        let mut seen = find_within(Pace::MOMENT, self.context.stop, look).await;
+        if seen.is_err() && self.context.stop.asked().is_none() {
+            // A look that fails once says nothing of the gateway.
+            seen = find_within(Pace::MOMENT, self.context.stop, look).await;
+        }
+        match seen {
             // Unseen for that long, it is one that EC2 has forgotten.
             Ok(seen) => Ok(seen.is_some_and(|gateway| !is_leaving(&gateway))),
             // Stopped, it is the next run's to find; it bears our tags.
