@@ -169,6 +169,41 @@ fn a_lost_answer_to_any_call_makes_nothing_twice() {
 }
 
 #[test]
+fn who_cannot_look_after_a_lost_answer_makes_nothing_again() {
+    let mut aws = LocalAws::start(&[]);
+    let one = count_one_lab(&mut aws);
+    for (create, describe) in [("CreateVpc", "DescribeVpcs"), ("CreateInternetGateway", "DescribeInternetGateways")] {
+        let before = counts(&aws);
+        aws.owner = create.to_lowercase();
+        aws.clear_calls();
+        // The first look, before anything is made, still works.
+        aws.set_faults(&json!([
+            { "action": create, "effect": "reset-after" },
+            { "action": describe, "from": 2, "effect": { "error": { "code": "UnauthorizedOperation", "status": 403 } } },
+        ]));
+        let failed = aws.run("net-up", &[]).expect_code(1);
+        assert!(failed.stderr.contains(&format!("{create} may have made something")), "{failed:#?}");
+        assert_eq!(aws.calls().iter().filter(|call| *call == create).count(), 1, "{create}");
+        aws.clear_faults();
+        let _ = aws.run("net-up", &[]).expect_code(0);
+        assert_whole(&aws, create);
+        assert_eq!(added(&before, &counts(&aws)), one, "{create}: one of each");
+    }
+}
+
+#[test]
+fn a_look_that_fails_is_not_taken_for_somebody_elses_subnet() {
+    let aws = LocalAws::start(&[]);
+    aws.set_faults(&json!([
+        { "action": "CreateSubnet", "nth": 1, "effect": "reset-after" },
+        { "action": "DescribeSubnets", "from": 2, "effect": "expired-credentials" },
+    ]));
+    let failed = aws.run("net-up", &[]).expect_code(1);
+    assert!(failed.stderr.contains("the AWS credentials have expired"), "{failed:#?}");
+    assert!(!failed.stderr.contains("not of this lab"), "{failed:#?}");
+}
+
+#[test]
 fn throttling_at_any_call_is_waited_out() {
     meet_at_every_call(&json!("throttle"));
 }

@@ -1,9 +1,11 @@
 //! Creating things exactly once where the API takes no client token.
 //!
 //! `CreateVpc`, `CreateInternetGateway` and `AllocateAddress` make a second one when they are repeated, so the SDK's own
-//! retries are off for them. Each attempt carries a tag of its own; when an answer is lost, that tag is looked for, and
-//! only when it stays unfound is the call made again.
+//! retries are off for them. All tries of one creation carry one tag, whose value nothing else has. When an answer is
+//! lost, that tag is looked for, and only when it stays unfound is the call made again. Whoever could not look does not
+//! call again either: what may exist is the next run's to find.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use lab_common::{explain, is_lost_answer};
-use lab_plan::{Pace, Problem, Stop, retry_while, wait_for};
+use lab_plan::{Pace, Problem, Stop, find_within, retry_while};
 
 use crate::is_throttled;
 
@@ -22,7 +24,7 @@ const APPEARS: Pace =
 /// Creating calls made before giving up.
 const TRIES: usize = 3;
 
-/// The tag value of one attempt to create something.
+/// The tag value of one attempt to create something, however many tries it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt(uuid::Uuid);
 
@@ -46,40 +48,66 @@ pub fn without_retries() -> aws_sdk_ec2::config::Builder {
 /// Creates one thing, whatever becomes of the answers, and returns its id.
 ///
 /// `create` makes the call ([`without_retries`]) with the attempt's tag; `find` looks for the ids of things with that
-/// tag.
+/// tag; `remove` takes one away that was made too many, because a try turned up after the next one was made.
 ///
 /// # Errors
-/// What AWS answers, unless it is throttling; when three answers are lost and nothing was made.
+/// What AWS answers, unless it is throttling. When it stays open whether something was made, the problem says so.
 pub async fn create_once<E>(
     call: &str,
     stop: &Stop,
     create: impl AsyncFn(&Attempt) -> Result<String, SdkError<E, HttpResponse>>,
     find: impl AsyncFn(&Attempt) -> Result<Vec<String>, Problem>,
+    remove: impl AsyncFn(&str) -> Result<(), Problem>,
 ) -> Result<String, Problem>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let attempt = Attempt::new();
-    let mut tries = 1;
-    loop {
+    let mut lost = None;
+    for _ in 0..TRIES {
         let answer = retry_while(Pace::SPREAD, stop, is_throttled, async || create(&attempt).await).await;
         let error = match answer {
-            Ok(id) => return Ok(id),
+            Ok(id) if lost.is_none() => return Ok(id),
+            Ok(id) => {
+                let seen = find(&attempt).await.map_err(|problem| leave_open(call, &problem))?;
+                return keep_one(call, seen.into_iter().chain([id]), remove).await;
+            }
             Err(error) => error,
         };
         if !is_lost_answer(&error) {
-            return Err(explain(call, &error));
+            let problem = explain(call, &error);
+            return Err(if lost.is_some() { leave_open(call, &problem) } else { problem });
         }
-        let found =
-            wait_for(APPEARS, stop, "what may have been made", async || Ok(find(&attempt).await?.into_iter().min()));
-        match found.await {
-            Ok(id) => return Ok(id),
-            // Who cannot look cannot know whether something was made.
-            Err(problem) if stop.asked().is_some() || problem.ends_all() => return Err(problem),
-            Err(_) if tries < TRIES => tries += 1,
-            Err(_) => return Err(explain(call, &error)),
+        let look = async || Ok(Some(find(&attempt).await?).filter(|found| !found.is_empty()));
+        // Who cannot look cannot know whether something was made.
+        match find_within(APPEARS, stop, look).await.map_err(|problem| leave_open(call, &problem))? {
+            Some(found) => return keep_one(call, found, remove).await,
+            None => lost = Some(explain(call, &error)),
         }
     }
+    let problem = lost.unwrap_or_else(|| Problem::failed(format!("{call} was not tried")));
+    Err(leave_open(call, &problem))
+}
+
+/// Keeps the smallest of the ids and removes the others.
+async fn keep_one(
+    call: &str,
+    made: impl IntoIterator<Item = String>,
+    remove: impl AsyncFn(&str) -> Result<(), Problem>,
+) -> Result<String, Problem> {
+    let mut made: BTreeSet<String> = made.into_iter().collect();
+    let kept = made.pop_first().ok_or_else(|| Problem::failed(format!("{call} made nothing")))?;
+    for other in made {
+        remove(&other).await?;
+    }
+    Ok(kept)
+}
+
+/// `problem`, and that `call` may have made something all the same.
+fn leave_open(call: &str, problem: &Problem) -> Problem {
+    let hint = format!("{call} may have made something: the same command again finds it by its tags");
+    let fix = problem.remedy().map_or_else(|| hint.clone(), |fix| format!("{fix}\n{hint}"));
+    problem.clone().fix(fix)
 }
 
 /// Of several things with one role, made by runs that did not see each other, the smallest id wins.
@@ -90,7 +118,7 @@ pub fn choose_winner(own: &str, seen: impl IntoIterator<Item = String>) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
 
     use aws_sdk_ec2::error::ErrorMetadata;
     use aws_sdk_ec2::operation::create_vpc::CreateVpcError;
@@ -109,9 +137,15 @@ mod tests {
         Err(SdkError::service_error(error, HttpResponse::new(status.try_into().unwrap(), SdkBody::empty())))
     }
 
-    /// Answers one after another, and counts the calls.
-    async fn run(answers: Vec<fn() -> Answer>, found_after_look: Option<usize>) -> (Result<String, Problem>, usize) {
-        let (calls, looks) = (Cell::new(0), Cell::new(0));
+    /// What became of it, the creating calls, and what was removed.
+    type Outcome = (Result<String, Problem>, usize, Vec<String>);
+
+    /// Answers one call after another. `look` gets its own number and that of the calls so far.
+    async fn run_with(
+        answers: Vec<fn() -> Answer>,
+        look: impl Fn(usize, usize) -> Result<Vec<String>, Problem>,
+    ) -> Outcome {
+        let (calls, looks, removed) = (Cell::new(0), Cell::new(0), RefCell::new(vec![]));
         let made = create_once(
             "CreateVpc",
             &Stop::new(),
@@ -121,12 +155,50 @@ mod tests {
             },
             async |_| {
                 looks.set(looks.get() + 1);
-                let visible = found_after_look.is_some_and(|look| looks.get() > look);
-                Ok(if visible { vec!["vpc-found".to_owned()] } else { vec![] })
+                look(looks.get(), calls.get())
+            },
+            async |id| {
+                removed.borrow_mut().push(id.to_owned());
+                Ok(())
             },
         )
         .await;
-        (made, calls.get())
+        (made, calls.get(), removed.into_inner())
+    }
+
+    async fn run(answers: Vec<fn() -> Answer>, found_after_look: Option<usize>) -> (Result<String, Problem>, usize) {
+        let visible = |look| found_after_look.is_some_and(|after| look > after);
+        let look = |look, _| Ok(if visible(look) { vec!["vpc-found".to_owned()] } else { vec![] });
+        let (made, calls, _) = run_with(answers, look).await;
+        (made, calls)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_fails_makes_nothing_again_and_says_what_may_be_there() {
+        let broken = |_, _| Err(Problem::failed("DescribeVpcs: no answer in time").fix("check the network"));
+        let (made, calls, _) = run_with(vec![lost, lost, lost], broken).await;
+        let problem = made.unwrap_err();
+        assert_eq!((problem.what(), calls), ("DescribeVpcs: no answer in time", 1));
+        let fix = problem.remedy().unwrap();
+        assert!(fix.contains("check the network") && fix.contains("CreateVpc may have made something"), "{fix}");
+
+        let (made, calls, _) = run_with(vec![lost], |_, _| Err(Problem::failed("expired").ending_all())).await;
+        assert!(made.unwrap_err().ends_all());
+        assert_eq!(calls, 1);
+
+        let (made, calls, _) = run_with(vec![lost, lost, lost], |_, _| Ok(vec![])).await;
+        assert!(made.unwrap_err().remedy().unwrap().contains("may have made something"));
+        assert_eq!(calls, TRIES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_turns_up_beside_a_second_try_is_removed_whichever_is_smaller() {
+        for (early, kept, gone) in [("vpc-1", "vpc-1", "vpc-2"), ("vpc-3", "vpc-2", "vpc-3")] {
+            // What the first call made is shown only when the second one has been made.
+            let look = |_, calls| Ok(if calls == 2 { vec![early.to_owned()] } else { vec![] });
+            let (made, calls, removed) = run_with(vec![lost, || Ok("vpc-2".into())], look).await;
+            assert_eq!((made.unwrap().as_str(), calls, removed), (kept, 2, vec![gone.to_owned()]));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::{
 use aws_sdk_iam::error::{BuildError, ProvideErrorMetadata, SdkError};
 use lab_common::{Home, Runs, Session, explain, has_code};
 use lab_ec2::{client_token, is_duplicate, is_gone, specify_tags};
-use lab_plan::{Pace, Problem, Stop, retry_while, wait_for};
+use lab_plan::{Pace, Problem, Stop, find_within, retry_while};
 
 use crate::clients::Clients;
 use crate::error::{explain_launch, is_in_between, is_passing};
@@ -260,7 +260,7 @@ impl Hands<'_> {
         let Err(error) = request.send().await else { return Ok(name) };
         // Either our own call, whose answer was lost, or somebody else's role.
         if has_code(&error, "EntityAlreadyExists")
-            && self.see(async || find_host_role(self.clients, names, tags).await).await.is_some_and(|role| role.ours)
+            && self.see(async || find_host_role(self.clients, names, tags).await).await?.is_some_and(|role| role.ours)
         {
             return Ok(name);
         }
@@ -268,8 +268,8 @@ impl Hands<'_> {
     }
 
     /// Looks for what AWS says exists. IAM may not show it yet, when our own call made it and its answer was lost.
-    async fn see<T>(&self, look: impl AsyncFnMut() -> Result<Option<T>, Problem>) -> Option<T> {
-        wait_for(Pace::MOMENT, self.stop, "what AWS says exists", look).await.ok()
+    async fn see<T>(&self, look: impl AsyncFnMut() -> Result<Option<T>, Problem>) -> Result<Option<T>, Problem> {
+        find_within(Pace::MOMENT, self.stop, look).await
     }
 
     async fn put_role_policy(&self, policy: &serde_json::Value) -> Result<String, Problem> {
@@ -298,7 +298,7 @@ impl Hands<'_> {
         if has_code(&error, "EntityAlreadyExists")
             && self
                 .see(async || find_profile(self.clients, names, tags).await)
-                .await
+                .await?
                 .is_some_and(|profile| profile.ours)
         {
             return Ok(name);
@@ -319,7 +319,7 @@ impl Hands<'_> {
                     let found = find_profile(self.clients, names, tags).await?;
                     Ok(found.filter(|found| found.roles == [role.as_str()]))
                 })
-                .await
+                .await?
                 .is_some()
         {
             return Ok(profile);

@@ -11,7 +11,7 @@ use lab_ec2::{
     Attempt, choose_winner, client_token, create_once, is_dependency, is_duplicate, is_gone, lab_filters, specify_tags,
     without_retries,
 };
-use lab_plan::{Context, Pace, Problem, Step, retry_while, wait_for};
+use lab_plan::{Context, Pace, Problem, Step, find_within, retry_while, wait_for};
 
 use crate::plan::Op;
 use crate::rule::{Rule, to_permissions};
@@ -130,6 +130,7 @@ impl Worker<'_> {
                 Ok(answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default().to_owned())
             },
             async |attempt: &Attempt| self.find_vpcs(attempt_filter(attempt)).await,
+            async |id: &str| self.delete_vpc(id).await.map(drop),
         )
         .await?;
         let winner = choose_winner(&made, self.find_vpcs(role_filter(VPC)).await?);
@@ -222,9 +223,8 @@ impl Worker<'_> {
         otherwise: &str,
         look: impl AsyncFnMut() -> Result<Option<String>, Problem>,
     ) -> Result<String, Problem> {
-        wait_for(Pace::MOMENT, self.context.stop, "what exists already", look).await.map_err(|problem| {
-            let fix = "remove it, or give this lab another block or name in lab.toml";
-            Problem::failed(otherwise).because(problem.what()).fix(fix).exit_with(problem.exit())
+        find_within(Pace::MOMENT, self.context.stop, look).await?.ok_or_else(|| {
+            Problem::failed(otherwise).fix("remove it, or give this lab another block or name in lab.toml")
         })
     }
 
@@ -257,6 +257,7 @@ impl Worker<'_> {
                 Ok(gateway.unwrap_or_default().to_owned())
             },
             async |attempt: &Attempt| self.find_gateways(attempt_filter(attempt)).await,
+            async |id: &str| self.delete_gateway(id).await.map(drop),
         )
         .await?;
         let winner = choose_winner(&made, self.find_gateways(role_filter(GATEWAY)).await?);

@@ -35,4 +35,4 @@ pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};
 pub use step::{Action, Plan, Step};
 pub use stop::{Signals, Stop};
-pub use wait::{Pace, retry_while, wait_for};
+pub use wait::{Pace, find_within, retry_while, wait_for};

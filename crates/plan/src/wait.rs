@@ -56,21 +56,38 @@ pub async fn wait_for<T>(
     pace: Pace,
     stop: &Stop,
     what: impl Display,
-    mut look: impl AsyncFnMut() -> Result<Option<T>, Problem>,
+    look: impl AsyncFnMut() -> Result<Option<T>, Problem>,
 ) -> Result<T, Problem> {
+    let start = Instant::now();
+    if let Some(found) = find_within(pace, stop, look).await? {
+        return Ok(found);
+    }
+    let waited = start.elapsed().as_secs();
+    Err(Problem::failed(format!("gave up waiting for {what} after {waited} s"))
+        .fix("run the same command again: it goes on where this one stopped"))
+}
+
+/// Looks until `look` finds something; `None` when `pace.deadline` has passed and every look found nothing.
+/// For whom "not there" is an answer, which a look that failed is not.
+///
+/// # Errors
+/// What `look` answers with an error, at once; that the user stops us.
+pub async fn find_within<T>(
+    pace: Pace,
+    stop: &Stop,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, Problem>,
+) -> Result<Option<T>, Problem> {
     let start = Instant::now();
     for pause in pace.pauses() {
         if let Some(found) = look().await? {
-            return Ok(found);
+            return Ok(Some(found));
         }
         if start.elapsed() + pause > pace.deadline {
             break;
         }
         stop.sleep(pause).await?;
     }
-    let waited = start.elapsed().as_secs();
-    Err(Problem::failed(format!("gave up waiting for {what} after {waited} s"))
-        .fix("run the same command again: it goes on where this one stopped"))
+    Ok(None)
 }
 
 /// Calls until it succeeds, answers with an error that is not passing, or `pace.deadline` has passed.

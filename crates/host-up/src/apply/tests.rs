@@ -183,8 +183,11 @@ async fn a_role_that_exists_is_ours_only_with_our_tags() {
     let exists = (409, iam_error("EntityAlreadyExists"));
     let (name, _) = Bench::new().apply(&Op::CreateRole, &[exists.clone(), (200, role_with(&ours))]).await;
     assert_eq!(name.unwrap().as_deref(), Some("lab-host-role-ada"));
-    let (refused, _) = Bench::new().apply(&Op::CreateRole, &[exists, (200, role_with(""))]).await;
+    let (refused, _) = Bench::new().apply(&Op::CreateRole, &[exists.clone(), (200, role_with(""))]).await;
     assert!(refused.unwrap_err().what().contains("EntityAlreadyExists"));
+    // Who cannot look does not know whose it is.
+    let (expired, _) = Bench::new().apply(&Op::CreateRole, &[exists, (403, iam_error("ExpiredToken"))]).await;
+    assert!(expired.unwrap_err().ends_all());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use lab_ec2::{
     Attempt, NatGateway, choose_winner, client_token, create_once, find_nat_gateways, is_gone, specify_tags,
     without_retries,
 };
-use lab_plan::{Context, Pace, Problem, Step, retry_while, wait_for};
+use lab_plan::{Context, Pace, Problem, Step, find_within, retry_while, wait_for};
 
 use super::failure::{explain_create, explain_failed, explain_held, is_held};
 use super::live::find_addresses;
@@ -75,6 +75,7 @@ impl Worker<'_> {
                 let found = find_addresses(self.ec2, self.tags, Some(attempt)).await?;
                 Ok(found.into_iter().map(|address| address.id).collect())
             },
+            async |id: &str| self.release(id).await.map(drop),
         )
         .await?;
         let seen = find_addresses(self.ec2, self.tags, None).await?;
@@ -116,13 +117,18 @@ impl Worker<'_> {
     /// Whether a gateway that EC2 says it made is one. A token that has been used answers with the first gateway, also
     /// when that one has been deleted since.
     async fn is_there(&self, id: &str) -> Result<bool, Problem> {
-        let seen = wait_for(Pace::MOMENT, self.context.stop, id, async || self.find_nat_gateway(id).await).await;
+        let look = async || self.find_nat_gateway(id).await;
+        let mut seen = find_within(Pace::MOMENT, self.context.stop, look).await;
+        if seen.is_err() && self.context.stop.asked().is_none() {
+            // A look that fails once says nothing of the gateway.
+            seen = find_within(Pace::MOMENT, self.context.stop, look).await;
+        }
         match seen {
-            Ok(gateway) => Ok(!is_leaving(&gateway)),
+            // Unseen for that long, it is one that EC2 has forgotten.
+            Ok(seen) => Ok(seen.is_some_and(|gateway| !is_leaving(&gateway))),
             // Stopped, it is the next run's to find; it bears our tags.
             Err(_) if self.context.stop.asked().is_some() => Ok(true),
-            // Unseen for that long, it is one that EC2 has forgotten. A look that fails says nothing of the kind.
-            Err(_) => Ok(self.find_nat_gateway(id).await?.is_some_and(|gateway| !is_leaving(&gateway))),
+            Err(problem) => Err(problem),
         }
     }
 

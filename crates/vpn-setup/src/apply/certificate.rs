@@ -64,6 +64,7 @@ impl Worker<'_> {
                 Ok(answer.certificate_arn().unwrap_or_default().to_owned())
             },
             async |attempt: &Attempt| find_ours(acm, tags, server, Some(&attempt.to_string())).await,
+            async |arn: &str| self.delete_certificate(arn).await,
         )
         .await?;
         let winner = choose_winner(&made, find_ours(acm, tags, server, None).await?);

@@ -11,7 +11,7 @@ use aws_sdk_ec2::types::{
 };
 use lab_common::explain;
 use lab_ec2::{client_token, specify_tags};
-use lab_plan::{Pace, Problem, retry_while, wait_for};
+use lab_plan::{Pace, Problem, find_within, retry_while, wait_for};
 
 use super::Worker;
 use crate::beat::{self, ASSOCIATION, VISIBILITY};
@@ -108,15 +108,10 @@ impl Worker<'_> {
     /// Whether an endpoint that was just made can be seen, and is not one that a used token remembers.
     async fn is_there(&self, id: &str) -> Result<bool, Problem> {
         let look = async || self.find_state(id).await;
-        match wait_for(beat::every(VISIBILITY), self.context.stop, "the new endpoint to be seen", look).await {
-            Ok(state) => {
-                Ok(!matches!(state, ClientVpnEndpointStatusCode::Deleting | ClientVpnEndpointStatusCode::Deleted))
-            }
-            Err(problem) if self.context.stop.asked().is_some() => Err(problem),
-            // Unseen for that long: a token that remembers what EC2 has forgotten.
-            Err(_) if self.find_state(id).await?.is_none() => Ok(false),
-            Err(problem) => Err(problem),
-        }
+        let leaving = [ClientVpnEndpointStatusCode::Deleting, ClientVpnEndpointStatusCode::Deleted];
+        let seen = find_within(beat::every(VISIBILITY), self.context.stop, look).await?;
+        // Unseen for that long: a token that remembers what EC2 has forgotten.
+        Ok(seen.is_some_and(|state| !leaving.contains(&state)))
     }
 
     async fn find_state(&self, id: &str) -> Result<Option<ClientVpnEndpointStatusCode>, Problem> {
