@@ -29,4 +29,13 @@ say "build"
 build_programs
 build_function
 say "tests"
-cargo nextest run --workspace --no-fail-fast "$@"
+# Of the fault matrix a share runs here (LAB_MATRIX_EVERY); scripts/fault-matrix.sh runs all.
+export LAB_MATRIX_REPORT=$target/fault-matrix
+rm -rf "$LAB_MATRIX_REPORT"
+failed=0
+cargo nextest run --workspace --no-fail-fast "$@" || failed=$?
+if [[ -d $LAB_MATRIX_REPORT ]]; then
+  say "fault matrix"
+  "$target/debug/fault-table" "$LAB_MATRIX_REPORT"
+fi
+exit "$failed"

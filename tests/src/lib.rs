@@ -2,6 +2,8 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test helper panics where the test fails")]
 
+pub mod matrix;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -227,6 +229,19 @@ impl LocalAws {
     #[track_caller]
     pub fn clear_faults(&self) {
         let _ = self.control("DELETE", "faults", "");
+    }
+
+    /// The rules in force with their counters (docs/LOCAL-AWS.md).
+    #[track_caller]
+    #[must_use]
+    pub fn faults(&self) -> Value {
+        self.control("GET", "faults", "")
+    }
+
+    /// An empty account, no rules, no calls.
+    #[track_caller]
+    pub fn reset(&self) {
+        let _ = self.control("POST", "reset", "");
     }
 
     /// Forgets the calls so far.

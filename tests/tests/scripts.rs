@@ -106,3 +106,67 @@ fn wrong_options_are_refused_before_anything_is_done() {
         assert!(answer.stdout.starts_with(&format!("Usage: scripts/{help}")), "{answer:#?}");
     }
 }
+
+/// The states that `vpn-setup down` waits for one after the other, in seconds of AWS's time (docs/LOCAL-AWS.md): a rule is
+/// revoked, the subnet disassociated, the endpoint deleted. Instances (40 s) and the NAT gateway (60 s) take less.
+const LONGEST_CHAIN: f64 = 20.0 + 240.0 + 60.0;
+
+#[test]
+fn down_takes_little_longer_than_the_longest_chain_of_waits() {
+    const SCALE: f64 = 0.2;
+    let aws = LocalAws::start(&["--state-times", &SCALE.to_string()]);
+    let all: [(&str, &[&str]); 5] = [
+        ("net-up", &["up", "--yes"]),
+        ("net-up", &["nat", "open", "--yes"]),
+        ("host-up", &["up", "--yes"]),
+        ("pipeline-up", &["up", "--yes"]),
+        ("vpn-setup", &["up", "--yes"]),
+    ];
+    for (program, arguments) in all {
+        // Up is not measured: the clock goes on as fast as somebody asks what it is.
+        let mut up = aws.command(program, arguments).stdout(std::process::Stdio::null()).spawn().expect("it starts");
+        while up.try_wait().expect("a child").is_none() {
+            aws.advance(60);
+            std::thread::yield_now();
+        }
+        assert!(up.wait().expect("it ended").success(), "{program} {arguments:?}");
+    }
+    aws.clear_calls();
+    let mut command = script("down.sh", &["--lab", "hol02", "--owner", &aws.owner], aws.folder.path());
+    command.envs(aws.exports()).env("LAB_HOME", aws.folder.path().join("home"));
+    let _ = run(&mut command).expect_code(0);
+    // From the first call to the last: building the programs is not AWS's time.
+    let calls = aws.call_log();
+    let time = |call: &serde_json::Value| call["time"].as_str().expect("a time").to_owned();
+    let (first, last) = (time(&calls[0]), time(&calls[calls.len() - 1]));
+    let seconds = seconds_of_day(&last) - seconds_of_day(&first);
+    let took = if seconds < 0.0 { seconds + 86400.0 } else { seconds };
+    let most = 1.3 * LONGEST_CHAIN * SCALE;
+    eprintln!("down took {took:.1} s, the longest chain of waits {:.1} s", LONGEST_CHAIN * SCALE);
+    assert!(took >= LONGEST_CHAIN * SCALE && took <= most, "{took:.1} s, at most {most:.1} s");
+}
+
+/// Of `2026-11-20T15:28:01.74Z`.
+fn seconds_of_day(time: &str) -> f64 {
+    let clock = time.split_once('T').expect("a date and a time").1.trim_end_matches('Z');
+    clock.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().expect("a number"))
+}
+
+#[test]
+fn ctrl_c_ends_down_once_what_is_under_way_is_done() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    let _ = aws.run("net-up", &["up", "--yes"]).expect_code(0);
+    aws.clear_calls();
+    aws.set_faults(&serde_json::json!([{ "action": "GetCallerIdentity", "effect": { "latency-ms": 1500 } }]));
+    let mut command = script("down.sh", &["--lab", "hol02", "--owner", &aws.owner], aws.folder.path());
+    command.envs(aws.exports()).env("LAB_HOME", aws.folder.path().join("home"));
+    let down = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
+    let down = down.expect("it starts");
+    aws.wait_for_call("DescribeVpcs");
+    let pid = rustix::process::Pid::from_child(&down);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a running process");
+    let stopped = Answer::from(down.wait_with_output().expect("it ends")).expect_code(130);
+    assert!(stopped.stderr.contains("down.sh: stopped; to go on: scripts/down.sh"), "{stopped:#?}");
+    assert!(!stopped.stderr.contains("down.sh: net-up down"), "nothing new is begun: {stopped:#?}");
+    assert_eq!(aws.count("DescribeVpcs", "isDefault"), 2, "the network is still there");
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -73,7 +74,10 @@ pub async fn prepare(args: &LabArgs, region: Option<&str>) -> Result<Connection,
                 .with_initial_backoff(FIRST_PAUSE)
                 .with_max_backoff(LONGEST_PAUSE),
         )
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(SILENCE).build());
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(SILENCE).build())
+        // It would take a request that the rate limiter holds back for one whose upload has stalled, and end it.
+        // `SILENCE` bounds requests as well, and whoever uploads much turns the protection on again.
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().upload_enabled(false).build());
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }

@@ -20,6 +20,8 @@ impl Tags {
     pub const ROLE: &'static str = "hybrid-lab:role";
     /// Which attempt of which run made it: how a create whose answer was lost is found again.
     pub const ATTEMPT: &'static str = "hybrid-lab:attempt";
+    /// The number that its run has drawn for it: which of two is kept that runs made at the same moment.
+    pub const NUMBER: &'static str = "hybrid-lab:number";
 
     /// The tags of `lab`.
     pub fn new(lab: &Lab) -> Self {

@@ -6,9 +6,11 @@ mod create;
 mod nat;
 mod tag;
 mod token;
+mod turn;
 
 pub use code::{is_dependency, is_duplicate, is_gone, is_throttled};
 pub use create::{Attempt, choose_winner, create_once, without_retries};
 pub use nat::{NatGateway, find_nat_gateways, note_open_nat, show_age};
 pub use tag::{find_role, find_tag, is_ours, lab_filters, specify_tags};
 pub use token::client_token;
+pub use turn::{Drawn, draw, first_in_turn};

@@ -76,6 +76,9 @@ pub(crate) struct Bundle {
 
 /// A certificate that ACM has in a Region.
 pub(crate) async fn find_certificate(sim: &Sim, region: &str, arn: &str) -> Option<Bundle> {
+    if sim.late.is_hidden(arn, sim.times.now()) {
+        return None;
+    }
     let question = json!({ "CertificateArn": arn });
     let reply = sim.moto.json("acm", region, "CertificateManager.GetCertificate", &question).await;
     let body: Value = serde_json::from_slice(reply.body()).ok()?;

@@ -18,7 +18,8 @@ use crate::caller::{Peer, kill_caller};
 use crate::calls::CallRecord;
 use crate::control;
 use crate::faults::answers::ServiceError;
-use crate::faults::rules::{Effect, Verdict, Victim};
+use crate::faults::print::print_call;
+use crate::faults::rules::{Effect, Subject, Verdict, Victim};
 use crate::overlay::answer_call;
 use crate::session::shift_date;
 use crate::sim::{Sim, lock};
@@ -77,7 +78,7 @@ async fn handle(accounts: &Accounts, call: Call) -> Option<Answer> {
     let sim = &accounts.of(&call);
     let time = jiff::Timestamp::now().to_string();
     let start = Instant::now();
-    let verdict = sim.faults().judge(&call.class.service, &call.class.action, call.caller());
+    let verdict = sim.faults().judge(describe_subject(&call));
     let mut answer = apply_verdict(sim, &call, &verdict).await;
     if let Some(answer) = &mut answer {
         accounts.learn(&call, answer);
@@ -85,6 +86,10 @@ async fn handle(accounts: &Accounts, call: Call) -> Option<Answer> {
     }
     sim.calls.add(record_call(&call, answer.as_ref(), &verdict, time, start.elapsed()));
     answer
+}
+
+fn describe_subject(call: &Call) -> Subject<'_> {
+    Subject { service: &call.class.service, action: &call.class.action, caller: call.caller(), print: print_call(call) }
 }
 
 async fn apply_verdict(sim: &Arc<Sim>, call: &Call, verdict: &Verdict) -> Option<Answer> {
@@ -113,6 +118,10 @@ async fn apply_verdict(sim: &Arc<Sim>, call: &Call, verdict: &Verdict) -> Option
         }
         Some(Effect::Kill(victim)) => {
             act.await;
+            kill(sim, call, *victim);
+            None
+        }
+        Some(Effect::KillBefore(victim)) => {
             kill(sim, call, *victim);
             None
         }

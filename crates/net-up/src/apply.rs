@@ -1,17 +1,19 @@
 //! One step → the calls that carry it out.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTable};
+use aws_sdk_ec2::types::{self, AttributeBooleanValue, Filter, ResourceType, RouteTable, Tag};
 use lab_common::{Tags, explain};
 use lab_ec2::{
-    Attempt, choose_winner, client_token, create_once, is_dependency, is_duplicate, is_gone, lab_filters, specify_tags,
-    without_retries,
+    Attempt, Drawn, choose_winner, client_token, create_once, draw, find_tag, first_in_turn, is_dependency,
+    is_duplicate, is_gone, lab_filters, specify_tags, without_retries,
 };
 use lab_plan::{Context, Pace, Problem, Step, find_within, retry_while, wait_for};
+use tokio::time::Instant;
 
 use crate::plan::Op;
 use crate::rule::{Rule, to_permissions};
@@ -19,6 +21,8 @@ use crate::want::{GATEWAY, MAIN_TABLE, PUBLIC_TABLE, VPC};
 
 /// How long something that was just left may still count as in use.
 const LETS_GO: Pace = Pace::SPREAD;
+/// How long another run may take between making its VPC and drawing its number: two calls.
+const DRAWING: Duration = Duration::from_secs(8);
 
 /// Carries out one step; answers with the id of what it made or changed.
 pub(crate) async fn apply(
@@ -129,21 +133,42 @@ impl Worker<'_> {
                 let answer = request.customize().config_override(without_retries()).send().await?;
                 Ok(answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default().to_owned())
             },
-            async |attempt: &Attempt| self.find_vpcs(attempt_filter(attempt)).await,
+            async |attempt: &Attempt| {
+                let found = self.find_vpcs(attempt_filter(attempt)).await?;
+                Ok(found.into_iter().map(|vpc| vpc.id).collect())
+            },
             async |id: &str| self.delete_vpc(id).await.map(drop),
         )
         .await?;
-        let winner = choose_winner(&made, self.find_vpcs(role_filter(VPC)).await?);
+        let winner = self.choose_vpc(&made).await?;
         if winner != made {
             self.delete_vpc(&made).await?;
         }
         Ok(winner)
     }
 
-    async fn find_vpcs(&self, filter: Filter) -> Result<Vec<String>, Problem> {
+    /// The VPC that all runs keep that made one at this moment ([`lab_ec2::draw`]).
+    async fn choose_vpc(&self, made: &str) -> Result<String, Problem> {
+        let number = draw(&self.find_vpcs(role_filter(VPC)).await?);
+        let tag = Tag::builder().key(Tags::NUMBER).value(number.to_string()).build();
+        let request = self.ec2.create_tags().resources(made).tags(tag);
+        self.call("CreateTags", async || request.clone().send().await).await?;
+        let own = Drawn { id: made.to_owned(), number: Some(number) };
+        let start = Instant::now();
+        wait_for(Pace::MOMENT, self.context.stop, "the other runs to choose a VPC", async || {
+            let seen = self.find_vpcs(role_filter(VPC)).await?;
+            let undecided = seen.iter().any(|one| one.id != own.id && one.number.is_none());
+            // Who has not drawn by then was killed. Its VPC is empty, and the next run removes it.
+            let waits = undecided && start.elapsed() < DRAWING;
+            Ok((!waits).then(|| first_in_turn(seen, &own)))
+        })
+        .await
+    }
+
+    async fn find_vpcs(&self, filter: Filter) -> Result<Vec<Drawn>, Problem> {
         let request = self.ec2.describe_vpcs().set_filters(Some(lab_filters(self.tags))).filters(filter);
         let answer = request.send().await.map_err(|error| explain("DescribeVpcs", &error))?;
-        Ok(answer.vpcs().iter().filter_map(|vpc| vpc.vpc_id().map(str::to_owned)).collect())
+        Ok(answer.vpcs().iter().filter_map(read_turn).collect())
     }
 
     async fn enable_dns_hostnames(&self, vpc: String) -> Result<String, Problem> {
@@ -389,6 +414,12 @@ impl Worker<'_> {
         let request = self.ec2.delete_security_group().group_id(id);
         self.delete("DeleteSecurityGroup", id, async || request.clone().send().await).await
     }
+}
+
+/// A VPC and the number that its run has drawn for it.
+pub(crate) fn read_turn(vpc: &types::Vpc) -> Option<Drawn> {
+    let number = find_tag(vpc.tags(), Tags::NUMBER).and_then(|number| number.parse().ok());
+    Some(Drawn { id: vpc.vpc_id()?.to_owned(), number })
 }
 
 fn role_filter(role: &str) -> Filter {

@@ -10,6 +10,7 @@ use lab_common::{Tags, explain};
 use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters};
 use lab_plan::Problem;
 
+use crate::apply::read_turn;
 use crate::nat::{Address, find_addresses};
 use crate::rule::{Rule, from_permissions};
 use crate::want::{MAIN_TABLE, VPC};
@@ -17,7 +18,7 @@ use crate::want::{MAIN_TABLE, VPC};
 /// Everything of this lab's network that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
-    /// By id, so that the first one is the one that counts.
+    /// In turn, so that the first one is the one that counts.
     pub(crate) vpcs: Vec<Vpc>,
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) gateways: Vec<Gateway>,
@@ -103,7 +104,7 @@ pub(crate) struct Tenant {
 }
 
 impl Live {
-    /// The VPC that counts: of several, every run chooses the one with the smallest id.
+    /// The VPC that counts: of several, every run chooses the same one.
     pub(crate) fn vpc(&self) -> Option<&Vpc> {
         self.vpcs.first()
     }
@@ -178,8 +179,10 @@ impl Reader<'_> {
     pub(crate) async fn vpcs(&self) -> Result<Vec<Vpc>, Problem> {
         let pages = self.ec2.describe_vpcs().set_filters(Some(lab_filters(self.tags))).into_paginator().items().send();
         let found = list("DescribeVpcs", pages.collect()).await?;
-        let ours = found.iter().filter(|vpc| find_role(vpc.tags()) == Some(VPC));
-        let mut vpcs: Vec<_> = ours
+        let mut ours: Vec<_> = found.iter().filter(|vpc| find_role(vpc.tags()) == Some(VPC)).collect();
+        ours.sort_by_cached_key(|vpc| read_turn(vpc).map(|drawn| (drawn.number.unwrap_or(u32::MAX), drawn.id)));
+        let vpcs = ours
+            .into_iter()
             .map(|vpc| Vpc {
                 id: own(vpc.vpc_id()),
                 name: own(find_tag(vpc.tags(), Tags::NAME)),
@@ -188,7 +191,6 @@ impl Reader<'_> {
                 dns_hostnames: None,
             })
             .collect();
-        vpcs.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(vpcs)
     }
 

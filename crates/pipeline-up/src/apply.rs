@@ -23,7 +23,7 @@ pub(crate) async fn apply(
         Op::CreateRole(parts) => role::create(clients, want, parts, context.stop).await?,
         Op::SetRole(parts) => role::set(clients, want, parts).await?,
         Op::CreateLogGroup(parts) => log_group::create(clients, want, parts, context.stop).await?,
-        Op::SetLogGroup(parts) => log_group::set(clients, want, parts).await?,
+        Op::SetLogGroup(parts) => log_group::set(clients, want, parts, context.stop).await?,
         Op::SetFunction(parts) => function::configure(clients, want, parts, context.stop).await?,
         Op::SetPermission(parts) => function::permit(clients, want, parts, context.stop).await?,
         Op::SetTrigger(trigger) => bucket::set_trigger(clients, want, trigger, context.stop).await?,

@@ -1,5 +1,6 @@
 //! The command that deploys the function, and running it.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use lab_common::quote;
@@ -51,6 +52,35 @@ pub(crate) fn deploy_command(want: &Want, place: &Place, way: &Way, package: &Pa
     }
     words.push("--merge-env".to_owned());
     words
+}
+
+/// The function's binary in a folder of this run's own: `cargo lambda deploy` writes its zip beside it, and of two runs
+/// at the same moment, as in a class, one would send what the other is just writing.
+pub(crate) struct Staged {
+    folder: tempfile::TempDir,
+    name: std::ffi::OsString,
+}
+
+impl Staged {
+    /// Links `binary` into a new folder, which goes with this.
+    ///
+    /// # Errors
+    /// When the file system does not let us.
+    pub(crate) fn new(binary: &Path) -> Result<Self, Problem> {
+        let cannot = |error: std::io::Error| {
+            Problem::failed(format!("cannot make a folder for {}", binary.display())).because(error.to_string())
+        };
+        let name = binary.file_name().unwrap_or_default().to_owned();
+        let folder = tempfile::Builder::new().prefix("hybrid-lab-deploy-").tempdir().map_err(cannot)?;
+        let original = std::path::absolute(binary).map_err(cannot)?;
+        std::os::unix::fs::symlink(original, folder.path().join(&name)).map_err(cannot)?;
+        Ok(Self { folder, name })
+    }
+
+    /// `package` with the linked binary.
+    pub(crate) fn replace(&self, package: &Package) -> Package {
+        Package { binary: Some(self.folder.path().join(&self.name)), ..package.clone() }
+    }
 }
 
 /// The command as one line that a POSIX shell takes.
@@ -135,6 +165,23 @@ mod tests {
              --tag Name=lab-lambda-function --tag hybrid-lab:lab=lab --tag hybrid-lab:owner=ada \
              --tag hybrid-lab:role=function --profile 'class a' --endpoint-url http://127.0.0.1:4566 --merge-env"
         );
+    }
+
+    #[test]
+    fn each_run_has_a_folder_of_its_own_for_the_zip_and_leaves_none_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let binary = home.path().join("bootstrap");
+        std::fs::write(&binary, "code").unwrap();
+        let (one, two) = (Staged::new(&binary).unwrap(), Staged::new(&binary).unwrap());
+        let package = Package { binary: Some(binary), ..Package::default() };
+        let [one_path, two_path] = [&one, &two].map(|staged| staged.replace(&package).binary.unwrap());
+        assert_ne!(one_path.parent(), two_path.parent());
+        assert_eq!(
+            (std::fs::read(&one_path).unwrap(), one_path.file_name().unwrap()),
+            (b"code".to_vec(), "bootstrap".as_ref())
+        );
+        drop(one);
+        assert!(!one_path.parent().unwrap().exists() && two_path.exists());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use aws_sdk_s3::types::{
     ServerSideEncryption, ServerSideEncryptionByDefault,
 };
 use lab_account::identify_with;
-use lab_common::{Caller, Tags, explain};
+use lab_common::{Caller, Tags, explain, is_unknown_caller};
 use lab_ec2::NatGateway;
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
@@ -189,8 +189,25 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
 type Head = Result<(), LiveBucket>;
 
 async fn head_bucket(clients: &Clients, want: &Want, side: Side) -> Result<Head, Problem> {
-    let answer = clients.s3.head_bucket().bucket(want.buckets.get(side)).send().await;
-    sort_head(&want.region, answer).map_err(|error| explain("HeadBucket", &error))
+    let name = want.buckets.get(side);
+    let answer = clients.s3.head_bucket().bucket(name).send().await;
+    let sorted = sort_head(&want.region, answer);
+    let is_refused = match &sorted {
+        Ok(head) => matches!(head, Err(LiveBucket::Taken)),
+        Err(error) => error.raw_response().is_some_and(|raw| raw.status().as_u16() == 400),
+    };
+    if is_refused {
+        check_credentials(clients, name).await?;
+    }
+    sorted.map_err(|error| explain("HeadBucket", &error))
+}
+
+/// S3 cannot say in an answer without a body that it does not take our credentials (any more). Any GET is told so.
+async fn check_credentials(clients: &Clients, bucket: &str) -> Result<(), Problem> {
+    match clients.s3.get_bucket_tagging().bucket(bucket).send().await {
+        Err(error) if is_unknown_caller(&error) => Err(explain("GetBucketTagging", &error)),
+        _ => Ok(()),
+    }
 }
 
 /// `HeadBucket` answers without a body, so its status is all there is (S3 API reference): 404 nobody's, 403 another's,
@@ -209,7 +226,6 @@ fn sort_head(
     let Some(raw) = error.raw_response() else { return Err(error) };
     match raw.status().as_u16() {
         404 => Ok(Err(LiveBucket::Absent)),
-        // Also what S3 answers to credentials that it does not take; then every other call of this round says so.
         403 => Ok(Err(LiveBucket::Taken)),
         301 => {
             let other = raw.headers().get("x-amz-bucket-region").unwrap_or("another Region").to_owned();

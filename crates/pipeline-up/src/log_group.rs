@@ -22,19 +22,19 @@ pub(crate) async fn create(
     match retry_while(Pace::MOMENT, stop, busy, async || create.clone().send().await).await {
         Ok(_) => {
             let retention = LogGroupParts { tags: None, ..parts.clone() };
-            set(clients, want, &retention).await
+            set(clients, want, &retention, stop).await
         }
         // The answer to our own call was lost, another run was faster, or the function ran just now.
-        Err(error) if has_code(&error, "ResourceAlreadyExistsException") => take_over(clients, want, parts).await,
+        Err(error) if has_code(&error, "ResourceAlreadyExistsException") => take_over(clients, want, parts, stop).await,
         Err(error) => Err(explain("CreateLogGroup", &error)),
     }
 }
 
-async fn take_over(clients: &Clients, want: &Want, parts: &LogGroupParts) -> Result<String, Problem> {
+async fn take_over(clients: &Clients, want: &Want, parts: &LogGroupParts, stop: &Stop) -> Result<String, Problem> {
     let found = read_log_group_tags(clients, find_log_group(clients, want).await?).await?;
     match found {
         Some(found) if find_claim(&want.tags, &found.tags) != Claim::Anothers => {
-            set(clients, want, &LogGroupParts { arn: Some(found.arn), ..parts.clone() }).await
+            set(clients, want, &LogGroupParts { arn: Some(found.arn), ..parts.clone() }, stop).await
         }
         _ => Err(Problem::failed(format!("the log group {} bears the tags of another lab", want.log_group))
             .fix("give the function a name of your own in [images] of lab.toml")),
@@ -42,11 +42,14 @@ async fn take_over(clients: &Clients, want: &Want, parts: &LogGroupParts) -> Res
 }
 
 /// Writes the parts that differ.
-pub(crate) async fn set(clients: &Clients, want: &Want, parts: &LogGroupParts) -> Result<String, Problem> {
+pub(crate) async fn set(clients: &Clients, want: &Want, parts: &LogGroupParts, stop: &Stop) -> Result<String, Problem> {
     let name = &want.log_group;
+    // A new group may not be visible yet.
+    let unseen = |error: &_| has_code(error, "ResourceNotFoundException");
     if let Some(days) = parts.retention {
         let put = clients.logs.put_retention_policy().log_group_name(name).retention_in_days(days);
-        put.send().await.map_err(|error| explain("PutRetentionPolicy", &error))?;
+        let answer = retry_while(Pace::MOMENT, stop, unseen, async || put.clone().send().await).await;
+        answer.map_err(|error| explain("PutRetentionPolicy", &error))?;
     }
     if let (Some(arn), Some(tags)) = (&parts.arn, &parts.tags) {
         let tags = tags.clone().into_iter().collect();

@@ -251,9 +251,12 @@ fn find_bucket_conflict(want: &Want, live: &Live, side: Side) -> Option<Problem>
         ),
         LiveBucket::Here(bucket) => {
             let claim = find_claim(&want.tags, &bucket.tags);
-            // Tags come with the bucket; only where the service drops them can a new one be found bare.
-            (claim != Claim::Ours && !bucket.tags.is_empty()).then(|| {
+            // Tags come with the bucket; only where the service drops them can a new one be found bare, and then it is
+            // empty. With something in it, it is somebody's: `down` would delete that.
+            let is_new = bucket.tags.is_empty() && bucket.is_empty;
+            (claim != Claim::Ours && !is_new).then(|| {
                 Problem::failed(format!("the bucket {name} is there and does not bear the tags of this lab"))
+                    .because("what is in it may be somebody's; taking the lab down would delete it")
                     .fix(rename)
             })
         }
@@ -297,12 +300,7 @@ fn plan_bucket(want: &Want, live: &Live, side: Side) -> Fate {
         return Fate::Right;
     }
     let detail = properties.iter().map(Property::noun).collect::<Vec<_>>().join(", ");
-    let step = Step::new(Action::Update, "bucket", side.role(), name, Op::SetBucket(side, properties)).detail(detail);
-    if bucket.tags.is_empty() && !bucket.is_empty {
-        let question = format!("{name} bears no tags and holds objects: as part of this lab, `down` will delete them");
-        return step.asks(question).into();
-    }
-    step.into()
+    Step::new(Action::Update, "bucket", side.role(), name, Op::SetBucket(side, properties)).detail(detail).into()
 }
 
 fn list_differences(want: &Want, live: &Live, side: Side, bucket: &HereBucket) -> Vec<Property> {
@@ -357,9 +355,9 @@ fn plan_log_group(want: &Want, live: &Live) -> Fate {
             .detail(detail)
             .into();
     };
-    // A function that is not ours has made it: its log is not ours either.
-    let nobodys = |tags| find_claim(&want.tags, tags) == Claim::Nobodys;
-    if nobodys(live_tags) && live.function.as_ref().is_some_and(|function| nobodys(&function.tags)) {
+    // Lambda makes an untagged one for a function that has none. Where the function is not ours, its log is neither.
+    let ours = live.function.as_ref().is_some_and(|function| find_claim(&want.tags, &function.tags) == Claim::Ours);
+    if find_claim(&want.tags, live_tags) == Claim::Nobodys && !ours {
         return Fate::NotWanted;
     }
     let parts = LogGroupParts {

@@ -5,7 +5,7 @@ use lab_plan::{Concern as _, Exit, Heading, Problem, Stop, Verb, answer_nothing,
 use serde::Serialize;
 
 use crate::cli::{Deploy, Task};
-use crate::deploy::{run_deploy, to_line};
+use crate::deploy::{Staged, run_deploy, to_line};
 use crate::{Args, Pipeline};
 
 /// Does what the command line asks for.
@@ -48,7 +48,9 @@ async fn run_deployment(
     pipeline.check_deployable(&live)?;
     let command = pipeline.deploy_command(&live, &deploy.package);
     if !deploy.print {
-        run_deploy(&command, stop).await?;
+        let staged = deploy.package.binary.as_deref().map(Staged::new).transpose()?;
+        let package = staged.as_ref().map_or_else(|| deploy.package.clone(), |staged| staged.replace(&deploy.package));
+        run_deploy(&pipeline.deploy_command(&live, &package), stop).await?;
     }
     if json {
         let document = DeployDocument { heading: session.heading(), command: &command };

@@ -1,8 +1,10 @@
 //! Up, plan, status and down, written once for every concern.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::ask::{confirm, require_someone_to_ask, require_someone_to_ask_about};
 use crate::program::{print_out, to_json};
@@ -195,6 +197,17 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
     print_out(&if json { to_json(document)? } else { text() })
 }
 
+/// How long what was done may take to be seen. AWS's guides say seconds, and for IAM up to a minute.
+const VISIBLE: Duration = Duration::from_secs(90);
+
+/// Everything was done, and is not there: time does not heal that.
+fn undone<O>(steps: &[Step<O>]) -> Problem {
+    let titles: Vec<_> = steps.iter().map(Step::title).collect();
+    Problem::failed(format!("done, but not there after {} s: {}", VISIBLE.as_secs(), titles.join(", ")))
+        .because("another run or somebody else may have undone it at the same moment")
+        .fix("run the same command again")
+}
+
 struct Run<'a, C> {
     concern: &'a C,
     verb: Verb,
@@ -318,13 +331,20 @@ impl<C: Concern> Run<'_, C> {
     /// Observes until the goal is reached. A plan that is not empty yet is late visibility, not failure.
     async fn settle(&self, goal: Goal) -> Result<C::Live, Problem> {
         let wait = self.progress.begin("check", "");
+        let unseen = Cell::new(None::<Instant>);
         let settled = wait_for(self.concern.pace(), self.stop, "the lab to be as wanted", async || {
             let live = self.concern.observe().await?;
             let mut missing = self.concern.settling(&live, goal)?;
+            let is_coming = !missing.is_empty();
             let plan = self.make_plan(&live, goal)?;
             missing.extend(plan.steps.iter().map(|step| format!("not seen yet: {}", step.title())));
             if missing.is_empty() {
                 return Ok(Some(live));
+            }
+            let since = unseen.get().filter(|_| !is_coming).unwrap_or_else(Instant::now);
+            unseen.set(Some(since));
+            if since.elapsed() > VISIBLE {
+                return Err(undone(&plan.steps));
             }
             wait.waits_for(&missing.join(", "));
             Ok(None)

@@ -103,8 +103,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn throttling_slows_down_and_success_recovers() {
         let limiter = Limiter::new();
+        // Two answers of one moment, and a third.
+        tokio::time::advance(Duration::from_secs(1)).await;
         limiter.throttled();
         limiter.throttled();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        limiter.throttled();
+        // What the seconds before have refilled is spent first.
+        time_calls(&limiter, 10).await;
         let slow = time_calls(&limiter, 20).await.as_secs_f64();
         assert!((3.9..4.2).contains(&slow), "20 calls at 5 a second took {slow} s");
         for _ in 0..100 {

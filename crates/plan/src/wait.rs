@@ -12,7 +12,8 @@ use crate::{Problem, Stop};
 pub struct Pace {
     /// The first pause.
     pub first: Duration,
-    /// The longest pause; pauses grow by half until they reach it.
+    /// The longest pause; pauses grow by a quarter until they reach it, so that the end of a wait is seen within a
+    /// quarter of its length at most.
     pub longest: Duration,
     /// When to give up, counted from the first look.
     pub deadline: Duration,
@@ -41,7 +42,7 @@ impl Pace {
         let jitter = if self.first == self.longest { 0.0 } else { 0.2 };
         std::iter::repeat_with(move || {
             let pause = next.mul_f64(1.0 - jitter * fastrand::f64());
-            next = next.mul_f64(1.5).min(self.longest);
+            next = next.mul_f64(1.25).min(self.longest);
             pause
         })
     }

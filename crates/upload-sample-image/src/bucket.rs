@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use lab_common::{Session, explain, has_code};
+use lab_common::{Session, explain, has_code, is_unknown_caller};
 use lab_plan::Problem;
 use tokio::io::AsyncWriteExt as _;
 
@@ -17,7 +18,8 @@ pub(crate) fn connect(session: &Session) -> Client {
     // The SDK counts it from the request's first byte: a large upload over a slow line would never end. Its protection
     // against stalled streams stays on.
     let patient = TimeoutConfig::builder().disable_read_timeout().build();
-    Client::from_conf(config.timeout_config(patient).build())
+    let protected = StalledStreamProtectionConfig::enabled().build();
+    Client::from_conf(config.timeout_config(patient).stalled_stream_protection(protected).build())
 }
 
 /// A result at some moment, as its metadata tells.
@@ -53,9 +55,10 @@ pub(crate) async fn look_at(client: &Client, bucket: &str, key: &str) -> Result<
         }
         Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => Ok(None),
         // HEAD has no body, so a refusal comes without a code of its own.
-        Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 403) => {
+        Err(error) if error.raw_response().is_some_and(|answer| matches!(answer.status().as_u16(), 400 | 403)) => {
+            check_credentials(client, bucket, key).await?;
             Err(Problem::failed(format!("you may not look into the output bucket {bucket}"))
-                .because("HeadObject: HTTP 403")
+                .because("HeadObject: HTTP 400 or 403, without a reason")
                 .fix("ask for s3:GetObject and s3:ListBucket, as in docs/permissions/upload-sample-image.json"))
         }
         Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 400) => {
@@ -65,6 +68,14 @@ pub(crate) async fn look_at(client: &Client, bucket: &str, key: &str) -> Result<
                 .ending_all())
         }
         Err(error) => Err(explain_bucket("HeadObject", "output", bucket, &error)),
+    }
+}
+
+/// A GET is told what HEAD is not: that S3 does not take our credentials (any more).
+async fn check_credentials(client: &Client, bucket: &str, key: &str) -> Result<(), Problem> {
+    match client.get_object().bucket(bucket).key(key).range("bytes=0-0").send().await {
+        Err(error) if is_unknown_caller(&error) => Err(explain("GetObject", &error)),
+        _ => Ok(()),
     }
 }
 

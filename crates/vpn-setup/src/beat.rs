@@ -19,6 +19,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 /// What EC2 has just made may not be visible yet.
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(20);
 
+/// For what is on its way out, which takes from seconds to minutes: soon at first, then once a beat. The lab is down only
+/// when the last of these waits is over, one after the other.
+pub(crate) const fn ending(deadline: Duration) -> Pace {
+    Pace { first: Duration::from_millis(200), longest: BEAT, deadline }
+}
+
 /// Looks at once, and then once a beat.
 pub(crate) const fn every(deadline: Duration) -> Pace {
     Pace::even(BEAT, deadline)

@@ -1,6 +1,8 @@
 //! Fault rules: which calls they match, at which of them they fire, and with what effect. Pure; each rule counts for
 //! itself.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 /// What goes wrong.
@@ -37,9 +39,11 @@ pub(crate) enum Effect {
     },
     /// The server acts, then a process gets SIGKILL before it sees the answer.
     Kill(Victim),
+    /// A process gets SIGKILL before the server acts, which it never does.
+    KillBefore(Victim),
 }
 
-/// Whom [`Effect::Kill`] kills.
+/// Whom [`Effect::Kill`] and [`Effect::KillBefore`] kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Victim {
@@ -94,7 +98,26 @@ pub(crate) struct Rule {
     /// Fires at most so often.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<u64>,
+    /// Of calls that are the same but for what is drawn anew (tokens, attempt tags) only the first is matched: each call
+    /// meets the rule, and its repetition does not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) distinct: bool,
     pub(crate) effect: Effect,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// The call that the rules are asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) action: &'a str,
+    pub(crate) caller: CallerKind,
+    /// The same for a call and its repetition ([`super::print::print_call`]).
+    pub(crate) print: u64,
 }
 
 /// What the rules say about one call.
@@ -130,6 +153,9 @@ struct CountedRule {
     rule: Rule,
     matched: u64,
     fired: u64,
+    /// The prints of the calls that a `distinct` rule has matched.
+    #[serde(skip)]
+    seen: HashSet<u64>,
 }
 
 /// What a faults file may be: a list of rules, or an object with a latency for all calls as well.
@@ -164,7 +190,7 @@ impl FaultBook {
         let mut counted = Vec::with_capacity(rules.len());
         for (index, value) in rules.into_iter().enumerate() {
             let rule = read_rule(value).map_err(|error| format!("rule {}: {error}", index + 1))?;
-            counted.push(CountedRule { rule, matched: 0, fired: 0 });
+            counted.push(CountedRule { rule, matched: 0, fired: 0, seen: HashSet::new() });
         }
         self.rules = counted;
         self.latency_ms = latency_ms.unwrap_or(self.latency_ms);
@@ -182,10 +208,10 @@ impl FaultBook {
     }
 
     /// Counts a call and says what is to happen to it.
-    pub(crate) fn judge(&mut self, service: &str, action: &str, caller: CallerKind) -> Verdict {
+    pub(crate) fn judge(&mut self, subject: Subject<'_>) -> Verdict {
         let mut verdict = Verdict { latency_ms: self.latency_ms, ..Verdict::default() };
         for counted in &mut self.rules {
-            if !counted.rule.matches(service, action, caller) {
+            if !counted.rule.matches(subject) || (counted.rule.distinct && !counted.seen.insert(subject.print)) {
                 continue;
             }
             counted.matched += 1;
@@ -220,10 +246,10 @@ fn read_rule(value: serde_json::Value) -> Result<Rule, String> {
 }
 
 impl Rule {
-    fn matches(&self, service: &str, action: &str, caller: CallerKind) -> bool {
-        matches_glob(&self.service, service)
-            && matches_glob(&self.action, action)
-            && self.caller.is_none_or(|wanted| wanted == caller)
+    fn matches(&self, subject: Subject<'_>) -> bool {
+        matches_glob(&self.service, subject.service)
+            && matches_glob(&self.action, subject.action)
+            && self.caller.is_none_or(|wanted| wanted == subject.caller)
     }
 
     /// Whether the rule fires at its `count`-th matching call, having fired `fired` times.
@@ -259,8 +285,23 @@ mod tests {
         book
     }
 
+    fn judge(book: &mut FaultBook, service: &str, action: &str, caller: CallerKind) -> Verdict {
+        book.judge(Subject { service, action, caller, print: 0 })
+    }
+
     fn fired_at(book: &mut FaultBook, calls: u64) -> Vec<u64> {
-        (1..=calls).filter(|_| book.judge("ec2", "CreateVpc", CallerKind::Command).effect.is_some()).collect()
+        (1..=calls).filter(|_| judge(book, "ec2", "CreateVpc", CallerKind::Command).effect.is_some()).collect()
+    }
+
+    #[test]
+    fn a_distinct_rule_meets_each_call_and_not_its_repetition() {
+        let mut book = book(r#"[{"distinct": true, "from": 2, "effect": "reset-after"}]"#);
+        let mut meets = |print| {
+            let subject = Subject { service: "ec2", action: "CreateVpc", caller: CallerKind::Command, print };
+            book.judge(subject).effect.is_some()
+        };
+        assert_eq!([1, 1, 2, 2, 3, 2, 1].map(&mut meets), [false, false, true, false, true, false, false]);
+        assert_eq!(book.to_json()["rules"][0]["fired"], 2, "the counter says how many calls were met");
     }
 
     #[test]
@@ -274,10 +315,10 @@ mod tests {
     #[test]
     fn a_rule_counts_only_what_it_matches() {
         let mut book = book(r#"[{"service": "s3", "action": "Put*", "nth": 2, "effect": "internal-error"}]"#);
-        assert_eq!(book.judge("s3", "PutObject", CallerKind::Command).effect, None);
-        assert_eq!(book.judge("s3", "GetObject", CallerKind::Command).effect, None);
-        assert_eq!(book.judge("ec2", "PutObject", CallerKind::Command).effect, None);
-        assert_eq!(book.judge("s3", "PutBucketPolicy", CallerKind::Function).effect, Some(Effect::InternalError));
+        assert_eq!(judge(&mut book, "s3", "PutObject", CallerKind::Command).effect, None);
+        assert_eq!(judge(&mut book, "s3", "GetObject", CallerKind::Command).effect, None);
+        assert_eq!(judge(&mut book, "ec2", "PutObject", CallerKind::Command).effect, None);
+        assert_eq!(judge(&mut book, "s3", "PutBucketPolicy", CallerKind::Function).effect, Some(Effect::InternalError));
     }
 
     #[test]
@@ -290,7 +331,7 @@ mod tests {
                 {"effect": {"error": {"code": "Unheard"}}},
                 {"effect": "throttle"}]}"#,
         );
-        let verdict = book.judge("iam", "CreateRole", CallerKind::Command);
+        let verdict = judge(&mut book, "iam", "CreateRole", CallerKind::Command);
         assert_eq!(verdict.latency_ms, 15);
         assert_eq!(verdict.aftermath.late_visibility_ms, Some(7));
         let error = Effect::Error { code: "Unheard".into(), status: 400, message: String::new() };

@@ -200,15 +200,30 @@ fn tags_of_others_stay_and_those_of_aws_are_not_written() {
 }
 
 #[test]
-fn an_untagged_bucket_is_healed_when_empty_and_asked_about_when_not() {
+fn an_untagged_bucket_is_healed_when_empty_and_refused_when_not() {
     let (want, place) = sample(|_| ());
-    let ask = |is_empty: bool| {
+    let plan = |is_empty: bool| {
         let mut live = nothing(&place);
         live.buckets.input = LiveBucket::Here(Box::new(HereBucket { is_empty, ..HereBucket::bare() }));
-        make_plan(&want, &live).unwrap().steps[0].ask.clone()
+        make_plan(&want, &live)
     };
-    assert_eq!(ask(true), None);
-    assert!(ask(false).is_some_and(|question| question.contains("`down` will delete them")));
+    assert!(matches!(plan(true).unwrap().steps[0].op, Op::SetBucket(Side::Input, _)));
+    let refused = plan(false).unwrap_err();
+    assert!(refused[0].to_string().contains("does not bear the tags of this lab"), "{refused:?}");
+}
+
+#[test]
+fn an_untagged_log_group_is_taken_over_only_with_a_function_of_ours() {
+    let (want, place) = sample(|_| ());
+    let mut live = nothing(&place);
+    live.log_group = Some(LiveLogGroup { arn: "log".into(), tags: BTreeMap::new(), retention: None });
+    let changes = |live: &Live| {
+        let plan = make_plan(&want, live).unwrap();
+        plan.steps.iter().any(|step| step.kind == "log-group")
+    };
+    assert!(!changes(&live), "it may be what is left of somebody's function");
+    live.function = Some(deployed(&want, &place));
+    assert!(changes(&live), "Lambda has made it for ours");
 }
 
 #[test]

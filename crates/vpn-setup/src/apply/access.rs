@@ -137,7 +137,7 @@ impl Worker<'_> {
         deadline: Duration,
         look: impl AsyncFn() -> Result<Progress, Problem>,
     ) -> Result<(), Problem> {
-        wait_for(beat::every(deadline), self.context.stop, format!("the end of {what}"), async || {
+        wait_for(beat::ending(deadline), self.context.stop, format!("the end of {what}"), async || {
             let word = match look().await? {
                 Progress::Leaving(word) => word,
                 Progress::Failed(_) => "failed".to_owned(),

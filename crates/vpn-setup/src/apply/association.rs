@@ -134,7 +134,7 @@ impl Worker<'_> {
 
     async fn await_gone(&self, name: &str, endpoint: &str, id: &str) -> Result<(), Problem> {
         let what = format!("the end of the association of {name} ({id})");
-        wait_for(beat::every(ASSOCIATION), self.context.stop, what, async || {
+        wait_for(beat::ending(ASSOCIATION), self.context.stop, what, async || {
             let found = self.look_at(endpoint, id).await?;
             let Some(association) = found.filter(|association| !association.is_gone()) else { return Ok(Some(())) };
             self.context.line.waits_for(&format!("association of {name} is {}", association.state));

@@ -172,7 +172,7 @@ impl Worker<'_> {
             let request = self.services.ec2.delete_client_vpn_endpoint().client_vpn_endpoint_id(id);
             self.remove("DeleteClientVpnEndpoint", is_in_use, async || request.clone().send().await).await?;
         }
-        wait_for(beat::every(ASSOCIATION), self.context.stop, format!("{id} to be gone"), async || {
+        wait_for(beat::ending(ASSOCIATION), self.context.stop, format!("{id} to be gone"), async || {
             match self.find_state(id).await? {
                 None | Some(ClientVpnEndpointStatusCode::Deleted) => Ok(Some(())),
                 Some(state) => {
