@@ -32,6 +32,9 @@ case ${1:-} in
 esac
 verb=$1
 shift
+for option in "$@"; do
+  case $option in -h | --help) usage; exit 0 ;; esac
+done
 
 "$root/scripts/setup.sh"
 build_programs

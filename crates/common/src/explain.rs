@@ -75,9 +75,12 @@ where
 {
     match error {
         SdkError::ServiceError(answer) => {
-            let code = answer.err().code().unwrap_or("an error without a code");
-            let message = answer.err().message().unwrap_or_default();
-            explain_code(call, code, message)
+            let Some(code) = answer.err().code() else {
+                let status = answer.raw().status().as_u16();
+                return Problem::failed(format!("{call}: HTTP {status}, and no error code in the answer"))
+                    .fix("run the same command again; where it stays, look at what stands between here and AWS");
+            };
+            explain_code(call, code, answer.err().message().unwrap_or_default())
         }
         SdkError::TimeoutError(_) => Problem::failed(format!("{call}: no answer in time"))
             .because(describe(error))

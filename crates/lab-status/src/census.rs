@@ -14,7 +14,7 @@ use std::cell::RefCell;
 
 use futures::future::{LocalBoxFuture, join_all};
 use jiff::Timestamp;
-use lab_common::{Caller, explain, is_denial};
+use lab_common::{Caller, explain, is_about_credentials, is_denial};
 use lab_plan::Problem;
 
 use crate::clients::Clients;
@@ -110,10 +110,10 @@ impl Census<'_> {
         Caller::new(answer.account(), answer.arn())
     }
 
-    /// A part that these credentials may not read is empty, and told.
+    /// A part that cannot be read is empty, and told: what else exists, and what it costs, is not hidden by it.
     fn permit<T>(&self, part: Result<Vec<T>, Problem>) -> Result<Vec<T>, Problem> {
         match part {
-            Err(problem) if is_denial(&problem) => {
+            Err(problem) if !is_about_credentials(&problem) => {
                 let said = problem.why().unwrap_or(problem.what()).to_owned();
                 let mut unread = self.unread.borrow_mut();
                 if !unread.contains(&said) {
@@ -128,7 +128,7 @@ impl Census<'_> {
     /// The tagging API only points at things: where it may not be asked, the services are.
     fn permit_hints(hints: Result<Hints, Problem>) -> Result<Hints, Problem> {
         match hints {
-            Err(problem) if is_denial(&problem) => Ok(Hints::denied(&problem)),
+            Err(problem) if !is_about_credentials(&problem) => Ok(Hints::denied(&problem)),
             hints => hints,
         }
     }
