@@ -131,7 +131,12 @@ fn in_an_account_of_ones_own_other_instances_are_nobodys_business() {
 fn what_the_account_says_is_asked_once_and_at_the_same_time_as_the_first_look() {
     let aws = LocalAws::start(&[]);
     let _ = aws.run("net-up", &["up"]).expect_code(0);
-    for (program, extra) in [("net-up", "GetCallerIdentity"), ("vpn-setup", "GetCallerIdentity"), ("host-up", "")] {
+    // Of each: what is asked besides, and a call of the second round of its first look.
+    for (program, extra, second) in [
+        ("net-up", "GetCallerIdentity", "DescribeVpcAttribute"),
+        ("vpn-setup", "GetCallerIdentity", "DescribeClientVpnTargetNetworks"),
+        ("host-up", "", ""),
+    ] {
         let _ = aws.run(program, &["up"]).expect_code(0);
         let count = |arguments: &[&str]| {
             aws.clear_calls();
@@ -142,8 +147,8 @@ fn what_the_account_says_is_asked_once_and_at_the_same_time_as_the_first_look() 
         let plan = count(&["plan"]);
         assert!(up.len() <= plan.len() + 1, "{program}: up {up:?}, plan {plan:?}");
         if !extra.is_empty() {
-            let before = up.iter().position(|action| action == extra).expect("asked");
-            assert!(before + 1 < up.len() || before <= plan.len(), "{program}: {up:?}");
+            let place = |wanted: &str| up.iter().position(|action| action == wanted).expect("asked");
+            assert!(place(extra) < place(second), "{program}: {up:?}");
             assert!(!plan.contains(&extra.to_owned()), "{program}: {plan:?}");
         }
     }
@@ -166,6 +171,14 @@ fn a_clock_that_is_ten_minutes_off_stops_the_lab_and_two_are_a_note() {
     let refused = aws.run("net-up", &["up"]).expect_code(1);
     assert!(refused.stderr.contains("clock is 10 min ahead of AWS's"), "{refused:#?}");
     assert_eq!(writes(&aws), Vec::<String>::new());
+    // Behind what AWS calls an expired request, too.
+    let expired =
+        serde_json::json!({ "error": { "code": "RequestExpired", "status": 400, "message": "Request has expired." } });
+    aws.set_faults(&serde_json::json!([{ "service": "ec2", "effect": expired }]));
+    let refused = aws.run("net-up", &["up"]).expect_code(1);
+    let (clock, call) = (refused.stderr.find("clock is 10 min ahead"), refused.stderr.find("RequestExpired"));
+    assert!(clock.is_some() && clock < call, "{refused:#?}");
+    assert!(refused.stderr.contains("then this machine's clock is off"), "{refused:#?}");
 
     let aws = LocalAws::start(&["--clock-skew", "150"]);
     let doctor = aws.run("lab-status", &["doctor", "--json"]).expect_code(0);
@@ -189,6 +202,7 @@ fn credentials_that_end_soon_are_told_and_those_that_have_ended_call_nothing() {
     let ended = aws.run("vpn-setup", &["status"]).expect_code(1);
     assert!(ended.stderr.contains("the AWS credentials have expired"), "{ended:#?}");
 
+    // The variable may be a leftover of older keys. That these have ended, AWS says itself.
     let aws = LocalAws::start(&["--session-ends", "-60"]);
     for (program, arguments) in [
         ("net-up", &["up"][..]),
@@ -199,11 +213,43 @@ fn credentials_that_end_soon_are_told_and_those_that_have_ended_call_nothing() {
         ("vpn-setup", &["up"]),
     ] {
         let refused = aws.run(program, arguments).expect_code(1);
-        assert!(refused.stderr.contains("the AWS credentials have expired at"), "{program}: {refused:#?}");
-        assert_eq!(aws.calls(), Vec::<String>::new(), "{program} {arguments:?}");
+        assert!(refused.stderr.contains("the AWS credentials have expired"), "{program}: {refused:#?}");
+        assert!(!refused.stderr.contains("may still be open"), "{program}: {refused:#?}");
+        assert_eq!(writes(&aws), Vec::<String>::new(), "{program} {arguments:?}");
     }
     let doctor = aws.run("lab-status", &["doctor", "--json"]).expect_code(1);
-    assert_result(&doctor, "credentials", "problem", "expired at");
+    assert_result(&doctor, "caller", "problem", "the AWS credentials have expired");
+    assert_result(&doctor, "credentials", "warning", "expired at");
+    assert_result(&doctor, "credentials", "warning", "by AWS_CREDENTIAL_EXPIRATION");
+}
+
+#[test]
+fn credentials_of_which_the_issuer_says_that_they_end_now_call_nothing() {
+    let aws = LocalAws::start(&[]);
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(30);
+    let answer = serde_json::json!({
+        "Version": 1, "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "secret", "SessionToken": "t",
+        "Expiration": end.to_string(),
+    });
+    let (asked, config) = (aws.folder.path().join("asked"), aws.folder.path().join("config"));
+    std::fs::write(aws.folder.path().join("keys.json"), answer.to_string()).expect("written");
+    let process = "sh -c 'echo once >>asked; cat keys.json'";
+    std::fs::write(&config, format!("[profile short]\ncredential_process = {process}\n")).expect("written");
+    let mut up = aws.command("net-up", &["up", "--profile", "short"]);
+    up.env("AWS_CONFIG_FILE", &config);
+    let refused = Answer::from(up.output().expect("it starts")).expect_code(1);
+    assert!(refused.stderr.contains("the AWS credentials expire within a minute, at"), "{refused:#?}");
+    assert_eq!(aws.calls(), Vec::<String>::new());
+    assert_eq!(std::fs::read_to_string(asked).expect("the process ran"), "once\n");
+}
+
+#[test]
+fn a_leftover_beside_good_credentials_stops_nothing() {
+    let aws = LocalAws::start(&[]);
+    let mut up = aws.command("net-up", &["up"]);
+    up.env("AWS_SESSION_TOKEN", "t").env("AWS_CREDENTIAL_EXPIRATION", "2026-01-01T00:00:00Z");
+    let noted = Answer::from(up.output().expect("it starts")).expect_code(0);
+    assert!(noted.stderr.contains("note: by AWS_CREDENTIAL_EXPIRATION the AWS credentials end at"), "{noted:#?}");
 }
 
 #[test]
@@ -224,6 +270,10 @@ fn another_kind_of_account_than_lab_toml_says_is_told() {
     std::fs::write(aws.folder.path().join("lab.toml"), own).expect("written");
     let noted = aws.run("net-up", &["up", "--lab", "lab.toml"]).expect_code(0);
     assert!(noted.stderr.contains("note: lab.toml says account = \"own\""), "{noted:#?}");
+    // What deactivates a Learner Lab does so whatever lab.toml says of it.
+    run_instances(&aws, 9);
+    let crowded = aws.run("host-up", &["up", "public", "--lab", "lab.toml", "--yes"]).expect_code(1);
+    assert!(crowded.stderr.contains("20 at once deactivate"), "{crowded:#?}");
 
     // The Region is known to be forbidden only once we know who we are.
     let aws = start_academy(&["--state-times", "0"]);
@@ -248,6 +298,9 @@ fn quotas_a_region_and_missing_credentials_are_problems_with_what_to_do() {
     let aws = LocalAws::start(&["--quota", "L-F678F1CE=1", "--disabled-region", "af-south-1"]);
     let doctor = aws.run("lab-status", &["doctor", "--json"]).expect_code(1);
     assert_result(&doctor, "VPCs", "problem", "--quota-code L-F678F1CE --desired-value 2");
+    // A Region that the account has not enabled knows nobody: another one tells which it is.
+    let elsewhere = aws.run("lab-status", &["doctor", "--json", "--region", "af-south-1"]).expect_code(1);
+    assert_result(&elsewhere, "Region", "problem", "af-south-1 is not enabled for this account (not-opted-in)");
     let text = aws.run("lab-status", &["doctor"]).expect_code(1).stdout;
     assert!(text.contains("problem  VPCs") && text.contains("1 would stop the lab"), "{text}");
 
@@ -257,6 +310,12 @@ fn quotas_a_region_and_missing_credentials_are_problems_with_what_to_do() {
     let doctor = aws.run("lab-status", &["doctor", "--json"]).expect_code(0);
     assert_result(&doctor, "VPCs", "warning", "you may not call GetServiceQuota");
     aws.clear_faults();
+
+    // A profile that gives nothing is told among the rest.
+    let profile = aws.run("lab-status", &["doctor", "--json", "--profile", "nobody"]).expect_code(1);
+    assert_result(&profile, "caller", "problem", "there are no AWS credentials");
+    let up = aws.run("net-up", &["up", "--profile", "nobody"]).expect_code(2);
+    assert!(up.stderr.contains("the profile nobody gives no credentials"), "{up:#?}");
 
     let mut naked = aws.command("lab-status", &["doctor", "--json"]);
     naked.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
@@ -278,7 +337,7 @@ fn without_a_lab_the_account_alone_is_looked_at_and_a_broken_one_is_told() {
     assert_result(&none, "lab.toml", "ok", "none here");
     assert_result(&none, "VPCs", "ok", "1 of 5 in use, 0 more wanted");
     std::fs::write(aws.folder.path().join("lab.toml"), "name = 1\n").expect("written");
-    let broken = run().expect_code(1);
+    let broken = run().expect_code(2);
     assert_result(&broken, "lab.toml", "problem", "lab.toml:1");
     assert_result(&broken, "caller", "ok", "123456789012");
 }

@@ -28,7 +28,8 @@ fn a_part_above_ask_above_needs_a_yes_before_anything_is_called() {
     let _ = run(&aws, "net-up", &["up"]).expect_code(0);
     for (program, arguments, dollars) in [
         ("host-up", &["up"][..], "$0.0276 an hour"),
-        ("host-up", &["up", "private"], "$0.0113 an hour"),
+        // The other host counts: the plan prices what is there already, too.
+        ("host-up", &["up", "private"], "$0.0276 an hour"),
         ("vpn-setup", &["up"], "$0.1000 an hour"),
         ("vpn-setup", &["resume"], "$0.1000 an hour"),
         ("net-up", &["nat", "open"], "$0.0500 an hour"),
@@ -73,7 +74,10 @@ fn a_lab_past_its_dollars_needs_a_yes_from_every_part_that_costs() {
         }
         assert!(refused.json()["error"].as_str().is_some_and(|error| error.contains("usd = 0.2")), "{refused:#?}");
         assert_eq!(aws.calls(), Vec::<String>::new(), "{program}");
-        let _ = run(&aws, program, &["up", "--yes"]).expect_code(0);
+        let agreed = run(&aws, program, &["up", "--yes", "--json"]).expect_code(0);
+        let said = "agreed to by --yes: the whole lab is estimated at $";
+        assert!(agreed.stderr.contains(said), "{agreed:#?}");
+        assert!(agreed.json()["notes"].to_string().contains(said), "{agreed:#?}");
     }
 }
 

@@ -206,6 +206,21 @@ fn what_cannot_work_opens_nothing() {
 }
 
 #[test]
+fn when_opening_does_not_begin_there_is_nothing_to_close() {
+    let aws = start(&[]);
+    let refused = json!({ "error": { "code": "UnauthorizedOperation", "status": 403 } });
+    aws.set_faults(&json!([{ "service": "ec2", "effect": refused }]));
+    aws.clear_calls();
+    let failed = aws.run("net-up", &["nat", "--", "touch", "ran"]).expect_code(1);
+    for part in ["may still be open", "closing"] {
+        assert!(!failed.stderr.contains(part), "nothing was opened: {failed:#?}");
+    }
+    assert!(failed.stderr.contains("you may not call Describe"), "{failed:#?}");
+    assert_eq!(aws.calls().iter().filter(|call| *call == "GetCallerIdentity").count(), 1, "{:?}", aws.calls());
+    assert!(!aws.folder.path().join("ran").exists());
+}
+
+#[test]
 fn when_opening_fails_what_was_opened_is_closed() {
     let aws = start(&[]);
     let refused = json!({ "error": { "code": "NatGatewayLimitExceeded", "status": 400 } });

@@ -12,5 +12,5 @@ pub mod quotas;
 pub use caller::{find_mismatch, identify, identify_with};
 pub use clock::{ClockCheck, check_clock};
 pub use lifetime::{Lifetime, find_lifetime, show_time};
-pub use preflight::{Preflight, forbid_breaches};
+pub use preflight::{LAST_MINUTE, Preflight, forbid_breaches};
 pub use quotas::{Quota, QuotaLimit, Source, find_limits};

@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use jiff::{SignedDuration, Timestamp};
+use lab_common::{describe, no_credentials};
 use lab_plan::Problem;
 
 /// What `aws configure export-credentials` and its kin export beside the keys.
@@ -13,11 +14,21 @@ const VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";
 /// What log-in helpers write beside the keys they put into ~/.aws/credentials.
 const FILE_KEYS: [&str; 3] = ["x_security_token_expires", "aws_expiration", "expiration"];
 
+/// How their file is called in a message.
+const FILE: &str = "the credentials file";
+
 /// Until when credentials are good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Until this moment.
+    /// Until this moment: whoever issued them says so.
     Until(Timestamp),
+    /// Until this moment, as something says that stands beside the keys. It may be a leftover of older ones.
+    Said {
+        /// Until when.
+        end: Timestamp,
+        /// Where it stands.
+        by: &'static str,
+    },
     /// Until somebody deletes the key.
     Lasting,
     /// They are temporary, and nobody says until when. Academy's "AWS Details" are such.
@@ -28,7 +39,7 @@ impl Lifetime {
     /// How long they are still good; negative once they have expired, `None` where nobody says.
     pub fn left(self, now: Timestamp) -> Option<SignedDuration> {
         match self {
-            Self::Until(end) => Some(end.duration_since(now)),
+            Self::Until(end) | Self::Said { end, .. } => Some(end.duration_since(now)),
             Self::Lasting | Self::Unknown => None,
         }
     }
@@ -47,24 +58,20 @@ pub fn show_time(time: Timestamp, now: Timestamp) -> String {
 /// # Errors
 /// When there are no credentials that could be used.
 pub async fn find_lifetime(sdk: &SdkConfig) -> Result<Lifetime, Problem> {
-    let none = |why: String| {
-        Problem::failed("there are no AWS credentials that could be used").because(why).fix(
-            "on AWS: aws configure, aws sso login, or paste Academy's \"AWS Details\" into ~/.aws/credentials;\n\
-             on local AWS: lab-sim -- COMMAND",
-        )
-    };
-    let provider = sdk.credentials_provider().ok_or_else(|| none("no source of credentials is configured".into()))?;
-    let found = provider.provide_credentials().await.map_err(|error| none(describe(&error)))?;
-    Ok(judge_credentials(&found, read_variable(&found).or_else(|| read_file(&found))))
+    let provider = sdk.credentials_provider();
+    let provider = provider.ok_or_else(|| no_credentials("no source of credentials is configured"))?;
+    let found = provider.provide_credentials().await.map_err(|error| no_credentials(describe(&error)))?;
+    let in_variable = read_variable(&found).map(|end| Lifetime::Said { end, by: VARIABLE });
+    let in_file = || read_file(&found).map(|end| Lifetime::Said { end, by: FILE });
+    Ok(judge_credentials(&found, in_variable.or_else(in_file)))
 }
 
-fn judge_credentials(found: &Credentials, beside: Option<Timestamp>) -> Lifetime {
-    let known = found.expiry().and_then(|end| Timestamp::try_from(end).ok()).or(beside);
-    match known {
-        Some(end) => Lifetime::Until(end),
-        None if found.session_token().is_none_or(str::is_empty) => Lifetime::Lasting,
-        None => Lifetime::Unknown,
+fn judge_credentials(found: &Credentials, beside: Option<Lifetime>) -> Lifetime {
+    if let Some(end) = found.expiry().and_then(|end| Timestamp::try_from(end).ok()) {
+        return Lifetime::Until(end);
     }
+    let lasting = found.session_token().is_none_or(str::is_empty);
+    beside.unwrap_or(if lasting { Lifetime::Lasting } else { Lifetime::Unknown })
 }
 
 /// The variable speaks of the keys in the variables, and of no others.
@@ -93,18 +100,6 @@ fn find_in_file(text: &str, key_id: &str) -> Option<Timestamp> {
     })
 }
 
-/// What an error and its causes say, each once.
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |&error| error.source());
-    let mut said: Vec<String> = Vec::new();
-    for cause in chain.map(ToString::to_string) {
-        if !said.iter().any(|earlier| earlier.contains(&cause)) {
-            said.push(cause);
-        }
-    }
-    said.join(": ")
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -119,11 +114,11 @@ mod tests {
     fn the_sdk_knows_best_then_what_stands_beside_the_keys() {
         let end = UNIX_EPOCH + Duration::from_hours(500_000);
         let sso = Credentials::new("AKIA", "s", Some("t".into()), Some(end), "test");
-        let stands = time("2026-11-26T14:05:00Z");
+        let stands = Lifetime::Said { end: time("2026-11-26T14:05:00Z"), by: VARIABLE };
         let beside = Some(stands);
         assert_eq!(judge_credentials(&sso, beside), Lifetime::Until(Timestamp::from_second(1_800_000_000).unwrap()));
         let pasted = Credentials::new("ASIA", "s", Some("t".into()), None, "test");
-        assert_eq!(judge_credentials(&pasted, beside), Lifetime::Until(stands));
+        assert_eq!(judge_credentials(&pasted, beside), stands);
         assert_eq!(judge_credentials(&pasted, None), Lifetime::Unknown);
         let user = Credentials::new("AKIA", "s", None, None, "test");
         assert_eq!(judge_credentials(&user, None), Lifetime::Lasting);

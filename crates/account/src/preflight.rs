@@ -13,7 +13,7 @@ use crate::lifetime::{Lifetime, find_lifetime, show_time};
 use crate::{find_mismatch, identify};
 
 /// Credentials that end sooner than this are not worth a start.
-const LAST_MINUTE: SignedDuration = SignedDuration::from_secs(60);
+pub const LAST_MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The look around of one run.
 #[derive(Debug)]
@@ -52,7 +52,8 @@ impl Preflight {
     /// which says best why.
     ///
     /// # Errors
-    /// When they are known to have expired, or to expire within a minute.
+    /// When whoever issued them says that they have expired, or will within a minute. What only stands beside the keys
+    /// may be a leftover, and is a note.
     pub async fn check_credentials(&self) -> Result<(), Problem> {
         if let Ok(lifetime) = find_lifetime(&self.sdk).await {
             let note = judge_lifetime(lifetime, self.takes, Timestamp::now())?;
@@ -81,6 +82,14 @@ impl Preflight {
         Ok(())
     }
 
+    /// A clock that is too wrong to go on, as far as an answer has told the time: what lies behind refused signatures.
+    pub fn find_wrong_clock(&self) -> Option<Problem> {
+        match check_clock(self.clock.skew()) {
+            ClockCheck::Wrong(problem) => Some(problem),
+            ClockCheck::Off(_) | ClockCheck::Right(_) | ClockCheck::Unknown => None,
+        }
+    }
+
     /// What is to be known before anything is changed, from what has been looked at. `caller` is who we are, where
     /// somebody else has asked.
     ///
@@ -96,7 +105,7 @@ impl Preflight {
             ClockCheck::Right(_) | ClockCheck::Unknown => {}
         }
         notes.extend(caller.and_then(|caller| find_mismatch(self.lab.account, caller)));
-        if self.lab.account.is_academy(caller)
+        if self.lab.account.has_academy_limits(caller)
             && let Some(problem) = Problem::all(&forbid_breaches(&self.lab, &self.region))
         {
             return Err(problem);
@@ -114,8 +123,17 @@ pub fn forbid_breaches(lab: &Lab, region: &str) -> Vec<Problem> {
 
 /// A note where credentials may end before the run does.
 fn judge_lifetime(lifetime: Lifetime, takes: Duration, now: Timestamp) -> Result<Option<String>, Problem> {
-    let (Lifetime::Until(end), Some(left)) = (lifetime, lifetime.left(now)) else { return Ok(None) };
-    let time = show_time(end, now);
+    let (end, by) = match lifetime {
+        Lifetime::Until(end) => (end, None),
+        Lifetime::Said { end, by } => (end, Some(by)),
+        Lifetime::Lasting | Lifetime::Unknown => return Ok(None),
+    };
+    let (time, left) = (show_time(end, now), end.duration_since(now));
+    if let Some(by) = by.filter(|_| left < LAST_MINUTE) {
+        return Ok(Some(format!(
+            "by {by} the AWS credentials end at {time}: either they have, or that is a leftover of older ones (remove it)"
+        )));
+    }
     if left < LAST_MINUTE {
         let verb = if left.is_negative() { "have expired at" } else { "expire within a minute, at" };
         return Err(Problem::failed(format!("the AWS credentials {verb} {time}: nothing was changed"))
@@ -149,6 +167,9 @@ mod tests {
         assert!(soon.what().contains("within a minute"), "{soon}");
         let gone = judge("2026-11-26T12:50:00Z", 1).unwrap_err();
         assert!(gone.what().contains("have expired at 12:50 UTC"), "{gone}");
+        let said = Lifetime::Said { end: "2026-11-26T12:50:00Z".parse().unwrap(), by: "AWS_CREDENTIAL_EXPIRATION" };
+        let note = judge_lifetime(said, Duration::from_mins(1), now).unwrap().unwrap();
+        assert!(note.contains("AWS_CREDENTIAL_EXPIRATION") && note.contains("leftover"), "{note}");
         for lifetime in [Lifetime::Lasting, Lifetime::Unknown] {
             assert_eq!(judge_lifetime(lifetime, Duration::from_hours(9), now), Ok(None));
         }

@@ -218,7 +218,7 @@ async fn look_at_instances(ec2: &aws_sdk_ec2::Client, group: &Group<'_>) -> Resu
 
 /// Whether a student's lab says or the caller's name shows that the account is a Learner Lab.
 pub(crate) fn is_academy(group: &Group<'_>, caller: &lab_common::Caller) -> bool {
-    group.students.iter().any(|student| student.lab.account.is_academy(Some(caller)))
+    group.students.iter().any(|student| student.lab.account.has_academy_limits(Some(caller)))
 }
 
 #[cfg(test)]

@@ -89,8 +89,14 @@ where
 fn explain_code(call: &str, code: &str, message: &str) -> Problem {
     let problem = |what: String| Problem::failed(what).because(format!("{call}: {code}: {message}"));
     if EXPIRED.contains(&code) {
+        // EC2 says the same of a request that was signed too long ago.
+        let clock = "\nthey are fresh? then this machine's clock is off: timedatectl set-ntp true";
+        let clock = if code == "RequestExpired" { clock } else { "" };
         return problem(EXPIRED_CREDENTIALS.into())
-            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again: it goes on where this one stopped")
+            .fix(format!(
+                "get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again: it goes on \
+                 where this one stopped{clock}"
+            ))
             .ending_all();
     }
     if UNKNOWN.contains(&code) {
@@ -112,10 +118,7 @@ fn explain_code(call: &str, code: &str, message: &str) -> Problem {
 fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpResponse>) -> Problem {
     let text = describe(error);
     if text.contains("credentials") {
-        return Problem::failed(NO_CREDENTIALS).because(text).fix(
-            "on AWS: aws configure, aws sso login, or paste Academy's \"AWS Details\" into ~/.aws/credentials;\n\
-             on local AWS: lab-sim -- COMMAND",
-        );
+        return no_credentials(text);
     }
     if is_refused(error) {
         return Problem::failed(format!("{call}: the endpoint refuses connections"))
@@ -127,8 +130,16 @@ fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpRespon
         .fix("check the network and the Region's name, then run the same command again")
 }
 
+/// That there are no credentials, and where they come from.
+pub fn no_credentials(why: impl Into<String>) -> Problem {
+    Problem::failed(NO_CREDENTIALS).because(why).fix(
+        "on AWS: aws configure, aws sso login, or paste Academy's \"AWS Details\" into ~/.aws/credentials;\n\
+         on local AWS: lab-sim -- COMMAND",
+    )
+}
+
 /// What an error and its causes say, each once, without the SDK's inner structures.
-pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+pub fn describe(error: &(dyn Error + 'static)) -> String {
     let mut said: Vec<String> = Vec::new();
     for cause in chain(error).map(ToString::to_string) {
         if !cause.is_empty() && !said.iter().any(|earlier| earlier.contains(&cause)) {

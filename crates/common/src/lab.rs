@@ -59,6 +59,12 @@ impl Account {
             Self::Auto => caller.is_some_and(Caller::is_academy),
         }
     }
+
+    /// Whether a Learner Lab's limits hold: lab.toml or the caller's name says that it is one. Who goes past some of them
+    /// loses the account, so a word in lab.toml does not switch them off.
+    pub fn has_academy_limits(self, caller: Option<&Caller>) -> bool {
+        self.is_academy(caller) || caller.is_some_and(Caller::is_academy)
+    }
 }
 
 /// `[network]`
@@ -267,7 +273,8 @@ pub type Transport = Protocol;
 pub struct Budget {
     /// What the whole lab may cost, in US dollars.
     pub usd: f64,
-    /// Steps that add more than this to the burn rate ask first, in US dollars an hour.
+    /// A part of the lab (a program) asks before it adds to its costs, when all of it would cost more than this
+    /// afterwards, in US dollars an hour.
     pub ask_above: f64,
     /// How long the lab is expected to stand, in hours; more than 0.
     pub hours: f64,

@@ -27,8 +27,11 @@ pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
 pub use cli::{LabArgs, parse_args};
 pub use clock::Clock;
-pub use estimate::{Estimate, estimate};
-pub use explain::{explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer, is_unknown_caller};
+pub use estimate::{Billed, Estimate, estimate};
+pub use explain::{
+    describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer, is_unknown_caller,
+    no_credentials,
+};
 pub use home::{Home, Secret};
 pub use lab::{
     Account, Allow, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
@@ -37,6 +40,6 @@ pub use lab::{
 pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
-pub use sdk::{Connection, connect};
-pub use session::{Access, Session, quote, repeat_access, repeat_options};
+pub use sdk::{Connection, connect, prepare};
+pub use session::{Access, Session, note_other_region, quote, repeat_access, repeat_options};
 pub use tags::Tags;

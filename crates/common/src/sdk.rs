@@ -47,6 +47,22 @@ pub struct Connection {
 /// # Errors
 /// When an option cannot be used: the profile, the endpoint, the trusted certificates.
 pub async fn connect(args: &LabArgs, region: Option<&str>) -> Result<Connection, Problem> {
+    let connection = prepare(args, region).await?;
+    if let (Some(profile), Some(provider)) = (&args.profile, connection.sdk.credentials_provider()) {
+        provider.provide_credentials().await.map_err(|error| {
+            Problem::usage(format!("the profile {profile} gives no credentials"))
+                .because(describe(&error))
+                .fix("see `aws configure list-profiles`; for SSO: aws sso login --profile NAME")
+        })?;
+    }
+    Ok(connection)
+}
+
+/// [`connect`], for those who want to find out themselves whether the profile gives credentials.
+///
+/// # Errors
+/// When an option cannot be used: the endpoint, the trusted certificates.
+pub async fn prepare(args: &LabArgs, region: Option<&str>) -> Result<Connection, Problem> {
     let limiter = Arc::new(Limiter::from_env());
     let clock = Clock::default();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -63,7 +79,8 @@ pub async fn connect(args: &LabArgs, region: Option<&str>) -> Result<Connection,
     }
     if let Some(profile) = &args.profile {
         // The SDK would prefer keys of the environment, and work in their account.
-        loader = loader.profile_name(profile).credentials_provider(use_profile(profile).await?);
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
     }
     if let Some(url) = &args.endpoint_url {
         check_endpoint(url)?;
@@ -106,17 +123,6 @@ impl ProvideCredentials for Remembering {
             *last() = Some((Instant::now(), found.clone()));
             Ok(found)
         })
-    }
-}
-
-/// The credentials of a profile, and of nothing else.
-async fn use_profile(profile: &str) -> Result<SharedCredentialsProvider, Problem> {
-    let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-    match provider.provide_credentials().await {
-        Ok(_) => Ok(SharedCredentialsProvider::new(provider)),
-        Err(error) => Err(Problem::usage(format!("the profile {profile} gives no credentials"))
-            .because(describe(&error))
-            .fix("see `aws configure list-profiles`; for SSO: aws sso login --profile NAME")),
     }
 }
 

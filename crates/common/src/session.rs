@@ -157,7 +157,8 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-fn note_other_region(region: &str) {
+/// Says so where `AWS_REGION` names another Region than the one that is used.
+pub fn note_other_region(region: &str) {
     if let Ok(other) = std::env::var("AWS_REGION")
         && !other.is_empty()
         && other != region

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::InstanceStateName;
 use lab_account::Preflight;
-use lab_common::{Account, Home, Runs, Session, academy};
+use lab_common::{Home, Runs, Session, academy};
 use lab_ec2::note_open_nat;
 use lab_plan::{Concern, Context, Cost, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
@@ -172,9 +172,8 @@ impl<'a> Hosts<'a> {
 
     /// A Learner Lab in which too many instances run is deactivated, and everything in it is deleted.
     fn refuse_crowd(&self, live: &Live, plan: &Plan<Op>) -> Result<(), Problem> {
-        let Some(running) = self.running.get().filter(|_| live.is_academy(self.session.lab.account)) else {
-            return Ok(());
-        };
+        let has_limits = self.session.lab.account.has_academy_limits(live.caller.as_ref());
+        let Some(running) = self.running.get().filter(|_| has_limits) else { return Ok(()) };
         let starts = |step: &&Step<Op>| matches!(step.op, Op::RunInstance(_) | Op::StartInstance { .. });
         let new = plan.steps.iter().filter(starts).count();
         let (most, fatal) = (academy::MOST_HOSTS, academy::FATAL_HOSTS);
@@ -295,10 +294,12 @@ impl Concern for Hosts<'_> {
 
     async fn look_around(&self) -> Result<(), Problem> {
         self.preflight.check_credentials().await?;
-        if self.session.lab.account != Account::Own {
-            self.running.set(Some(count_running(&self.clients).await?));
-        }
+        self.running.set(Some(count_running(&self.clients).await?));
         Ok(())
+    }
+
+    fn suspect(&self) -> Option<Problem> {
+        self.preflight.find_wrong_clock()
     }
 
     fn judge(&self, live: &Live, plan: &Plan<Op>) -> Result<Vec<String>, Problem> {
@@ -308,8 +309,10 @@ impl Concern for Hosts<'_> {
     }
 
     fn full_cost(&self) -> Cost {
+        // The plan prices the whole part, so hosts that are there already count, whichever ones the command line names.
+        let all = want_hosts(&self.session.lab, &self.session.names, &[]);
         let unpriced = self.wanted.iter().filter_map(WantedHost::ask_price);
-        Cost { usd_per_hour: self.wanted.iter().map(WantedHost::usd_per_hour).sum(), unpriced: unpriced.collect() }
+        Cost { usd_per_hour: all.iter().map(WantedHost::usd_per_hour).sum(), unpriced: unpriced.collect() }
     }
 
     fn ids(&self, live: &Live) -> Ids {

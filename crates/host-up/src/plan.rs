@@ -1,6 +1,7 @@
 //! From what is there to what is wanted, as steps; and what forbids it. Pure.
 
-use lab_common::{Image, Lab, Names, Runs, find_breaches};
+use lab_account::forbid_breaches;
+use lab_common::{Image, Lab, Names, Runs};
 use lab_plan::{Action, Plan, Problem, Step};
 use serde::Serialize;
 use serde_json::Value;
@@ -142,14 +143,10 @@ impl Draft {
 
 /// What a Learner Lab forbids, where `account = "auto"` has only now told us that this is one.
 fn find_forbidden(scene: Scene<'_>) -> Vec<Problem> {
-    if !scene.live.is_academy(scene.lab.account) {
+    if !scene.lab.account.has_academy_limits(scene.live.caller.as_ref()) {
         return Vec::new();
     }
-    let breaches = find_breaches(scene.lab, Some(scene.region));
-    breaches
-        .into_iter()
-        .map(|breach| Problem::usage(format!("{}: {}", breach.path, breach.what)).fix(breach.fix))
-        .collect()
+    forbid_breaches(scene.lab, scene.region)
 }
 
 fn plan_key_pair(scene: Scene<'_>, draft: &mut Draft, problems: &mut Vec<Problem>) {

@@ -78,6 +78,9 @@ pub(crate) async fn run(args: &LabArgs, regions: bool) -> Result<Exit, Problem> 
     let listed = found.regions.as_deref().unwrap_or_default();
     let text = if args.json { show::to_json(&checks, listed)? } else { show::to_text(&checks, listed, regions) };
     lab_plan::print_out(&text)?;
+    if let Some(Err(problem)) = &found.lab {
+        return Ok(problem.exit());
+    }
     let stops = checks.iter().any(|check| check.result == Mark::Problem);
     Ok(if stops { Exit::Failed } else { Exit::Done })
 }

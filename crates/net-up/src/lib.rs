@@ -129,6 +129,10 @@ impl Concern for Network {
         self.preflight.look_around().await
     }
 
+    fn suspect(&self) -> Option<Problem> {
+        self.preflight.find_wrong_clock()
+    }
+
     fn judge(&self, _: &Live, _: &Plan<Op>) -> Result<Vec<String>, Problem> {
         self.preflight.judge(None)
     }

@@ -9,6 +9,7 @@ mod live;
 mod plan;
 mod run;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::NatGatewayState;
@@ -50,6 +51,8 @@ pub struct NatWindow {
     tags: Tags,
     want: NatWant,
     preflight: Preflight,
+    /// Whether this run has begun to open it: what it had to look at and to decide before is done.
+    begun: Cell<bool>,
 }
 
 /// How long a window that is opened for something stays open at least: a gateway takes two to three minutes, and what it
@@ -72,7 +75,13 @@ impl NatWindow {
             tags: session.tags.clone(),
             want,
             preflight: Preflight::new(session, TAKES),
+            begun: Cell::default(),
         }
+    }
+
+    /// Whether this run may have opened it, in part at least.
+    fn has_begun(&self) -> bool {
+        self.begun.get()
     }
 }
 
@@ -93,6 +102,8 @@ impl Concern for NatWindow {
     }
 
     fn settling(&self, live: &NatLive, goal: Goal) -> Result<Settling, Problem> {
+        // Without a step of its own too: a gateway that was on its way becomes this run's to wait for, and to close.
+        self.begun.set(true);
         let leaving = |gateway: &&NatGateway| match goal {
             Goal::Up => gateway.state == NatGatewayState::Pending,
             Goal::Down => gateway.state == NatGatewayState::Deleting,
@@ -107,7 +118,11 @@ impl Concern for NatWindow {
 
     /// Who cannot close it again must not open it.
     async fn look_around(&self) -> Result<(), Problem> {
-        self.preflight.check_credentials().await
+        self.preflight.look_around().await
+    }
+
+    fn suspect(&self) -> Option<Problem> {
+        self.preflight.find_wrong_clock()
     }
 
     fn judge(&self, _: &NatLive, _: &Plan<NatOp>) -> Result<Vec<String>, Problem> {
@@ -129,6 +144,7 @@ impl Concern for NatWindow {
     }
 
     async fn apply(&self, step: &Step<NatOp>, context: Context<'_>) -> Result<Option<String>, Problem> {
+        self.begun.set(true);
         apply::apply(&self.ec2, &self.tags, step, context).await
     }
 

@@ -96,6 +96,10 @@ impl Concern for Pipeline {
         self.preflight.check_credentials().await
     }
 
+    fn suspect(&self) -> Option<Problem> {
+        self.preflight.find_wrong_clock()
+    }
+
     fn judge(&self, live: &Live, _: &Plan<Op>) -> Result<Vec<String>, Problem> {
         self.preflight.judge(Some(&live.caller))
     }

@@ -105,6 +105,11 @@ pub trait Concern {
         Ok(())
     }
 
+    /// What may lie behind a first look that failed, such as a wrong clock: known without a further call.
+    fn suspect(&self) -> Option<Problem> {
+        None
+    }
+
     /// What `look_around` and the first `observe` say to the changes of `plan`: notes for the user.
     ///
     /// # Errors
@@ -211,7 +216,8 @@ impl<C: Concern> Run<'_, C> {
         let heading = &self.request.heading;
         let next = self.concern.next(&live);
         let mut notes = self.concern.notes(&live, self.verb);
-        notes.extend(self.list_questions(&plan).into_iter().map(|question| format!("`up` will ask: {question}")));
+        let questions = self.list_questions(&plan, Goal::Up).into_iter();
+        notes.extend(questions.map(|question| format!("`up` will ask: {question}")));
         self.print(&PlanDocument::new(heading, &plan, next.as_deref(), &notes), || {
             show_plan(heading, &plan, &self.request.prices)
         })?;
@@ -231,7 +237,7 @@ impl<C: Concern> Run<'_, C> {
         let live = match goal {
             Goal::Up => {
                 self.require_someone_to_ask_about_money()?;
-                self.stop.or(self.observe_all()).await?
+                self.stop.or(self.observe_all()).await.map_err(|problem| self.add_suspect(problem))?
             }
             Goal::Down => {
                 self.require_someone_to_ask("taking the lab down deletes things")?;
@@ -248,7 +254,11 @@ impl<C: Concern> Run<'_, C> {
         if !plan.is_empty() {
             self.progress.say(show_plan(&self.request.heading, &plan, &self.request.prices).trim_end());
             if goal == Goal::Up {
-                let notes = self.concern.judge(&live, &plan)?;
+                let mut notes = self.concern.judge(&live, &plan)?;
+                if self.request.yes {
+                    let agreed = self.list_questions(&plan, goal).into_iter();
+                    notes.extend(agreed.map(|question| format!("agreed to by --yes: {question}")));
+                }
                 self.say_notes(&notes);
                 self.said.replace(notes);
             }
@@ -269,6 +279,12 @@ impl<C: Concern> Run<'_, C> {
         // Looked around is first: credentials that have expired are told without a call.
         let ((), live) = tokio::try_join!(biased; self.concern.look_around(), self.concern.observe())?;
         Ok(live)
+    }
+
+    /// Puts what may lie behind a failed first look in front of it.
+    fn add_suspect(&self, problem: Problem) -> Problem {
+        let suspect = self.concern.suspect().filter(|_| problem.exit() == Exit::Failed);
+        suspect.and_then(|suspect| Problem::all(&[suspect, problem.clone()])).unwrap_or(problem)
     }
 
     async fn observe(&self) -> Result<C::Live, Problem> {
@@ -346,20 +362,23 @@ impl<C: Concern> Run<'_, C> {
 
     /// Asks what the plan or the budget wants asked.
     async fn confirm(&self, plan: &Plan<C::Op>, goal: Goal) -> Result<(), Problem> {
-        let mut questions: Vec<String> = plan.steps.iter().filter_map(|step| step.ask.clone()).collect();
-        match goal {
-            Goal::Down => questions.push("everything marked with - above is deleted".into()),
-            Goal::Up => questions.extend(self.list_questions(plan)),
-        }
+        let questions = self.list_questions(plan, goal);
         if questions.is_empty() || self.request.yes {
             return Ok(());
         }
         confirm(&questions.join("\n"), self.stop).await
     }
 
-    /// What the budget wants asked before `plan` is applied.
-    fn list_questions(&self, plan: &Plan<C::Op>) -> Vec<String> {
-        self.request.budget.list_questions(plan.usd_per_hour, plan.added_usd_per_hour())
+    /// What its steps and the budget want asked before `plan` is applied.
+    fn list_questions(&self, plan: &Plan<C::Op>, goal: Goal) -> Vec<String> {
+        let mut questions: Vec<String> = plan.steps.iter().filter_map(|step| step.ask.clone()).collect();
+        match goal {
+            Goal::Down => questions.push("everything marked with - above is deleted".into()),
+            Goal::Up => {
+                questions.extend(self.request.budget.list_questions(plan.usd_per_hour, plan.added_usd_per_hour()));
+            }
+        }
+        questions
     }
 
     /// Nothing is called where lab.toml alone tells that a question would come, and nobody could answer it.

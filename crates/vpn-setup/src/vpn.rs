@@ -173,6 +173,10 @@ impl Concern for ClientVpn<'_> {
         self.preflight.look_around().await
     }
 
+    fn suspect(&self) -> Option<Problem> {
+        self.preflight.find_wrong_clock()
+    }
+
     fn judge(&self, _: &Live, _: &Plan<Op>) -> Result<Vec<String>, Problem> {
         if self.course == Course::Pause {
             return Ok(Vec::new());

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lab_account::quotas::QuotaLimit;
-use lab_account::{ClockCheck, Lifetime, check_clock, find_mismatch, forbid_breaches, show_time};
-use lab_common::{Caller, Lab, academy, estimate};
+use lab_account::{ClockCheck, LAST_MINUTE, Lifetime, check_clock, find_mismatch, forbid_breaches, show_time};
+use lab_common::{Billed, Caller, Estimate, Lab, academy, estimate};
 use lab_plan::Problem;
 
-use super::look::{Academy, Found};
+use super::look::{Academy, Found, Tool};
 use super::plan::{Amounts, count_wanted};
 use super::{Check, Mark};
 
@@ -19,7 +19,8 @@ const WITHOUT_VPN: Duration = Duration::from_mins(8);
 
 /// Every check, in the order in which a run would meet them.
 pub(super) fn list_checks(found: &Found) -> Vec<Check> {
-    list_checks_at(found, Timestamp::now())
+    // The credentials end by AWS's clock.
+    list_checks_at(found, Timestamp::now() + SignedDuration::from_secs(found.skew.unwrap_or(0)))
 }
 
 fn list_checks_at(found: &Found, now: Timestamp) -> Vec<Check> {
@@ -33,11 +34,9 @@ fn list_checks_at(found: &Found, now: Timestamp) -> Vec<Check> {
     checks.extend(found.academy.as_ref().map(|academy| check_crowd(found, lab, academy)).unwrap_or_default());
     checks.extend(check_quotas(found, lab));
     checks.extend(lab.map(check_budget));
-    checks.extend(found.tools.iter().map(|(tool, what, there)| match there {
-        true => Check::ok(tool, format!("is here, for {what}")),
-        false => {
-            Check::warning(tool, format!("is not in PATH; only {what} needs it")).fix("scripts/setup.sh installs it")
-        }
+    checks.extend(found.tools.iter().map(|(Tool { name, what, install }, there)| match there {
+        true => Check::ok(name, format!("is here, for {what}")),
+        false => Check::warning(name, format!("is not in PATH; only {what} needs it")).fix(*install),
     }));
     checks
 }
@@ -62,19 +61,27 @@ fn check_lifetime(found: &Found, lab: Option<&Lab>, now: Timestamp) -> Option<Ch
     };
     let whole = format!("a full up takes about {} min{vpn}", takes.as_secs() / 60);
     let renew = "get fresh ones (Academy: start the lab, copy \"AWS Details\")";
-    let (Lifetime::Until(end), Some(left)) = (lifetime, lifetime.left(now)) else {
-        return Some(match lifetime {
-            Lifetime::Lasting => Check::ok(NAME, "a long-term key: it does not expire"),
-            _ => Check::warning(NAME, format!("temporary, and nothing says until when; {whole}"))
-                .fix("Academy: the timer of the lab's page says it; a run that is cut off goes on with fresh ones"),
-        });
+    let (end, by) = match lifetime {
+        Lifetime::Until(end) => (end, None),
+        Lifetime::Said { end, by } => (end, Some(by)),
+        Lifetime::Lasting => return Some(Check::ok(NAME, "a long-term key: it does not expire")),
+        Lifetime::Unknown => {
+            let text = format!("temporary, and nothing says until when; {whole}");
+            let fix = "Academy: the timer of the lab's page says it; a run that is cut off goes on with fresh ones";
+            return Some(Check::warning(NAME, text).fix(fix));
+        }
     };
-    let time = show_time(end, now);
-    if left.is_negative() {
-        let problem = Problem::failed(format!("expired at {time}")).fix(renew);
-        return Some(Check::problem(NAME, &problem));
+    let (time, left) = (show_time(end, now), end.duration_since(now));
+    if left < LAST_MINUTE {
+        let end = if left.is_negative() { "expired at" } else { "end within a minute, at" };
+        return Some(match by {
+            None => Check::problem(NAME, &Problem::failed(format!("{end} {time}")).fix(renew)),
+            Some(by) => Check::warning(NAME, format!("{end} {time} by {by}, which may be a leftover of older ones"))
+                .fix(format!("{renew}, or remove what {by} says")),
+        });
     }
-    let text = format!("good until {time}, {} min from now; {whole}", left.as_mins());
+    let says = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let text = format!("good until {time}{says}, {} min from now; {whole}", left.as_mins());
     Some(if left.unsigned_abs() < takes {
         Check::warning(NAME, format!("{text}: it may be cut off, and goes on with fresh ones")).fix(renew)
     } else {
@@ -136,7 +143,7 @@ fn check_kind(found: &Found, lab: Option<&Lab>) -> Vec<Check> {
         None if is_academy(lab, caller) => checks.push(Check::ok(NAME, "an AWS Academy Learner Lab")),
         None => checks.push(Check::ok(NAME, "an account of one's own")),
     }
-    if let Some(lab) = lab.filter(|lab| lab.account.is_academy(Some(caller))) {
+    if let Some(lab) = lab.filter(|lab| lab.account.has_academy_limits(Some(caller))) {
         let region = found.region.as_deref().unwrap_or_default();
         let breaches = forbid_breaches(lab, region);
         checks.extend(breaches.iter().map(|problem| Check::problem("Learner Lab", problem)));
@@ -154,7 +161,7 @@ fn check_kind(found: &Found, lab: Option<&Lab>) -> Vec<Check> {
 }
 
 fn is_academy(lab: Option<&Lab>, caller: &Caller) -> bool {
-    lab.map_or(caller.is_academy(), |lab| lab.account.is_academy(Some(caller)))
+    lab.map_or(caller.is_academy(), |lab| lab.account.has_academy_limits(Some(caller)))
 }
 
 /// A Learner Lab's own limits, against what runs already.
@@ -212,7 +219,8 @@ fn check_quotas(found: &Found, lab: Option<&Lab>) -> Vec<Check> {
     let wanted = lab.map(|lab| count_wanted(lab, &found.use_of.own)).unwrap_or_default();
     let used = &found.use_of;
     if found.limits.is_empty() {
-        return vec![Check::warning("quotas", "not looked up: AWS does not answer to these credentials")];
+        let why = found.caller.as_ref().err().map_or("AWS did not answer", Problem::what);
+        return vec![Check::warning("quotas", format!("not looked up: {why}"))];
     }
     let vcpus = used.instances.as_ref().map(|amounts| amounts.vcpus).map_err(Clone::clone);
     let Amounts { vpcs, gateways, addresses, endpoints, .. } = wanted;
@@ -232,12 +240,19 @@ fn check_quota(name: &'static str, used: &Result<u32, Problem>, wanted: u32, lim
         Ok(used) => *used,
         Err(problem) => return Check::warning(name, format!("not counted: {}", problem.what())),
     };
-    if let Err(problem) = limit.check(used, wanted) {
-        return Check::problem(name, &problem);
-    }
-    let text = format!("{used} of {} in use, {wanted} more wanted ({})", limit.value, limit.origin());
     let known = !matches!(limit.source, lab_account::Source::Documented(_));
-    if known { Check::ok(name, text) } else { Check::warning(name, text) }
+    let mut check = match limit.check(used, wanted) {
+        Ok(()) => {
+            let text = format!("{used} of {} in use, {wanted} more wanted ({})", limit.value, limit.origin());
+            Check::ok(name, text)
+        }
+        Err(problem) => Check::problem(name, &problem),
+    };
+    if !known {
+        // What AWS documents is a guess at what this account has.
+        check.result = Mark::Warning;
+    }
+    check
 }
 
 fn check_budget(lab: &Lab) -> Check {
@@ -257,7 +272,28 @@ fn check_budget(lab: &Lab) -> Check {
         return Check::warning("budget", format!("{text}: every part that costs will ask first"))
             .fix("raise [budget] usd in lab.toml, or make the lab smaller");
     }
+    let asking: Vec<_> = list_asking(&estimate, budget.ask_above).collect();
+    if !asking.is_empty() {
+        let text =
+            format!("{text}; above ask_above = {}, and so asking first: {}", budget.ask_above, asking.join(", "));
+        return Check::ok("budget", text);
+    }
     Check::ok("budget", text)
+}
+
+/// The programs whose part of the lab costs more an hour than `[budget] ask_above`, and how much that is.
+fn list_asking(estimate: &Estimate, ask_above: f64) -> impl Iterator<Item = String> {
+    let parts = [
+        ("host-up", &[Billed::Always][..]),
+        ("vpn-setup", &[Billed::Vpn]),
+        ("net-up nat", &[Billed::Nat, Billed::NatByStartedHour]),
+    ];
+    parts.into_iter().filter_map(move |(program, its)| {
+        let items = estimate.items.iter().filter(|item| its.contains(&item.billed));
+        let usd: f64 = items.filter_map(|item| item.usd_per_hour).sum();
+        // A hundredth of a cent is what programs show; what is less is binary dust.
+        (usd > ask_above + 5e-5).then(|| format!("{program} (${usd:.4})"))
+    })
 }
 
 #[cfg(test)]
@@ -299,7 +335,7 @@ mod tests {
             },
             limits: QUOTAS.map(limit).into(),
             academy: is_academy.then_some(Academy { role: Ok(true), profile: Ok(true), key: Some(Ok(true)) }),
-            tools: vec![("ssh", "host-up ssh", true)],
+            tools: vec![(Tool { name: "ssh", what: "host-up ssh", install: "" }, true)],
         }
     }
 
@@ -319,6 +355,16 @@ mod tests {
             let checks = judge(&found(arn));
             assert!(checks.iter().all(|check| check.result == Mark::Ok), "{checks:#?}");
         }
+    }
+
+    #[test]
+    fn the_budget_says_which_part_asks_first() {
+        let mut one = found(STUDENT);
+        assert!(!check(&one, "budget").detail.contains("asking first"), "at the limit is not above it");
+        let text = HOL02.replace("ask_above = 0.10", "ask_above = 0.03");
+        one.lab = Some(read_lab("hol02", &text, &Overrides { owner: Some("ada".into()), region: None }));
+        let budget = check(&one, "budget");
+        assert!(budget.detail.ends_with("asking first: vpn-setup ($0.1000), net-up nat ($0.0500)"), "{budget:?}");
     }
 
     #[test]
@@ -342,6 +388,10 @@ mod tests {
         assert_eq!(check(&full, "VPCs").result, Mark::Ok);
         full.limits[0] = QuotaLimit { quota: VPCS, value: 5, source: Source::Documented("denied".into()) };
         assert_eq!(check(&full, "VPCs").result, Mark::Warning, "a default is no answer");
+        full.use_of.own.vpc = false;
+        let guessed = check(&full, "VPCs");
+        assert_eq!(guessed.result, Mark::Warning, "nor a reason to stop: {guessed:?}");
+        assert!(guessed.detail.contains("5 of 5 are in use"), "{guessed:?}");
         full.use_of.vpcs = Err(Problem::failed("you may not call DescribeVpcs"));
         let vpcs = check(&full, "VPCs");
         assert_eq!((vpcs.result, vpcs.detail.as_str()), (Mark::Warning, "not counted: you may not call DescribeVpcs"));

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Instance, InstanceStateName, InstanceType, Tag};
+use aws_sdk_ec2::types::{ClientVpnEndpointStatusCode, Instance, InstanceStateName, InstanceType, Tag};
 use lab_account::quotas::{
     ELASTIC_IPS, INTERNET_GATEWAYS, Quota, QuotaLimit, STANDARD_VCPUS, VPCS, VPN_ENDPOINTS, find_limits,
 };
 use lab_account::{Lifetime, find_lifetime, identify};
-use lab_common::{Caller, Connection, Lab, LabArgs, Tags, connect, explain, has_code};
+use lab_common::{
+    Caller, Connection, Lab, LabArgs, Tags, check_region, explain, has_code, is_about_credentials, note_other_region,
+    prepare,
+};
 use lab_ec2::{find_role, is_ours};
 use lab_plan::Problem;
 
@@ -17,9 +20,28 @@ use super::plan::{Amounts, Own, count_vcpus, is_standard};
 
 /// What doctor compares with the lab.
 pub(super) const QUOTAS: [Quota; 5] = [VPCS, INTERNET_GATEWAYS, ELASTIC_IPS, VPN_ENDPOINTS, STANDARD_VCPUS];
-/// What the lab runs on this machine, and what for.
-const TOOLS: [(&str, &str); 3] =
-    [("ssh", "host-up ssh"), ("openvpn", "vpn-setup check --connect"), ("cargo-lambda", "deploying the function")];
+/// The Region that every account of AWS's own partition has.
+const HOME: &str = "us-east-1";
+/// What the lab runs on this machine: what for, and what installs it.
+const TOOLS: [Tool; 3] = [
+    Tool { name: "ssh", what: "host-up ssh", install: "scripts/setup.sh installs it" },
+    Tool { name: "openvpn", what: "vpn-setup check --connect", install: "scripts/setup.sh --vpn installs it" },
+    Tool {
+        name: "cargo-lambda",
+        what: "deploying the function",
+        install: "scripts/setup.sh installs it into .venv, where the scripts find it",
+    },
+];
+
+/// A program that the lab runs on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tool {
+    pub(super) name: &'static str,
+    /// What it is for.
+    pub(super) what: &'static str,
+    /// What installs it.
+    pub(super) install: &'static str,
+}
 
 /// Everything that was found out. `Err` holds why something could not be.
 #[derive(Debug)]
@@ -35,8 +57,8 @@ pub(super) struct Found {
     pub(super) limits: Vec<QuotaLimit>,
     /// What a Learner Lab has; `None` where the account is none.
     pub(super) academy: Option<Academy>,
-    /// The programs of this machine, what for, and whether they are there.
-    pub(super) tools: Vec<(&'static str, &'static str, bool)>,
+    /// The programs of this machine, and whether they are there.
+    pub(super) tools: Vec<(Tool, bool)>,
 }
 
 /// What is in use in the Region, whoever made it, and what of the lab is there.
@@ -65,19 +87,25 @@ pub(super) async fn look_around(args: &LabArgs) -> Result<Found, Problem> {
     let lab = read_lab(args);
     let known = lab.as_ref().and_then(|lab| lab.as_ref().ok());
     let region = args.region.clone().or_else(|| known.and_then(|lab| lab.region.clone()));
-    let Connection { sdk, clock } = connect(args, region.as_deref()).await?;
+    // A profile that gives no credentials is an answer too.
+    let Connection { sdk, clock } = prepare(args, region.as_deref()).await?;
     let region = sdk.region().map(ToString::to_string);
+    if let Some(region) = &region {
+        check_region(region)?;
+        note_other_region(region);
+    }
     let lifetime = find_lifetime(&sdk).await;
     let caller = match (&lifetime, &region) {
         (Err(problem), _) => Err(problem.clone()),
         (_, None) => Err(Problem::usage("no AWS Region is named").fix("pass --region us-east-1")),
         _ => identify(&sdk).await,
     };
-    let blocked = caller.as_ref().err().map(|_| Problem::failed("AWS does not answer to these credentials"));
     let tools = find_tools();
-    if let Some(why) = blocked {
-        let skew = clock.skew();
-        let (regions, use_of) = (Err(why.clone()), Use::unknown(&why));
+    if let Some(why) = caller.as_ref().err().filter(|why| region.is_none() || is_about_credentials(why)) {
+        // In a Region that is not enabled AWS knows nobody: which it is, only another Region tells.
+        let elsewhere = region.as_deref().is_some_and(|region| region != HOME) && lifetime.is_ok() && !why.ends_all();
+        let regions = if elsewhere { list_regions(&client_of(&sdk, HOME)).await } else { Err(why.clone()) };
+        let (skew, use_of) = (clock.skew(), Use::unknown(why));
         return Ok(Found {
             lab,
             region,
@@ -94,13 +122,18 @@ pub(super) async fn look_around(args: &LabArgs) -> Result<Found, Problem> {
     let ec2 = Client::new(&sdk);
     let tags = known.map(Tags::new);
     let is_academy = match known {
-        Some(lab) => lab.account.is_academy(caller.as_ref().ok()),
+        Some(lab) => lab.account.has_academy_limits(caller.as_ref().ok()),
         None => caller.as_ref().is_ok_and(Caller::is_academy),
     };
     let academy = async { if is_academy { Some(look_at_academy(&sdk, &ec2, region.as_deref()).await) } else { None } };
     let (regions, use_of, limits, academy) =
         tokio::join!(list_regions(&ec2), find_use(&ec2, tags.as_ref()), find_limits(&sdk, &QUOTAS), academy);
     Ok(Found { lab, region, lifetime, caller, skew: clock.skew(), regions, use_of, limits, academy, tools })
+}
+
+/// A client for another Region than the configuration's.
+fn client_of(sdk: &aws_config::SdkConfig, region: &'static str) -> Client {
+    Client::from_conf(aws_sdk_ec2::config::Builder::from(sdk).region(aws_config::Region::new(region)).build())
 }
 
 /// `None` where nobody names a lab and none is here.
@@ -165,7 +198,8 @@ async fn find_use(ec2: &Client, tags: Option<&Tags>) -> Use {
         async {
             let pages = ec2.describe_client_vpn_endpoints().into_paginator().items().send();
             let all = pages.collect::<Result<Vec<_>, _>>().await;
-            let all = all.map_err(|error| explain("DescribeClientVpnEndpoints", &error))?;
+            let mut all = all.map_err(|error| explain("DescribeClientVpnEndpoints", &error))?;
+            all.retain(|endpoint| endpoint.status().and_then(|status| status.code()).is_none_or(|code| !leaves(code)));
             Ok((count(all.len()), all.iter().any(|endpoint| ours(endpoint.tags()))))
         },
         find_instances(ec2, tags),
@@ -186,6 +220,11 @@ async fn find_use(ec2: &Client, tags: Option<&Tags>) -> Use {
         amounts
     });
     Use { vpcs, gateways, addresses, endpoints, instances, own }
+}
+
+/// Whether an endpoint is on its way out, or still listed after its end.
+fn leaves(state: &ClientVpnEndpointStatusCode) -> bool {
+    matches!(state, ClientVpnEndpointStatusCode::Deleting | ClientVpnEndpointStatusCode::Deleted)
 }
 
 fn count(number: usize) -> u32 {
@@ -261,9 +300,10 @@ async fn look_at_academy(sdk: &aws_config::SdkConfig, ec2: &Client, region: Opti
     Academy { role, profile, key }
 }
 
-fn find_tools() -> Vec<(&'static str, &'static str, bool)> {
+fn find_tools() -> Vec<(Tool, bool)> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Where Debian keeps openvpn, which is not in every user's PATH.
-    let folders: Vec<_> = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).collect();
-    TOOLS.map(|(tool, what)| (tool, what, folders.iter().any(|folder| folder.join(tool).is_file()))).into()
+    // Where Debian keeps openvpn, which is not in every user's PATH, and where setup.sh puts cargo-lambda.
+    let more = ["/usr/sbin", "/sbin", ".venv/bin"].map(PathBuf::from);
+    let folders: Vec<_> = std::env::split_paths(&path).chain(more).collect();
+    TOOLS.map(|tool| (tool, folders.iter().any(|folder| folder.join(tool.name).is_file()))).into()
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use lab_common::{Session, prices};
-use lab_plan::{Concern as _, Exit, Problem, Request, Signals, Stop, Verb, print_err, run_verb};
+use lab_plan::{Exit, Problem, Request, Signals, Stop, Verb, print_err, run_verb};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
@@ -59,12 +59,9 @@ pub(crate) async fn run_during(args: &Args, command: &[OsString], mut signals: S
     let request = Request { quiet: true, ..make_request(&session, args) };
     let guard = Guard { window: NatWindow::new(&session), request, name: program.to_string_lossy().into_owned() };
 
-    // Who cannot close the window must not open it; nothing has to be closed then.
-    let stop = Stop::new();
-    attend(stop.or(guard.window.look_around()), &mut signals, |exit, _| stop.ask(exit)).await?;
     if let Err(problem) = guard.open(&mut signals).await {
-        // A usage problem means that nothing was changed.
-        if problem.exit() == Exit::Usage {
+        // Where opening did not begin, nothing has to be closed; a window that somebody else opened stays as it is.
+        if !guard.window.has_begun() {
             return Err(problem);
         }
         print_err(&format!("net-up: {problem}\nclosing what has been opened"));
