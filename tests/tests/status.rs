@@ -55,7 +55,10 @@ fn an_open_nat_window_is_told_by_every_status_until_it_is_closed() {
     let leaks = aws.run("lab-status", &["leaks", "--json"]).expect_code(1).json();
     let leaks = leaks["leaks"].as_array().expect("leaks").clone();
     let gateway = leaks.iter().find(|leak| leak["kind"] == "natgateway").expect("the gateway is left");
-    assert_eq!((&gateway["remove"], &gateway["usd_per_hour"]), (&"net-up nat close".into(), &0.045.into()));
+    assert_eq!(
+        (&gateway["remove"], &gateway["usd_per_hour"]),
+        (&"net-up nat close --lab hol02 --owner ada".into(), &0.045.into())
+    );
 
     let _ = aws.run("net-up", &["nat", "close"]).expect_code(0);
     for (program, arguments) in programs {
@@ -91,10 +94,10 @@ fn what_only_tags_tell_is_found_with_the_call_that_removes_it() {
         let leaks = &document["leaks"];
         assert_eq!(leaks.as_array().map(Vec::len), Some(2), "{document:#}");
         let bucket = of_kind(leaks, "bucket")[0];
-        assert_eq!(bucket["remove"], "aws s3 rb s3://some-earlier-name --force");
+        assert_eq!(bucket["remove"], "aws s3 rb s3://some-earlier-name --force --region us-east-1");
         assert_eq!(bucket["blocks"][0]["what"], "it holds 1 object version");
         let disk = of_kind(leaks, "volume")[0];
-        assert_eq!(disk["remove"], format!("aws ec2 delete-volume --volume-id {volume}"));
+        assert_eq!(disk["remove"], format!("aws ec2 delete-volume --volume-id {volume} --region us-east-1"));
         assert_eq!(disk["usd_per_hour"], 0.001_096);
         assert!(disk["created"].is_string() && disk["age_s"].is_u64() && disk["usd_so_far"].is_number(), "{disk}");
         assert_eq!(document["unread"], json!([]));
@@ -108,6 +111,60 @@ fn what_only_tags_tell_is_found_with_the_call_that_removes_it() {
     let nothing = aws.run("lab-status", &["leaks"]).expect_code(0);
     assert!(nothing.stdout.starts_with("nothing of lab of ada is left in us-east-1"), "{nothing:#?}");
     assert!(nothing.stderr.contains("note: the tags of all services cannot be listed at once"), "{nothing:#?}");
+}
+
+#[test]
+fn a_bucket_that_may_not_be_looked_at_is_no_stranger_s_for_that() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    let _ = aws.send("s3", "PUT", "/somebody-elses", "");
+    let refuse = |code: &str, status: u16| {
+        aws.set_faults(&json!([{
+            "action": "GetBucketTagging",
+            "effect": { "error": { "code": code, "status": status, "message": "not you" } }
+        }]));
+    };
+    refuse("AccessDenied", 403);
+    let all_labs = ["leaks", "--all-labs"];
+    let strangers = aws.run("lab-status", &all_labs).expect_code(0);
+    assert!(strangers.stderr.contains("note: 1 bucket could not be looked at"), "{strangers:#?}");
+    // What failed for another reason may be anybody's.
+    refuse("Strange", 400);
+    let failed = aws.run("lab-status", &all_labs).expect_code(1);
+    assert!(failed.stderr.contains("GetBucketTagging of somebody-elses: Strange"), "{failed:#?}");
+    // The tagging API names this one as ours.
+    aws.clear_faults();
+    make_bucket(&aws, "some-earlier-name");
+    refuse("AccessDenied", 403);
+    let ours = aws.run("lab-status", &all_labs).expect_code(1);
+    assert!(ours.stdout.contains("not known: GetBucketTagging of some-earlier-name"), "{ours:#?}");
+    assert!(!ours.stdout.contains("nothing of any lab"), "{ours:#?}");
+    aws.set_faults(&json!([{
+        "action": "ListObjectVersions",
+        "effect": { "error": { "code": "AccessDenied", "status": 403, "message": "not you" } }
+    }]));
+    let listed = aws.run("lab-status", &["leaks", "--json"]).expect_code(1).json();
+    let bucket = of_kind(&listed["leaks"], "bucket")[0];
+    assert_eq!((&bucket["name"], &bucket["empty"]), (&"some-earlier-name".into(), &Value::Null), "{listed:#}");
+}
+
+#[test]
+fn a_bucket_with_our_name_and_no_tags_is_told_and_not_removed() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    let _ = aws.send("s3", "PUT", "/lab-input-bucket-ada", "");
+    let leaks = aws.run("lab-status", &["leaks", "--json"]).expect_code(1).json();
+    let bucket = of_kind(&leaks["leaks"], "bucket")[0];
+    assert_eq!(bucket["remove"], "aws s3 ls s3://lab-input-bucket-ada --region us-east-1", "{bucket:#}");
+    let text = aws.run("lab-status", &["leaks"]).expect_code(1).stdout;
+    assert!(text.contains("it bears no tags of the lab, look whose it is: `aws s3 ls"), "{text}");
+    assert!(!text.contains("removed by"), "{text}");
+}
+
+#[test]
+fn a_lab_file_that_cannot_be_read_leaves_no_other_region_looked_at() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    let answer = aws.run("lab-status", &["leaks", "--all-labs", "--lab", "typo.toml"]).expect_code(2);
+    assert!(answer.stderr.contains("cannot read the lab file typo.toml"), "{answer:#?}");
+    assert_eq!(aws.calls(), Vec::<String>::new());
 }
 
 #[test]
@@ -156,7 +213,10 @@ fn what_is_deleted_and_still_tagged_is_no_leak() {
     }
     let leaks = aws.run("lab-status", &["leaks", "--json"]).expect_code(1).json();
     let association = of_kind(&leaks["leaks"], "client-vpn-target-network")[0];
-    assert_eq!((&association["usd_per_hour"], &association["remove"]), (&0.1.into(), &"vpn-setup down".into()));
+    assert_eq!(
+        (&association["usd_per_hour"], &association["remove"]),
+        (&0.1.into(), &"vpn-setup down --lab hol02 --owner ada".into())
+    );
     let endpoint = of_kind(&leaks["leaks"], "client-vpn-endpoint")[0];
     assert_eq!(endpoint["blocks"][0]["id"], association["id"], "the association is in the endpoint's way");
     let certificate = of_kind(&leaks["leaks"], "certificate")[0];
@@ -203,7 +263,8 @@ fn every_lab_of_the_account_is_told_with_its_owner_and_needs_no_lab_file() {
     assert_eq!(of_kind(&labs[1]["leaks"], "bucket").len(), 2, "{document:#}");
     for kind in ["role", "instance-profile", "key-pair", "instance"] {
         let left = of_kind(&labs[0]["leaks"], kind);
-        assert_eq!((left.len(), &left[0]["remove"]), (1, &"host-up down --owner ada".into()), "{kind}");
+        let command = "host-up down --lab FILE-OF-lab --owner ada --region us-east-1";
+        assert_eq!((left.len(), &left[0]["remove"]), (1, &command.into()), "{kind}");
     }
     let text = all_labs(&[]).expect_code(1).stdout;
     assert!(text.contains("lab of ada: ") && text.contains("2 labs have something left in us-east-1"), "{text}");

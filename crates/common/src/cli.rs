@@ -6,6 +6,8 @@ use lab_plan::{Problem, answer_error};
 
 use crate::{HOL02, Lab, Overrides, read_lab};
 
+const DEFAULT_LAB_FILE: &str = "lab.toml";
+
 /// Which lab, whose, where, and how to answer. Flatten it into a binary's own arguments.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Which lab")]
@@ -45,13 +47,18 @@ pub fn parse_args<A: clap::Parser>() -> A {
 }
 
 impl LabArgs {
+    /// Whether no lab file is named, and none is where it is looked for then.
+    pub(crate) fn has_no_lab_file(&self) -> bool {
+        self.lab.is_none() && !std::path::Path::new(DEFAULT_LAB_FILE).exists()
+    }
+
     /// Reads and checks the lab these options name. Nothing is called.
     ///
     /// # Errors
     /// When there is no such file, or something is wrong in it.
     pub fn read_lab(&self) -> Result<Lab, Problem> {
         let overrides = Overrides { owner: self.owner.clone(), region: self.region.clone() };
-        let path = self.lab.clone().unwrap_or_else(|| PathBuf::from("lab.toml"));
+        let path = self.lab.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_LAB_FILE));
         let name = path.display().to_string();
         match std::fs::read_to_string(&path) {
             Ok(text) => read_lab(&name, &text, &overrides),

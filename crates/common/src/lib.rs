@@ -41,5 +41,5 @@ pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
 pub use sdk::{Connection, connect, prepare};
-pub use session::{Access, Session, note_other_region, quote};
+pub use session::{Access, Session, note_other_region, quote, repeat_access, repeat_options};
 pub use tags::Tags;

@@ -38,10 +38,15 @@ impl Access {
     /// its owner is. No AWS API is called.
     ///
     /// # Errors
-    /// When no Region is named anywhere.
+    /// When no Region is named anywhere, or when a lab file that is named or there cannot be read: another Region would
+    /// be looked at in silence.
     pub async fn open(args: &LabArgs) -> Result<Self, Problem> {
         let anyone = LabArgs { owner: Some("anyone".into()), ..args.clone() };
-        let region = args.region.clone().or_else(|| anyone.read_lab().ok()?.region);
+        let region = match &args.region {
+            Some(region) => Some(region.clone()),
+            None if args.has_no_lab_file() => None,
+            None => anyone.read_lab()?.region,
+        };
         Ok(Self::to_region(args, region.as_deref()).await?.0)
     }
 
@@ -119,16 +124,26 @@ impl Session {
     }
 }
 
-/// The options that name the same lab again.
-fn repeat_options(args: &LabArgs, owner: &str) -> String {
-    let named = [
-        ("--lab", args.lab.as_ref().map(|path| path.display().to_string())),
-        ("--owner", args.owner.as_ref().map(|_| owner.to_owned())),
-        ("--region", args.region.clone()),
-        ("--profile", args.profile.clone()),
-        ("--endpoint-url", args.endpoint_url.clone()),
-    ];
-    let given = named.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quote(&value?))));
+/// The options that name the same lab again, each with a space before it.
+pub fn repeat_options(args: &LabArgs, owner: &str) -> String {
+    let lab = args.lab.as_ref().map(|path| path.display().to_string());
+    let owner = args.owner.as_ref().map(|_| owner);
+    let which = show_options([("--lab", lab.as_deref()), ("--owner", owner)]);
+    format!("{which}{}", repeat_access(args, args.region.as_deref()))
+}
+
+/// The options that name the same account and this Region again, each with a space before it; AWS's own command line
+/// takes the same.
+pub fn repeat_access(args: &LabArgs, region: Option<&str>) -> String {
+    show_options([
+        ("--region", region),
+        ("--profile", args.profile.as_deref()),
+        ("--endpoint-url", args.endpoint_url.as_deref()),
+    ])
+}
+
+fn show_options<const N: usize>(options: [(&str, Option<&str>); N]) -> String {
+    let given = options.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", quote(value?))));
     given.collect()
 }
 

@@ -5,9 +5,9 @@
 use serde::Serialize;
 
 use crate::census::{World, is_of_client_vpn};
-use crate::removal::suggest_removal;
+use crate::removal::{Removal, ask_owner, empty_bucket, look_at, suggest_removal};
 use crate::scope::Scope;
-use crate::thing::{Fate, Thing};
+use crate::thing::{Fate, Label, Thing};
 
 /// Something in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -15,8 +15,16 @@ pub(crate) struct Block {
     /// What it is, and whose.
     pub(crate) what: String,
     pub(crate) id: String,
-    /// The command that removes it.
+    /// The command that removes it; that shows it, where it is not of the lab.
     pub(crate) remove: String,
+    /// What else there is to know; always there where the command only looks.
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl Block {
+    fn new(what: String, id: &str, removal: Removal) -> Self {
+        Self { what, id: id.to_owned(), remove: removal.command, hint: removal.hint }
+    }
 }
 
 /// What stands in the way of removing `thing` by `command`.
@@ -59,16 +67,17 @@ impl View<'_> {
     }
 
     fn block_of_ours(&self, other: &Thing) -> Option<Block> {
-        let remove = suggest_removal(other, self.scope);
-        if remove == self.command {
+        let removal = suggest_removal(other, self.scope);
+        if removal.command == self.command {
             return None;
         }
         let what = match other.kind {
             "client-vpn-target-network" => format!("VPN association {} with {}", other.id, other.name),
             _ => format!("{}, {}", other.title(), other.state),
         };
-        let remove = if other.fate == Fate::Leaving { "nothing: it is on its way out".to_owned() } else { remove };
-        Some(Block { what, id: other.id.clone(), remove })
+        let leaves = other.fate == Fate::Leaving;
+        let removal = if leaves { Removal::nothing("it is on its way out") } else { removal };
+        Some(Block::new(what, &other.id, removal))
     }
 
     fn block_of_stranger(&self, other: &Thing) -> Option<Block> {
@@ -78,12 +87,8 @@ impl View<'_> {
             "security-group" if other.name == "default" => None,
             "route-table" if other.more.get("main") == Some(&true.into()) => None,
             _ => {
-                let remove = suggest_removal(other, self.scope);
-                Some(Block {
-                    what: format!("{}, which is not of this lab", other.title()),
-                    id: other.id.clone(),
-                    remove,
-                })
+                let what = format!("{}, {}", other.title(), tell_owner(other));
+                Some(Block::new(what, &other.id, ask_owner(other, self.scope)))
             }
         }
     }
@@ -92,42 +97,52 @@ impl View<'_> {
     fn block_of_interface(&self, interface: &Thing) -> Option<Block> {
         let about = interface.about.clone().unwrap_or_default();
         let what = format!("network-interface {} ({about}), which is not of this lab", interface.id);
-        let block = |what: String, remove: String| Some(Block { what, id: interface.id.clone(), remove });
+        let block = |what: String, removal: Removal| Some(Block::new(what, &interface.id, removal));
         if is_of_client_vpn(interface) {
             let mut associations = self.world.things.iter().filter(|one| one.kind == "client-vpn-target-network");
             if associations.any(|one| one.fate != Fate::Gone && one.place.subnet == interface.place.subnet) {
                 return None;
             }
             let what = format!("network-interface {} ({about})", interface.id);
-            return block(what, "nothing: AWS removes it some minutes after the subnet's VPN association".into());
+            let why = "AWS removes it some minutes after the subnet's VPN association";
+            return block(what, Removal::nothing(why));
         }
         let Some(holder) = &interface.place.holder else {
-            return block(what, suggest_removal_of_interface(interface));
+            return block(what, self.wait_or_ask(interface));
         };
         if self.world.things.iter().any(|thing| thing.id == *holder && thing.fate != Fate::Gone) {
             return None;
         }
         match holder.split('-').next() {
-            Some("i") => Some(Block {
-                what: format!(
+            Some("i") => {
+                let what = format!(
                     "instance {holder}, which is not of this lab (network-interface {}, {about})",
                     interface.id
-                ),
-                id: holder.clone(),
-                remove: format!("aws ec2 terminate-instances --instance-ids {holder}"),
-            }),
-            Some("nat") => block(what, format!("aws ec2 delete-nat-gateway --nat-gateway-id {holder}")),
-            _ => block(what, suggest_removal_of_interface(interface)),
+                );
+                let instance = Thing::new("instance", holder, Label::default());
+                Some(Block::new(what, holder, ask_owner(&instance, self.scope)))
+            }
+            Some("nat") => {
+                let gateway = Thing::new("natgateway", holder, Label::default());
+                block(what, ask_owner(&gateway, self.scope))
+            }
+            _ => block(what, self.wait_or_ask(interface)),
         }
+    }
+
+    fn wait_or_ask(&self, interface: &Thing) -> Removal {
+        if interface.more.get("interface_type") == Some(&"lambda".into()) {
+            return Removal::nothing("Lambda removes it up to 20 minutes after its function is gone");
+        }
+        ask_owner(interface, self.scope)
     }
 
     fn associations(&self, endpoint: &Thing) -> Vec<Block> {
         let of_it = self.world.things.iter().filter(|thing| thing.place.holder.as_ref() == Some(&endpoint.id));
         let there = of_it.filter(|thing| thing.kind == "client-vpn-target-network" && thing.fate != Fate::Gone);
-        let tell = |thing: &Thing| Block {
-            what: format!("association {} with {}, {}", thing.id, thing.name, thing.state),
-            id: thing.id.clone(),
-            remove: suggest_removal(thing, self.scope),
+        let tell = |thing: &Thing| {
+            let what = format!("association {} with {}, {}", thing.id, thing.name, thing.state);
+            Block::new(what, &thing.id, suggest_removal(thing, self.scope))
         };
         there.map(tell).collect()
     }
@@ -135,10 +150,8 @@ impl View<'_> {
     fn users_of_certificate(&self) -> Vec<Block> {
         let endpoints = self.world.things.iter();
         let there = endpoints.filter(|thing| thing.kind == "client-vpn-endpoint" && thing.fate != Fate::Gone);
-        let tell = |thing: &Thing| Block {
-            what: format!("{}, which uses it", thing.title()),
-            id: thing.id.clone(),
-            remove: suggest_removal(thing, self.scope),
+        let tell = |thing: &Thing| {
+            Block::new(format!("{}, which uses it", thing.title()), &thing.id, suggest_removal(thing, self.scope))
         };
         there.map(tell).collect()
     }
@@ -158,45 +171,51 @@ impl View<'_> {
                 .or(Some(interface)),
             known => known,
         };
-        let (what, id, remove) = match known {
-            Some(other) => (other.title(), other.id.clone(), suggest_removal(other, self.scope)),
-            None => (holder.clone(), holder.clone(), detach_call(thing)),
+        let (what, id, removal) = match known {
+            Some(other) if self.scope.owns(&other.label) => {
+                (other.title(), &other.id, suggest_removal(other, self.scope))
+            }
+            Some(other) => {
+                let what = format!("{}, {}", other.title(), tell_owner(other));
+                (what, &other.id, ask_owner(other, self.scope))
+            }
+            None => (holder.clone(), holder, self.detach(thing)),
         };
-        if remove == self.command {
+        if removal.command == self.command {
             return Vec::new();
         }
-        vec![Block { what: format!("attached to {what}"), id, remove }]
+        vec![Block::new(format!("attached to {what}"), id, removal)]
     }
 
     fn contents(&self, bucket: &Thing) -> Vec<Block> {
         let Some(contents) = &bucket.about else { return Vec::new() };
-        let remove = if self.command.starts_with("aws s3 rb") {
-            format!("aws s3 rm s3://{} --recursive (versions that are kept: aws s3api delete-objects)", bucket.name)
-        } else {
-            self.command.to_owned()
-        };
-        vec![Block { what: format!("it {contents}"), id: bucket.id.clone(), remove }]
-    }
-}
-
-fn suggest_removal_of_interface(interface: &Thing) -> String {
-    let kind = interface.more.get("interface_type").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let id = &interface.id;
-    match kind {
-        "lambda" => "nothing: Lambda removes it up to 20 minutes after its function is gone".into(),
-        "interface" if interface.state == "available" => {
-            format!("aws ec2 delete-network-interface --network-interface-id {id} (ask whose it is first)")
+        // A program empties it by itself, and what is not ours nobody empties.
+        if !self.command.contains("aws s3 rb ") {
+            return Vec::new();
         }
-        _ => format!("look at it: aws ec2 describe-network-interfaces --network-interface-ids {id}"),
+        let remove = empty_bucket(bucket, &self.scope.options().aws);
+        vec![Block { what: format!("it {contents}"), id: bucket.id.clone(), remove, hint: None }]
+    }
+
+    /// From what nobody has found.
+    fn detach(&self, thing: &Thing) -> Removal {
+        if thing.kind == "volume" {
+            let command = format!(
+                "aws ec2 detach-volume --volume-id {}{}",
+                lab_common::quote(&thing.id),
+                self.scope.options().aws
+            );
+            return Removal { command, hint: None };
+        }
+        Removal { command: look_at(thing, self.scope), hint: Some("look what it is attached to") }
     }
 }
 
-fn detach_call(thing: &Thing) -> String {
-    let id = &thing.id;
-    match thing.kind {
-        "volume" => format!("aws ec2 detach-volume --volume-id {id}"),
-        "elastic-ip" => format!("aws ec2 describe-addresses --allocation-ids {id}"),
-        _ => format!("aws ec2 describe-network-interfaces --network-interface-ids {id}"),
+/// Whose it is, by its tags.
+fn tell_owner(thing: &Thing) -> String {
+    match (&thing.label.lab, &thing.label.owner) {
+        (Some(lab), Some(owner)) => format!("of lab {lab} of {owner}"),
+        _ => "which is not of this lab".to_owned(),
     }
 }
 
@@ -204,7 +223,6 @@ fn detach_call(thing: &Thing) -> String {
 mod tests {
     use super::*;
     use crate::testing::{hol02, label};
-    use crate::thing::Label;
 
     fn ours(kind: &'static str, id: &str, role: &str) -> Thing {
         Thing::new(kind, id, Label { role: Some(role.into()), ..label("ada") })
@@ -221,7 +239,7 @@ mod tests {
     fn blocks_of(thing: &Thing, things: Vec<Thing>, strangers: Vec<Thing>) -> Vec<Block> {
         let scope = hol02();
         let world = World { things, strangers, ..World::default() };
-        find_blocks(thing, &suggest_removal(thing, &scope), &world, &scope)
+        find_blocks(thing, &suggest_removal(thing, &scope).command, &world, &scope)
     }
 
     #[test]
@@ -247,7 +265,8 @@ mod tests {
         let vpc = ours("vpc", "vpc-1", "vpc");
         let found = blocks_of(&vpc, vec![vpc.clone()], vec![interface("eni-2", Some("i-77"))]);
         assert_eq!(found[0].id, "i-77");
-        assert_eq!(found[0].remove, "aws ec2 terminate-instances --instance-ids i-77");
+        assert_eq!(found[0].remove, "aws ec2 describe-instances --instance-ids i-77", "named, never removed");
+        assert!(found[0].hint.is_some_and(|hint| hint.contains("ask its owner")), "{found:?}");
     }
 
     #[test]
@@ -258,6 +277,21 @@ mod tests {
             Thing::new("security-group", "sg-0", Label::default()).named("default").within(Some("vpc-1"), None);
         let main = Thing::new("route-table", "rtb-0", Label::default()).within(Some("vpc-1"), None).with("main", true);
         assert_eq!(blocks_of(&vpc, vec![vpc.clone(), subnet], vec![default, main]), []);
+    }
+
+    #[test]
+    fn a_stranger_s_thing_is_told_with_its_lab_and_not_removed() {
+        let vpc = ours("vpc", "vpc-1", "vpc");
+        let group = Thing::new("security-group", "sg-9", label("bob")).named("web").within(Some("vpc-1"), None);
+        let found = blocks_of(&vpc, vec![vpc.clone()], vec![group]);
+        assert_eq!(found[0].what, "security-group web (sg-9), of lab lab of bob");
+        assert_eq!(found[0].remove, "aws ec2 describe-security-groups --group-ids sg-9");
+    }
+
+    #[test]
+    fn a_bucket_that_its_program_empties_is_not_blocked() {
+        let bucket = ours("bucket", "lab-input-bucket-ada", "bucket input").about("holds 3 object versions");
+        assert_eq!(blocks_of(&bucket, vec![bucket.clone()], vec![]), []);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod other;
 mod s3;
 mod tagging;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use futures::future::{LocalBoxFuture, join_all};
 use jiff::Timestamp;
@@ -44,6 +44,8 @@ struct Census<'a> {
     clients: &'a Clients,
     scope: &'a Scope,
     unread: RefCell<Vec<String>>,
+    /// How many buckets nobody names as a lab's, and these credentials may not look at.
+    unlooked: Cell<usize>,
 }
 
 type Reading<'a> = LocalBoxFuture<'a, Result<Vec<Thing>, Problem>>;
@@ -53,7 +55,7 @@ type Reading<'a> = LocalBoxFuture<'a, Result<Vec<Thing>, Problem>>;
 /// # Errors
 /// When AWS does not answer, or not to us.
 pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, Problem> {
-    let census = Census { clients, scope, unread: RefCell::default() };
+    let census = Census { clients, scope, unread: RefCell::default(), unlooked: Cell::default() };
     let (caller, ec2, ec2_tags, hints, buckets, functions, log_groups, certificates, iam) = tokio::join!(
         census.identify_caller(),
         join_all(census.list_ec2()),
@@ -99,7 +101,8 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
     things.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
     things.dedup_by(|a, b| a.id == b.id && a.kind == b.kind);
     let unconfirmed = hints.list_unconfirmed();
-    let notes = hints.notes;
+    let mut notes = hints.notes;
+    notes.extend(tell_unlooked(census.unlooked.get()));
     Ok(World { now: Timestamp::now(), things, strangers, unread: census.unread.into_inner(), unconfirmed, notes })
 }
 
@@ -140,6 +143,16 @@ impl Census<'_> {
             iam => self.permit(iam),
         }
     }
+}
+
+fn tell_unlooked(count: usize) -> Option<String> {
+    let noun = if count == 1 { "bucket" } else { "buckets" };
+    (count > 0).then(|| {
+        format!(
+            "{count} {noun} could not be looked at (GetBucketTagging is denied), and the tagging API names none of them as \
+             a lab's"
+        )
+    })
 }
 
 /// Whether a network interface is of a Client VPN association. It names no endpoint (`ClientVPN Endpoint resource`), only

@@ -140,7 +140,7 @@ async fn look(args: &LabArgs, options: &CostArgs, report: &mut Report) -> Result
             .push("there are no AWS credentials: what exists now was not asked, this is the estimate alone".into());
         return Ok(());
     }
-    let scope = Scope::of(&session);
+    let scope = Scope::of(args, &session);
     let world = Box::pin(census::observe(&Clients::new(&session.access()), &scope)).await?;
     report.notes.extend(world.notes.iter().cloned());
     let now = count_up(&world);

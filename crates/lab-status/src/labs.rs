@@ -101,7 +101,8 @@ pub(crate) fn to_text(region: &str, left: &Left) -> String {
     if !labs.is_empty() {
         let noun = if labs.len() == 1 { "lab has" } else { "labs have" };
         let _ = writeln!(text, "{} {noun} something left in {region}, {}", labs.len(), show_total(left.total()));
-        let _ = writeln!(text, "the programs' commands need the lab.toml of that lab: add --lab FILE");
+        let _ =
+            writeln!(text, "FILE-OF-… stands for the lab.toml of that lab: without it a program works on another one");
     }
     text
 }
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
     use crate::census::World;
     use crate::leaks::find_leaks;
-    use crate::scope::Scope;
+    use crate::scope::{Options, Scope};
     use crate::testing::label;
     use crate::thing::{Bill, Thing};
 
@@ -127,7 +128,7 @@ mod tests {
         let gateway = Thing::new("natgateway", "nat-1", label("ada")).created(Some(since));
         let bill = Bill { usd_per_hour: 0.045, since: Some(since), whole_hours: true };
         let things = vec![gateway.bill(bill), Thing::new("vpc", "vpc-2", label("bob"))];
-        find_leaks(&World { now, things, ..World::default() }, &Scope::All)
+        find_leaks(&World { now, things, ..World::default() }, &Scope::All(Options::default()))
     }
 
     #[test]
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(labs.iter().map(|lab| &lab["owner"]).collect::<Vec<_>>(), ["ada", "bob"]);
         assert_eq!((&labs[0]["age_s"], &labs[0]["usd_so_far"]), (&10_800.into(), &0.135.into()));
         assert_eq!((&labs[1]["age_s"], &labs[1]["count"]), (&Value::Null, &1.into()));
-        assert_eq!(labs[0]["leaks"][0]["remove"], "net-up nat close --owner ada");
+        assert_eq!(labs[0]["leaks"][0]["remove"], "net-up nat close --lab FILE-OF-lab --owner ada");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use lab_common::prices;
 
 use crate::blocks::{Block, find_blocks};
 use crate::census::World;
-use crate::removal::{rank, suggest_removal};
+use crate::removal::{Removal, rank, suggest_removal};
 use crate::scope::Scope;
 use crate::thing::{Bill, Fate, Thing};
 
@@ -15,8 +15,10 @@ use crate::thing::{Bill, Fate, Thing};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Leak {
     pub(crate) thing: Thing,
-    /// The command that removes it.
+    /// The command that removes it; that shows it, where it bears no tags of the lab.
     pub(crate) remove: String,
+    /// What else there is to know; always there where the command only looks.
+    pub(crate) hint: Option<&'static str>,
     pub(crate) blocks: Vec<Block>,
 }
 
@@ -63,8 +65,8 @@ pub(crate) fn find_leaks(world: &World, scope: &Scope) -> Left {
     let there = world.things.iter().filter(|thing| thing.fate == Fate::Stays);
     let mut leaks: Vec<Leak> = there
         .map(|thing| {
-            let remove = suggest_removal(thing, scope);
-            Leak { blocks: find_blocks(thing, &remove, &world, scope), remove, thing: thing.clone() }
+            let Removal { command, hint } = suggest_removal(thing, scope);
+            Leak { blocks: find_blocks(thing, &command, &world, scope), remove: command, hint, thing: thing.clone() }
         })
         .collect();
     leaks.sort_by(|a, b| (rank(&a.remove), &a.remove).cmp(&(rank(&b.remove), &b.remove)));

@@ -28,7 +28,7 @@ pub use cli::Args;
 use cli::Command;
 use clients::Clients;
 use leaks::Left;
-use scope::Scope;
+use scope::{Options, Scope};
 
 /// Runs the program as its arguments say.
 ///
@@ -53,7 +53,7 @@ type Answer = Result<(String, Exit), Problem>;
 
 async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let session = stop.or(Session::open(&args.lab)).await?;
-    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&session));
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&args.lab, &session));
     let heading = session.heading();
     answer(args, stop, async || {
         // A few dozen calls wait in these at once: too large for the stack.
@@ -72,7 +72,7 @@ async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
 
 async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let session = stop.or(Session::open(&args.lab)).await?;
-    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&session));
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(&args.lab, &session));
     let heading = session.heading();
     answer(args, stop, async || {
         let left = find_left(&clients, &scope).await?;
@@ -85,9 +85,9 @@ async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
 
 async fn show_all_labs(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let access = stop.or(Access::open(&args.lab)).await?;
-    let clients = Clients::new(&access);
+    let (clients, scope) = (Clients::new(&access), Scope::All(Options::of_all(&args.lab, &access)));
     answer(args, stop, async || {
-        let left = find_left(&clients, &Scope::All).await?;
+        let left = find_left(&clients, &scope).await?;
         let region = &access.region;
         let text = if args.lab.json { labs::to_document(region, &left)? } else { labs::to_text(region, &left) };
         Ok((text, judge(&left)))

@@ -1,4 +1,5 @@
-//! The command that removes a thing: a program's own `down`, or the call that does it where no program would. Pure.
+//! The command that removes a thing: a program's own `down`, or the call that does it where no program would. What bears
+//! no tags of the lab is only looked at: its name alone does not make it ours. Pure.
 
 use lab_common::quote;
 
@@ -13,26 +14,70 @@ pub(crate) fn rank(command: &str) -> usize {
     PROGRAMS.iter().position(|program| command.starts_with(program)).unwrap_or(PROGRAMS.len())
 }
 
-/// The command that removes `thing`.
-pub(crate) fn suggest_removal(thing: &Thing, scope: &Scope) -> String {
-    match find_program(thing, scope) {
-        Some(program) => format!("{program}{}", name_lab(thing, scope)),
-        None => call_for(thing),
+/// What is to be done about a thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Removal {
+    /// A whole command, as a shell takes it.
+    pub(crate) command: String,
+    /// What else there is to know; always there where the command only looks.
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl Removal {
+    /// Not a command: nothing is to be done.
+    pub(crate) fn nothing(why: &str) -> Self {
+        Self { command: format!("nothing: {why}"), hint: None }
     }
 }
 
-/// The options by which a program finds a lab that is not the one at hand.
+const NO_TAGS: &str = "it bears no tags of the lab, look whose it is";
+const NOT_OURS: &str = "it is not of this lab, ask its owner";
+const UNKNOWN_KIND: &str = "what it is the programs do not know, look at it";
+const PAGE_BY_PAGE: &str = "1,000 versions a time: run it until the bucket is gone";
+
+/// What removes `thing`.
+pub(crate) fn suggest_removal(thing: &Thing, scope: &Scope) -> Removal {
+    if !scope.owns(&thing.label) {
+        let hint = if thing.label.is_nobodys() { NO_TAGS } else { NOT_OURS };
+        return Removal { command: look_at(thing, scope), hint: Some(hint) };
+    }
+    match find_program(thing, scope) {
+        Some(program) => Removal { command: format!("{program}{}", name_lab(thing, scope)), hint: None },
+        None => Removal { command: call_for(thing, scope), hint: hint_at(thing) },
+    }
+}
+
+/// What is not of the lab is named, and never removed.
+pub(crate) fn ask_owner(thing: &Thing, scope: &Scope) -> Removal {
+    Removal { command: look_at(thing, scope), hint: Some(NOT_OURS) }
+}
+
+fn hint_at(thing: &Thing) -> Option<&'static str> {
+    match thing.kind {
+        "bucket" if keeps_versions(thing) => Some(PAGE_BY_PAGE),
+        "ec2-resource" => Some(UNKNOWN_KIND),
+        _ => None,
+    }
+}
+
+fn keeps_versions(bucket: &Thing) -> bool {
+    bucket.more.get("keeps_versions") == Some(&true.into())
+}
+
+/// The options by which a program finds the lab and the account. One of all labs is not that of the lab.toml at hand.
 fn name_lab(thing: &Thing, scope: &Scope) -> String {
-    match (scope, &thing.label.owner) {
-        (Scope::All, Some(owner)) => format!(" --owner {}", quote(owner)),
-        _ => String::new(),
+    let options = &scope.options().program;
+    match (scope, &thing.label.lab, &thing.label.owner) {
+        (Scope::All(_), Some(lab), Some(owner)) => {
+            format!(" --lab {} --owner {}{options}", quote(&format!("FILE-OF-{lab}")), quote(owner))
+        }
+        _ => options.clone(),
     }
 }
 
 /// The program whose `down` would remove it. They find most of their things by tag, some by lab.toml's names.
 fn find_program(thing: &Thing, scope: &Scope) -> Option<&'static str> {
     let role = thing.label.role.as_deref().unwrap_or_default();
-    let is_ours = scope.owns(&thing.label);
     let program = match thing.kind {
         "client-vpn-endpoint" | "client-vpn-target-network" => "vpn-setup down",
         "certificate" if role == "certificate vpn" => "vpn-setup down",
@@ -56,7 +101,7 @@ fn find_program(thing: &Thing, scope: &Scope) -> Option<&'static str> {
         "subnet" | "internet-gateway" | "route-table" | "security-group" => "net-up down",
         _ => return None,
     };
-    is_ours.then_some(program)
+    Some(program)
 }
 
 fn is_function_log(function: Option<&str>, name: &str) -> bool {
@@ -68,52 +113,114 @@ fn has_name(scope: &Scope, says: impl Fn(&crate::scope::LabScope) -> bool) -> bo
     scope.lab().is_none_or(says)
 }
 
+/// The call that shows it.
+pub(crate) fn look_at(thing: &Thing, scope: &Scope) -> String {
+    let (id, name, options) = (quote(&thing.id), quote(&thing.name), &scope.options().aws);
+    let call = match thing.kind {
+        "bucket" => format!("s3 ls {}", quote(&format!("s3://{}", thing.name))),
+        "certificate" => format!("acm describe-certificate --certificate-arn {id}"),
+        "client-vpn-endpoint" => format!("ec2 describe-client-vpn-endpoints --client-vpn-endpoint-ids {id}"),
+        "elastic-ip" => format!("ec2 describe-addresses --allocation-ids {id}"),
+        "function" => format!("lambda get-function --function-name {name}"),
+        "instance-profile" => format!("iam get-instance-profile --instance-profile-name {name}"),
+        "log-group" => format!("logs describe-log-groups --log-group-name-prefix {name}"),
+        "natgateway" => format!("ec2 describe-nat-gateways --nat-gateway-ids {id}"),
+        "role" => format!("iam get-role --role-name {name}"),
+        "security-group" => format!("ec2 describe-security-groups --group-ids {id}"),
+        "vpc-endpoint" => format!("ec2 describe-vpc-endpoints --vpc-endpoint-ids {id}"),
+        kind @ ("instance" | "internet-gateway" | "key-pair" | "network-interface" | "route-table" | "subnet"
+        | "volume" | "vpc") => format!("ec2 describe-{kind}s --{kind}-ids {id}"),
+        _ => format!("ec2 describe-tags --filters Name=resource-id,Values={id}"),
+    };
+    format!("aws {call}{options}")
+}
+
 /// What removes it where no program does.
-fn call_for(thing: &Thing) -> String {
+fn call_for(thing: &Thing, scope: &Scope) -> String {
     let (id, name) = (quote(&thing.id), quote(&thing.name));
+    let options = &scope.options().aws;
+    let aws = |call: &str| format!("aws {call}{options}");
     match thing.kind {
-        "bucket" => format!("aws s3 rb s3://{} --force", thing.name),
-        "certificate" => format!("aws acm delete-certificate --certificate-arn {id}"),
-        "client-vpn-endpoint" => format!("aws ec2 delete-client-vpn-endpoint --client-vpn-endpoint-id {id}"),
-        "client-vpn-target-network" => format!(
-            "aws ec2 disassociate-client-vpn-target-network --client-vpn-endpoint-id {} --association-id {id}",
+        "bucket" => remove_bucket(thing, options),
+        "certificate" => aws(&format!("acm delete-certificate --certificate-arn {id}")),
+        "client-vpn-endpoint" => aws(&format!("ec2 delete-client-vpn-endpoint --client-vpn-endpoint-id {id}")),
+        "client-vpn-target-network" => aws(&format!(
+            "ec2 disassociate-client-vpn-target-network --client-vpn-endpoint-id {} --association-id {id}",
             thing.place.holder.as_deref().unwrap_or("ENDPOINT")
-        ),
-        "elastic-ip" => format!("aws ec2 release-address --allocation-id {id}"),
-        "function" => format!("aws lambda delete-function --function-name {name}"),
-        "image" => format!("aws ec2 deregister-image --image-id {id}"),
-        "instance" => format!("aws ec2 terminate-instances --instance-ids {id}"),
+        )),
+        "elastic-ip" => aws(&format!("ec2 release-address --allocation-id {id}")),
+        "function" => aws(&format!("lambda delete-function --function-name {name}")),
+        "image" => aws(&format!("ec2 deregister-image --image-id {id}")),
+        "instance" => aws(&format!("ec2 terminate-instances --instance-ids {id}")),
         "instance-profile" => {
             let role = thing.more.get("role").and_then(serde_json::Value::as_str);
             let first = role.map(|role| {
                 let role = quote(role);
-                format!(
-                    "aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {role} && "
-                )
+                aws(&format!("iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {role}"))
+                    + " && "
             });
-            format!("{}aws iam delete-instance-profile --instance-profile-name {name}", first.unwrap_or_default())
+            let last = aws(&format!("iam delete-instance-profile --instance-profile-name {name}"));
+            first.unwrap_or_default() + &last
         }
-        "key-pair" => format!("aws ec2 delete-key-pair --key-pair-id {id}"),
-        "log-group" => format!("aws logs delete-log-group --log-group-name {name}"),
-        "natgateway" => format!("aws ec2 delete-nat-gateway --nat-gateway-id {id}"),
-        "role" => format!(
-            "aws iam list-role-policies --role-name {name} # delete those (delete-role-policy), then: aws iam delete-role \
-             --role-name {name}"
-        ),
-        "security-group" => format!("aws ec2 delete-security-group --group-id {id}"),
-        "vpc-endpoint" => format!("aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}"),
-        "vpc-flow-log" => format!("aws ec2 delete-flow-logs --flow-log-ids {id}"),
-        "placement-group" => format!("aws ec2 delete-placement-group --group-name {name}"),
-        "ec2-resource" => format!("look at it: aws ec2 describe-tags --filters Name=resource-id,Values={id}"),
-        kind => format!("aws ec2 delete-{kind} --{kind}-id {id}"),
+        "key-pair" => aws(&format!("ec2 delete-key-pair --key-pair-id {id}")),
+        "log-group" => aws(&format!("logs delete-log-group --log-group-name {name}")),
+        "natgateway" => aws(&format!("ec2 delete-nat-gateway --nat-gateway-id {id}")),
+        "role" => remove_role(&name, options),
+        "security-group" => aws(&format!("ec2 delete-security-group --group-id {id}")),
+        "vpc-endpoint" => aws(&format!("ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}")),
+        "vpc-flow-log" => aws(&format!("ec2 delete-flow-logs --flow-log-ids {id}")),
+        // Its Name tag need not be its name, and its removal takes no id.
+        "placement-group" => {
+            let asked = aws(&format!(
+                "ec2 describe-placement-groups --group-ids {id} --query 'PlacementGroups[0].GroupName' --output text"
+            ));
+            aws(&format!("ec2 delete-placement-group --group-name \"$({asked})\""))
+        }
+        "ec2-resource" => look_at(thing, scope),
+        kind => aws(&format!("ec2 delete-{kind} --{kind}-id {id}")),
     }
+}
+
+/// `rb --force` empties only what keeps no versions ("you must first delete all objects and versions", AWS CLI reference).
+fn remove_bucket(bucket: &Thing, options: &str) -> String {
+    let remove = format!("aws s3 rb {} --force{options}", quote(&format!("s3://{}", bucket.name)));
+    if keeps_versions(bucket) { format!("{} && {remove}", empty_bucket(bucket, options)) } else { remove }
+}
+
+/// What deletes the objects of a bucket.
+pub(crate) fn empty_bucket(bucket: &Thing, options: &str) -> String {
+    if !keeps_versions(bucket) {
+        return format!("aws s3 rm {} --recursive{options}", quote(&format!("s3://{}", bucket.name)));
+    }
+    let name = quote(&bucket.name);
+    format!(
+        "aws s3api delete-objects --bucket {name} --delete \"$(aws s3api list-object-versions --bucket {name} \
+         --max-items 1000 --output json --query \
+         '{{Objects: [Versions,DeleteMarkers][].{{Key:Key,VersionId:VersionId}}}}'{options})\"{options}"
+    )
+}
+
+/// A role goes only without its policies.
+fn remove_role(name: &str, options: &str) -> String {
+    format!(
+        "for policy in $(aws iam list-role-policies --role-name {name} --query 'PolicyNames[]' --output text{options}); do \
+         aws iam delete-role-policy --role-name {name} --policy-name \"$policy\"{options}; done; \
+         for policy in $(aws iam list-attached-role-policies --role-name {name} --query \
+         'AttachedPolicies[].PolicyArn' --output text{options}); do aws iam detach-role-policy --role-name {name} \
+         --policy-arn \"$policy\"{options}; done; aws iam delete-role --role-name {name}{options}"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::Options;
     use crate::testing::{hol02, label};
     use crate::thing::Label;
+
+    fn command_for(thing: &Thing, scope: &Scope) -> String {
+        suggest_removal(thing, scope).command
+    }
 
     fn tagged(kind: &'static str, role: &str, name: &str, id: &str) -> Thing {
         Thing::new(kind, id, Label { role: Some(role.into()), name: Some(name.into()), ..label("ada") })
@@ -132,7 +239,7 @@ mod tests {
             ("role", "role", "lab-host-role-ada", "host-up down"),
             ("role", "role", "lab-lambda-role-ada", "pipeline-up down"),
         ] {
-            assert_eq!(suggest_removal(&tagged(kind, role, name, "x-1"), &scope), command, "{name}");
+            assert_eq!(command_for(&tagged(kind, role, name, "x-1"), &scope), command, "{name}");
         }
     }
 
@@ -140,21 +247,50 @@ mod tests {
     fn what_no_program_would_remove_has_the_exact_call() {
         let scope = hol02();
         let renamed = tagged("bucket", "bucket input", "lab-old-bucket-ada", "lab-old-bucket-ada");
-        assert_eq!(suggest_removal(&renamed, &scope), "aws s3 rb s3://lab-old-bucket-ada --force");
+        assert_eq!(command_for(&renamed, &scope), "aws s3 rb s3://lab-old-bucket-ada --force");
         let volume = tagged("volume", "", "data", "vol-1");
-        assert_eq!(suggest_removal(&volume, &scope), "aws ec2 delete-volume --volume-id vol-1");
-        let untagged = Thing::new("function", "arn:aws:lambda:x", Label::default()).named("lab-lambda-function");
-        assert_eq!(
-            suggest_removal(&untagged, &scope),
-            "aws lambda delete-function --function-name lab-lambda-function",
-            "pipeline-up down deletes nothing without our tags"
-        );
+        assert_eq!(command_for(&volume, &scope), "aws ec2 delete-volume --volume-id vol-1");
     }
 
     #[test]
-    fn another_lab_s_command_names_its_owner() {
-        let thing = tagged("instance", "instance public", "lab-public-ec2", "i-1");
-        assert_eq!(suggest_removal(&thing, &Scope::All), "host-up down --owner ada");
+    fn what_only_has_our_name_is_looked_at_and_not_removed() {
+        let scope = hol02();
+        for (kind, name) in [("function", "lab-lambda-function"), ("bucket", "lab-input-bucket-ada")] {
+            let found = suggest_removal(&Thing::new(kind, name, Label::default()).named(name), &scope);
+            assert!(found.hint.is_some_and(|hint| hint.contains("no tags of the lab")), "{found:?}");
+            assert!(!["delete", " rb ", "down"].iter().any(|word| found.command.contains(word)), "{found:?}");
+        }
+        let bobs = Thing::new("instance", "i-1", label("bob"));
+        assert_eq!(command_for(&bobs, &scope), "aws ec2 describe-instances --instance-ids i-1");
+    }
+
+    #[test]
+    fn a_command_names_the_lab_and_the_account_it_works_on() {
+        let options = Options { program: " --lab lab2.toml --profile school".into(), aws: " --profile school".into() };
+        let mut scope = hol02();
+        if let Scope::Lab(lab) = &mut scope {
+            lab.options = options.clone();
+        }
+        let instance = tagged("instance", "instance public", "lab-public-ec2", "i-1");
+        assert_eq!(command_for(&instance, &scope), "host-up down --lab lab2.toml --profile school");
+        let volume = tagged("volume", "", "data", "vol-1");
+        assert_eq!(command_for(&volume, &scope), "aws ec2 delete-volume --volume-id vol-1 --profile school");
+        let all = Scope::All(Options { program: " --region us-west-2".into(), ..options });
+        assert_eq!(command_for(&instance, &all), "host-up down --lab FILE-OF-lab --owner ada --region us-west-2");
+    }
+
+    #[test]
+    fn a_shell_takes_every_command_whole() {
+        let scope = hol02();
+        let versioned = tagged("bucket", "", "old", "old").with("keeps_versions", true);
+        let odd = ["role", "instance-profile", "placement-group", "ec2-resource"];
+        let things = odd.map(|kind| tagged(kind, "", "a name's (odd)", "x-1")).into_iter().chain([versioned]);
+        for thing in things {
+            let command = command_for(&thing, &scope);
+            let checked = std::process::Command::new("sh").args(["-n", "-c", &command]).status().unwrap();
+            assert!(checked.success(), "{command}");
+            assert!(command.starts_with("aws ") || command.starts_with("for "), "{command}");
+        }
     }
 
     #[test]

@@ -110,6 +110,7 @@ pub(crate) fn to_leak(leak: &Leak, now: Timestamp) -> Value {
     let mut value = json!(leak.thing.to_resource(now));
     if let Value::Object(fields) = &mut value {
         fields.insert("remove".into(), leak.remove.clone().into());
+        fields.insert("hint".into(), json!(leak.hint));
         fields.insert("blocks".into(), json!(leak.blocks));
     }
     value
@@ -128,7 +129,10 @@ pub(crate) fn leaks_to_text(heading: &Heading, left: &Left) -> String {
     for (leak, resource) in left.leaks.iter().zip(&resources) {
         if leak.remove != command {
             command = &leak.remove;
-            let _ = writeln!(text, "removed by `{command}`:");
+            let _ = match leak.hint {
+                Some(hint) => writeln!(text, "{hint}: `{command}`:"),
+                None => writeln!(text, "removed by `{command}`:"),
+            };
         }
         show_resource(&mut text, resource, widths);
         show_blocks(&mut text, leak);
@@ -151,13 +155,14 @@ pub(crate) fn leaks_to_text(heading: &Heading, left: &Left) -> String {
 /// A leak below its lab.
 pub(crate) fn show_leak(text: &mut String, leak: &Leak, now: Timestamp) {
     show_resource(text, &leak.thing.to_resource(now), Widths::default());
-    let _ = writeln!(text, "      removed by: {}", leak.remove);
+    let _ = writeln!(text, "      {}: {}", leak.hint.unwrap_or("removed by"), leak.remove);
     show_blocks(text, leak);
 }
 
 fn show_blocks(text: &mut String, leak: &Leak) {
     for block in &leak.blocks {
-        let _ = writeln!(text, "      in the way: {}: {}", block.what, block.remove);
+        let hint = block.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        let _ = writeln!(text, "      in the way: {}{hint}: {}", block.what, block.remove);
     }
 }
 
@@ -273,7 +278,12 @@ mod tests {
     #[test]
     fn what_is_in_the_way_stands_below_it() {
         let mut left = left(vec![instance()]);
-        left.leaks[0].blocks.push(Block { what: "eni-9 of bob".into(), id: "eni-9".into(), remove: "ask bob".into() });
+        left.leaks[0].blocks.push(Block {
+            what: "eni-9 of bob".into(),
+            id: "eni-9".into(),
+            remove: "ask bob".into(),
+            hint: None,
+        });
         let text = leaks_to_text(&heading(), &left);
         assert!(text.contains("      in the way: eni-9 of bob: ask bob"), "{text}");
     }

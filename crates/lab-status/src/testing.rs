@@ -3,7 +3,7 @@
 use lab_common::{HOL02, Names, Overrides, read_lab};
 use lab_plan::Heading;
 
-use crate::scope::{LabScope, Scope};
+use crate::scope::{LabScope, Options, Scope};
 use crate::thing::Label;
 
 /// The tags of `owner`'s lab.
@@ -20,6 +20,7 @@ pub(crate) fn hol02() -> Scope {
         heading: Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() },
         names: Names::new(&lab),
         account: lab.account,
+        options: Options::default(),
         buckets: vec![images.input.clone(), images.output.clone()],
         function: Some(images.function.clone()),
     }))

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_s3::types::Bucket;
+use aws_sdk_s3::types::{Bucket, ObjectVersion};
 use futures::FutureExt as _;
-use lab_common::{explain, has_code};
+use lab_common::{explain, has_code, is_denied};
 use lab_plan::Problem;
+use serde_json::Value;
 
 use super::tagging::Hints;
 use super::{Census, Reading};
@@ -33,15 +34,19 @@ impl Census<'_> {
     /// Those that may be ours, each with its tags and what it holds. One that nobody lists is gone, whatever points at it.
     pub(super) fn look_into_buckets(&self, buckets: Vec<Thing>, hints: &Hints) -> Vec<Reading<'_>> {
         let hinted: BTreeSet<&str> = hints.buckets().collect();
-        let worth = |bucket: &Thing| {
-            let arn = format!("arn:aws:s3:::{}", bucket.name);
-            hinted.contains(bucket.name.as_str()) || self.scope.suspects(&bucket.name) || hints.point_at(&arn)
+        let is_hinted = |bucket: &Thing| {
+            hinted.contains(bucket.name.as_str()) || hints.point_at(&format!("arn:aws:s3:::{}", bucket.name))
         };
-        let candidates = buckets.into_iter().filter(worth);
-        candidates.map(|bucket| self.look_into_bucket(bucket).boxed_local()).collect()
+        let candidates = buckets.into_iter().filter(|bucket| self.scope.suspects(&bucket.name) || is_hinted(bucket));
+        let look = |bucket: Thing| {
+            let is_hinted = is_hinted(&bucket);
+            self.look_into_bucket(bucket, is_hinted).boxed_local()
+        };
+        candidates.map(look).collect()
     }
 
-    async fn look_into_bucket(&self, bucket: Thing) -> Result<Vec<Thing>, Problem> {
+    /// `is_hinted`: the tagging API says that it is ours, or could not say anything.
+    async fn look_into_bucket(&self, bucket: Thing, is_hinted: bool) -> Result<Vec<Thing>, Problem> {
         let tags = self.clients.s3.get_bucket_tagging().bucket(&bucket.name).send();
         // Both at once, so that there are two rounds of calls and not three.
         let (tags, contents) = tokio::join!(tags, self.count_objects(&bucket.name));
@@ -49,9 +54,12 @@ impl Census<'_> {
             Ok(answer) => Label::read(answer.tag_set().iter().map(|tag| (tag.key(), tag.value()))),
             Err(error) if has_code(&error, "NoSuchTagSet") => Label::default(),
             Err(error) if has_code(&error, "NoSuchBucket") => return Ok(Vec::new()),
-            // Not one of those we came for, and somebody's business.
-            Err(_) if !self.is_named_bucket(&bucket.name) && matches!(self.scope, Scope::All) => return Ok(Vec::new()),
-            Err(error) => return Err(explain("GetBucketTagging", &error)),
+            // Nothing says that it is one of those we came for.
+            Err(error) if !is_hinted && is_denied(&error) && matches!(self.scope, Scope::All(_)) => {
+                self.unlooked.set(self.unlooked.get() + 1);
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(explain(&format!("GetBucketTagging of {}", bucket.name), &error)),
         };
         if !self.scope.claims(&label, self.is_named_bucket(&bucket.name)) {
             return Ok(Vec::new());
@@ -59,28 +67,57 @@ impl Census<'_> {
         let contents = contents?;
         let name = bucket.name.clone();
         let tagged = !label.is_nobodys();
-        let bucket = Thing { label, ..bucket }.named(name).with("empty", contents.is_none());
+        let bucket = Thing { label, ..bucket }.named(name);
         let bucket = if tagged { bucket } else { bucket.with("tagged", false) };
-        Ok(vec![match contents {
-            Some(contents) => bucket.about(contents),
-            None => bucket,
-        }])
+        Ok(vec![contents.describe(bucket)])
     }
 
     fn is_named_bucket(&self, name: &str) -> bool {
         self.scope.lab().is_some_and(|lab| lab.buckets.iter().any(|bucket| bucket == name))
     }
 
-    /// What a bucket holds, in words; `None` when it is empty.
-    async fn count_objects(&self, name: &str) -> Result<Option<String>, Problem> {
+    /// What a bucket holds.
+    async fn count_objects(&self, name: &str) -> Result<Contents, Problem> {
         let answer = match self.clients.s3.list_object_versions().bucket(name).max_keys(PAGE).send().await {
             Ok(answer) => answer,
-            Err(error) if has_code(&error, "NoSuchBucket") => return Ok(None),
-            Err(error) => return Err(explain("ListObjectVersions", &error)),
+            Err(error) if has_code(&error, "NoSuchBucket") => return Ok(Contents::Nothing),
+            // It is there all the same.
+            Err(error) if is_denied(&error) => return Ok(Contents::Unknown),
+            Err(error) => return Err(explain(&format!("ListObjectVersions of {name}"), &error)),
         };
         let count = answer.versions().len() + answer.delete_markers().len();
+        if count == 0 {
+            return Ok(Contents::Nothing);
+        }
         let more = if answer.is_truncated().unwrap_or(false) { "at least " } else { "" };
         let noun = if count == 1 { "object version" } else { "object versions" };
-        Ok((count > 0).then(|| format!("holds {more}{count} {noun}")))
+        let is_old = |version: &ObjectVersion| version.version_id().is_some_and(|id| id != "null");
+        let keeps_versions = !answer.delete_markers().is_empty() || answer.versions().iter().any(is_old);
+        Ok(Contents::Objects { words: format!("holds {more}{count} {noun}"), keeps_versions })
+    }
+}
+
+/// What a bucket holds.
+enum Contents {
+    Nothing,
+    Objects {
+        words: String,
+        /// Deleting an object there leaves its versions behind.
+        keeps_versions: bool,
+    },
+    /// These credentials may not ask.
+    Unknown,
+}
+
+impl Contents {
+    fn describe(self, bucket: Thing) -> Thing {
+        match self {
+            Self::Nothing => bucket.with("empty", true),
+            Self::Objects { words, keeps_versions: false } => bucket.with("empty", false).about(words),
+            Self::Objects { words, keeps_versions: true } => {
+                bucket.with("empty", false).with("keeps_versions", true).about(words)
+            }
+            Self::Unknown => bucket.with("empty", Value::Null).about("may hold objects: ListObjectVersions is denied"),
+        }
     }
 }
