@@ -57,18 +57,23 @@ pub(crate) async fn look_at(client: &Client, bucket: &str, key: &str) -> Result<
         // HEAD has no body, so a refusal comes without a code of its own.
         Err(error) if error.raw_response().is_some_and(|answer| matches!(answer.status().as_u16(), 400 | 403)) => {
             check_credentials(client, bucket, key).await?;
-            Err(Problem::failed(format!("you may not look into the output bucket {bucket}"))
-                .because("HeadObject: HTTP 400 or 403, without a reason")
-                .fix("ask for s3:GetObject and s3:ListBucket, as in docs/permissions/upload-sample-image.json"))
-        }
-        Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 400) => {
-            Err(Problem::failed(format!("S3 does not let us look into the output bucket {bucket}"))
-                .because("HeadObject: HTTP 400, which is its answer to credentials that have expired")
-                .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again")
-                .ending_all())
+            Err(explain_refused_look(bucket, error.raw_response().map(|answer| answer.status().as_u16())))
         }
         Err(error) => Err(explain_bucket("HeadObject", "output", bucket, &error)),
     }
+}
+
+/// Why S3 does not answer HEAD, as far as its status tells: 400 is its answer to credentials that have expired.
+fn explain_refused_look(bucket: &str, status: Option<u16>) -> Problem {
+    if status == Some(400) {
+        return Problem::failed(format!("S3 does not let us look into the output bucket {bucket}"))
+            .because("HeadObject: HTTP 400, which is its answer to credentials that have expired")
+            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again")
+            .ending_all();
+    }
+    Problem::failed(format!("you may not look into the output bucket {bucket}"))
+        .because("HeadObject: HTTP 403, without a reason")
+        .fix("ask for s3:GetObject and s3:ListBucket, as in docs/permissions/upload-sample-image.json")
 }
 
 /// A GET is told what HEAD is not: that S3 does not take our credentials (any more).
