@@ -9,7 +9,8 @@ usage() {
   cat <<'HELP'
 Usage: scripts/fault-matrix.sh [--every N] [--markdown] [-- NEXTEST-OPTION...]
 Runs the fault matrix on local AWS and prints its table. No AWS account is
-needed or touched. All points take about an hour on 2 cores.
+needed or touched. Every tenth call takes about 10 minutes on 2 cores, all of
+them hours.
 
   --every N    only every N-th call of each command (default 1: all)
   --markdown   also write the table into docs/RELIABILITY.md
