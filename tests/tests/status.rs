@@ -130,7 +130,7 @@ fn a_bucket_that_may_not_be_looked_at_is_no_stranger_s_for_that() {
     // What failed for another reason may be anybody's.
     refuse("Strange", 400);
     let failed = aws.run("lab-status", &all_labs).expect_code(1);
-    assert!(failed.stderr.contains("GetBucketTagging of somebody-elses: Strange"), "{failed:#?}");
+    assert!(failed.stdout.contains("not known: GetBucketTagging of somebody-elses: Strange"), "{failed:#?}");
     // The tagging API names this one as ours.
     aws.clear_faults();
     make_bucket(&aws, "some-earlier-name");
