@@ -258,6 +258,14 @@ impl LocalAws {
         self.call_log().iter().map(action).collect()
     }
 
+    /// The actions called so far that may change something, in order.
+    #[track_caller]
+    #[must_use]
+    pub fn writes(&self) -> Vec<String> {
+        let reads = ["Describe", "Get", "Head", "List"];
+        self.calls().into_iter().filter(|action| !reads.iter().any(|read| action.starts_with(read))).collect()
+    }
+
     /// The calls so far, each with its time, action and status (docs/LOCAL-AWS.md).
     #[track_caller]
     #[must_use]

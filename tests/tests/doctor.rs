@@ -39,11 +39,6 @@ fn assert_result(answer: &Answer, name: &str, wanted: &str, part: &str) {
     assert!(text.contains(part), "{name}: {part:?} is missing from {text}");
 }
 
-fn writes(aws: &LocalAws) -> Vec<String> {
-    let reads = ["Describe", "Get", "List", "Head"];
-    aws.calls().into_iter().filter(|action| !reads.iter().any(|read| action.starts_with(read))).collect()
-}
-
 #[test]
 fn a_sound_account_passes_before_the_lab_and_while_it_stands() {
     let aws = LocalAws::start(&[]);
@@ -62,7 +57,7 @@ fn a_sound_account_passes_before_the_lab_and_while_it_stands() {
     ] {
         assert_result(&answer, name, "ok", part);
     }
-    assert_eq!(writes(&aws), Vec::<String>::new());
+    assert_eq!(aws.writes(), Vec::<String>::new());
     assert!(aws.calls().len() <= 12, "{:?}", aws.calls());
 
     let _ = aws.run("net-up", &["up"]).expect_code(0);
@@ -116,7 +111,7 @@ fn a_learner_lab_is_recognised_and_a_crowd_of_instances_is_refused_before_any_wr
     for part in ["9 instances run in us-east-1", "start 1 more", "allows 9 at a time", "20 at once deactivate"] {
         assert!(refused.stderr.contains(part), "{part:?} is missing: {refused:#?}");
     }
-    assert_eq!(writes(&aws), Vec::<String>::new());
+    assert_eq!(aws.writes(), Vec::<String>::new());
 }
 
 #[test]
@@ -170,7 +165,7 @@ fn a_clock_that_is_ten_minutes_off_stops_the_lab_and_two_are_a_note() {
     assert_result(&doctor, "clock", "problem", "10 min ahead of AWS's");
     let refused = aws.run("net-up", &["up"]).expect_code(1);
     assert!(refused.stderr.contains("clock is 10 min ahead of AWS's"), "{refused:#?}");
-    assert_eq!(writes(&aws), Vec::<String>::new());
+    assert_eq!(aws.writes(), Vec::<String>::new());
     // Behind what AWS calls an expired request, too.
     let expired =
         serde_json::json!({ "error": { "code": "RequestExpired", "status": 400, "message": "Request has expired." } });
@@ -215,7 +210,7 @@ fn credentials_that_end_soon_are_told_and_those_that_have_ended_call_nothing() {
         let refused = aws.run(program, arguments).expect_code(1);
         assert!(refused.stderr.contains("the AWS credentials have expired"), "{program}: {refused:#?}");
         assert!(!refused.stderr.contains("may still be open"), "{program}: {refused:#?}");
-        assert_eq!(writes(&aws), Vec::<String>::new(), "{program} {arguments:?}");
+        assert_eq!(aws.writes(), Vec::<String>::new(), "{program} {arguments:?}");
     }
     let doctor = aws.run("lab-status", &["doctor", "--json"]).expect_code(1);
     assert_result(&doctor, "caller", "problem", "the AWS credentials have expired");
@@ -283,7 +278,7 @@ fn another_kind_of_account_than_lab_toml_says_is_told() {
     }
     let refused = aws.run("net-up", &["up", "--region", "eu-west-1", "--yes"]).expect_code(2);
     assert!(refused.stderr.contains("a Learner Lab has no Region eu-west-1"), "{refused:#?}");
-    assert_eq!(writes(&aws), Vec::<String>::new());
+    assert_eq!(aws.writes(), Vec::<String>::new());
 }
 
 fn lab_file(from: &str, to: &str) -> String {

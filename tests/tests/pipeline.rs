@@ -82,12 +82,6 @@ impl Lab {
         let whole = whole.map(|(kind, name)| (kind.to_owned(), name));
         assert_eq!(names(&self.run(&["status", "--json"])), whole, "{why}");
     }
-
-    fn writes(&self) -> Vec<String> {
-        let reads = ["Get", "List", "Head", "Describe"];
-        let is_write = |action: &String| !reads.iter().any(|read| action.starts_with(read));
-        self.aws.calls().into_iter().filter(is_write).collect()
-    }
 }
 
 fn names(answer: &Answer) -> Vec<(String, String)> {
@@ -138,7 +132,7 @@ fn without_a_function_up_does_all_else_and_names_the_command_that_deploys_it() {
     lab.aws.clear_calls();
     let third = lab.run(&["up", "--json"]).expect_code(0);
     assert_eq!(third.json()["changed"], json!([]));
-    assert_eq!(lab.writes(), Vec::<String>::new(), "no change, no write");
+    assert_eq!(lab.aws.writes(), Vec::<String>::new(), "no change, no write");
 
     let refused = lab.run(&["down"]).expect_code(2);
     assert!(refused.stderr.contains("--yes"), "{refused:#?}");
@@ -158,7 +152,7 @@ fn only_what_differs_is_written() {
     let mend = |expected: &[&str]| {
         lab.aws.clear_calls();
         let up = lab.run(&[]).expect_code(0);
-        assert_eq!(lab.writes(), expected, "{up:#?}");
+        assert_eq!(lab.aws.writes(), expected, "{up:#?}");
         lab.assert_whole("mended");
     };
     let _ = lab.aws.send("s3", "DELETE", "/lab-input-bucket-ada?policy", "");
@@ -180,7 +174,7 @@ fn a_bucket_that_belongs_to_someone_else_stops_before_anything_is_made() {
     for part in ["lab-output-bucket-ada belongs to someone else", "another --owner"] {
         assert!(refused.stderr.contains(part), "{part:?} is missing from {refused:#?}");
     }
-    assert_eq!(lab.writes(), Vec::<String>::new());
+    assert_eq!(lab.aws.writes(), Vec::<String>::new());
 }
 
 #[test]
@@ -201,7 +195,7 @@ fn another_labs_function_is_refused() {
     lab.aws.clear_calls();
     let refused = lab.run(&[]).expect_code(1);
     assert!(refused.stderr.contains("lab-lambda-function-{owner}"), "the fix is named: {refused:#?}");
-    assert_eq!(lab.writes(), Vec::<String>::new());
+    assert_eq!(lab.aws.writes(), Vec::<String>::new());
 }
 
 #[test]
@@ -210,7 +204,7 @@ fn a_learner_lab_uses_lab_role_and_writes_nothing_to_iam() {
     let up = lab.run(&["--json"]).expect_code(0);
     let next = up.json()["next"].as_str().expect("the next command").to_owned();
     assert!(next.contains("--iam-role arn:aws:iam::123456789012:role/LabRole "), "{next}");
-    assert!(!lab.writes().iter().any(|action| action.contains("Role")), "{:?}", lab.aws.calls());
+    assert!(!lab.aws.writes().iter().any(|action| action.contains("Role")), "{:?}", lab.aws.calls());
 }
 
 #[test]

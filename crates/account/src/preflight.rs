@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
-use lab_common::{Caller, Clock, Lab, Session, find_breaches};
+use lab_common::{Caller, Clock, Lab, RENEW_CREDENTIALS, Session, find_breaches};
 use lab_plan::Problem;
 
 use crate::clock::{ClockCheck, check_clock};
@@ -137,7 +137,7 @@ fn judge_lifetime(lifetime: Lifetime, takes: Duration, now: Timestamp) -> Result
     if left < LAST_MINUTE {
         let verb = if left.is_negative() { "have expired at" } else { "expire within a minute, at" };
         return Err(Problem::failed(format!("the AWS credentials {verb} {time}: nothing was changed"))
-            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again")
+            .fix(format!("{RENEW_CREDENTIALS}, then run the same command again"))
             .ending_all());
     }
     if left.unsigned_abs() >= takes {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use lab_plan::round_usd;
 use serde::Serialize;
 
 use crate::folder::End;
@@ -61,14 +62,14 @@ impl Report {
     ) -> Self {
         let done = owners.iter().filter(|owner| owner.result == End::Done).count();
         let not_done = owners.len() - done;
-        let usd_per_hour = round(owners.iter().map(|owner| owner.usd_per_hour).sum(), 1e6);
+        let usd_per_hour = round_usd(owners.iter().map(|owner| owner.usd_per_hour).sum());
         Self {
             roster,
             verb,
             owners,
             done,
             not_done,
-            seconds: round(seconds, 1e1),
+            seconds: round_seconds(seconds),
             usd_per_hour,
             again: (not_done > 0).then(again),
         }
@@ -119,9 +120,9 @@ fn word(end: End) -> &'static str {
     }
 }
 
-/// Without binary dust behind the last digit that means something.
-pub(crate) fn round(number: f64, steps: f64) -> f64 {
-    (number * steps).round() / steps + 0.0
+/// To the tenth of a second.
+pub(crate) fn round_seconds(seconds: f64) -> f64 {
+    (seconds * 1e1).round() / 1e1 + 0.0
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use lab_common::{estimate, quote};
 use lab_plan::{
     Exit, Ids, Line, Problem, Progress, RATE_FILE, Signals, State, Step, Stop, confirm, print_err, print_out,
-    require_someone_to_ask, run_steps, to_json,
+    require_someone_to_ask, round_usd, run_steps, to_json,
 };
 use tokio::sync::watch;
 
@@ -21,7 +21,7 @@ use crate::class::{Student, summarize};
 use crate::cli::{Args, Package, Verb};
 use crate::folder::End;
 use crate::prepare::{Class, Doors, check_class, group, is_fresh, open_class, open_doors};
-use crate::report::{Failure, Outcome, Report, round};
+use crate::report::{Failure, Outcome, Report, round_seconds};
 
 /// Runs the program as its arguments say.
 ///
@@ -159,10 +159,10 @@ fn announce(args: &Args, class: &Class, doors: &Doors) {
 
 fn show_plan(args: &Args, class: &Class, doors: &Doors) -> Result<Exit, Problem> {
     let outcome =
-        |student: &Student| Outcome { usd_per_hour: round(usd_of(student), 1e6), ..new_outcome(class, doors, student) };
+        |student: &Student| Outcome { usd_per_hour: round_usd(usd_of(student)), ..new_outcome(class, doors, student) };
     let owners: Vec<_> = class.students.iter().map(outcome).collect();
     if args.class.json {
-        let sum = round(owners.iter().map(|owner| owner.usd_per_hour).sum(), 1e6);
+        let sum = round_usd(owners.iter().map(|owner| owner.usd_per_hour).sum());
         let fields = |owner: &Outcome| {
             serde_json::json!({
                 "owner": owner.owner, "name": owner.name, "account": owner.account, "region": owner.region,
@@ -291,7 +291,7 @@ impl Work<'_> {
             outcome.result = if problem.exit() == Exit::Failed { End::Failed } else { End::Stopped };
         }
         self.class.folder.remove_credentials(student.owner());
-        outcome.seconds = round(start.elapsed().as_secs_f64(), 1e1);
+        outcome.seconds = round_seconds(start.elapsed().as_secs_f64());
         let failure = outcome.failed.first().map(|failure| Problem::failed(failure.reason.clone()));
         match (outcome.result, failure) {
             (End::Done, _) => line.end(Ok(None)),
@@ -327,8 +327,8 @@ impl Work<'_> {
             _ => working.await,
         }
         outcome.usd_per_hour = match (&self.args.verb, outcome.result) {
-            (Verb::Up { .. }, _) => round(usd_of(student), 1e6),
-            (Verb::Down { .. }, End::Failed | End::Stopped) => round(estimate(&student.lab).usd_per_hour(), 1e6),
+            (Verb::Up { .. }, _) => round_usd(usd_of(student)),
+            (Verb::Down { .. }, End::Failed | End::Stopped) => round_usd(estimate(&student.lab).usd_per_hour()),
             _ => outcome.usd_per_hour,
         };
         Ok(())

@@ -68,6 +68,9 @@ pub fn is_lost_answer<E>(error: &SdkError<E, HttpResponse>) -> bool {
     }
 }
 
+/// How to go on when the credentials have expired.
+pub const RENEW_CREDENTIALS: &str = "get fresh ones (Academy: start the lab, copy \"AWS Details\")";
+
 /// What went wrong in `call` (`CreateVpc`), why, and how to go on.
 pub fn explain<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Problem
 where
@@ -97,8 +100,7 @@ fn explain_code(call: &str, code: &str, message: &str) -> Problem {
         let clock = if code == "RequestExpired" { clock } else { "" };
         return problem(EXPIRED_CREDENTIALS.into())
             .fix(format!(
-                "get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again: it goes on \
-                 where this one stopped{clock}"
+                "{RENEW_CREDENTIALS}, then run the same command again: it goes on where this one stopped{clock}"
             ))
             .ending_all();
     }

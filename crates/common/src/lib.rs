@@ -29,8 +29,8 @@ pub use cli::{LabArgs, parse_args};
 pub use clock::Clock;
 pub use estimate::{Billed, Estimate, estimate};
 pub use explain::{
-    describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer, is_unknown_caller,
-    no_credentials,
+    RENEW_CREDENTIALS, describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer,
+    is_unknown_caller, no_credentials,
 };
 pub use home::{Home, Secret};
 pub use lab::{

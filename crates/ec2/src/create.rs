@@ -110,8 +110,9 @@ fn leave_open(call: &str, problem: &Problem) -> Problem {
     problem.clone().fix(fix)
 }
 
-/// Of several things with one role, made by runs that did not see each other, the smallest id wins.
-/// Every run decides alike, whatever it sees first. `own` counts also while it is not visible yet.
+/// Of several things with one role, made by runs that did not see each other, the smallest id wins. Runs that see the
+/// same decide alike; one that saw nobody keeps its own, and a later one may have a smaller id: where that must not be,
+/// runs take turns ([`crate::first_in_turn`]). `own` counts also while it is not visible yet.
 pub fn choose_winner(own: &str, seen: impl IntoIterator<Item = String>) -> String {
     seen.into_iter().chain([own.to_owned()]).min().unwrap_or_else(|| own.to_owned())
 }

@@ -1,8 +1,9 @@
-//! What every EC2 concern would write again: tags, filters, the codes of errors, creating things exactly once, and
-//! whether the NAT window is open.
+//! What every EC2 concern would write again: tags, filters, lists in pages, the codes of errors, creating things exactly
+//! once, and whether the NAT window is open.
 
 mod code;
 mod create;
+mod list;
 mod nat;
 mod tag;
 mod token;
@@ -10,6 +11,7 @@ mod turn;
 
 pub use code::{is_dependency, is_duplicate, is_gone, is_throttled};
 pub use create::{Attempt, choose_winner, create_once, without_retries};
+pub use list::list;
 pub use nat::{NatGateway, find_nat_gateways, note_open_nat, show_age};
 pub use tag::{find_role, find_tag, is_ours, lab_filters, specify_tags};
 pub use token::client_token;

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lab_ec2::show_age;
-use lab_plan::{Problem, to_json};
+use lab_plan::{Problem, round_usd, to_json};
 use serde_json::{Value, json};
 
 use crate::leaks::{Leak, Left, Total, sum_up};
 use crate::show::{show_leak, tell_unknown, to_leak};
-use crate::thing::round_usd;
 
 /// One lab, of one owner.
 #[derive(Debug, Clone)]

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lab_ec2::show_age;
-use lab_plan::{Heading, Problem, Resource};
+use lab_plan::{Heading, Problem, Resource, round_usd};
 use serde_json::{Value, json};
 
 use crate::labs::show_total;
 use crate::leaks::{Leak, Left, Total};
-use crate::thing::round_usd;
 
 /// Everything that exists, as its programs show it, and what only its tags tell.
 #[derive(Debug, Clone, PartialEq)]

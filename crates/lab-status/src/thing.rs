@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lab_common::Tags;
-use lab_plan::Resource;
+use lab_plan::{Resource, round_usd};
 use serde_json::Value;
 
 /// Who a thing belongs to, by its tags.
@@ -226,11 +226,6 @@ pub(crate) fn with_age(
 /// AWS tells some times to the millisecond; nobody needs more than seconds.
 fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-/// Six digits behind the point.
-pub(crate) fn round_usd(usd: f64) -> f64 {
-    (usd * 1e6).round() / 1e6 + 0.0
 }
 
 /// Never negative: a clock that is behind AWS's makes nothing younger than new.

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{self, Filter, VpcAttributeName};
 use lab_common::{Tags, explain};
-use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters};
+use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters, list};
 use lab_plan::Problem;
 
 use crate::apply::read_turn;
@@ -301,17 +299,6 @@ impl Reader<'_> {
         let request = self.ec2.describe_network_interfaces().filters(filter("vpc-id", vpc));
         list("DescribeNetworkInterfaces", request.into_paginator().items().send().collect()).await
     }
-}
-
-/// All items of all pages.
-async fn list<T, E>(
-    call: &str,
-    pages: impl Future<Output = Result<Vec<T>, SdkError<E, HttpResponse>>>,
-) -> Result<Vec<T>, Problem>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    pages.await.map_err(|error| explain(call, &error))
 }
 
 fn filter(name: &str, value: &str) -> Filter {

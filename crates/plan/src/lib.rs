@@ -30,7 +30,7 @@ pub use limit::{Limiter, RATE_FILE};
 pub use problem::{Exit, Problem};
 pub use program::{answer_error, print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
-pub use report::{Changed, Heading, Resource, sum_usd};
+pub use report::{Changed, Heading, Resource, round_usd, sum_usd};
 pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};
 pub use step::{Action, Plan, Step};

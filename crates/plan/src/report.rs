@@ -159,7 +159,7 @@ pub fn sum_usd<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> f64 {
 }
 
 /// Prices have at most six digits behind the point; sums must not show binary dust.
-pub(crate) fn round_usd(usd: f64) -> f64 {
+pub fn round_usd(usd: f64) -> f64 {
     // The sum of nothing is -0.0, which `+ 0.0` makes plain zero.
     (usd * 1e6).round() / 1e6 + 0.0
 }

@@ -42,7 +42,8 @@ impl Outcome {
 /// Carries out `steps`, each as soon as what it needs is done, and returns when nothing runs any more.
 ///
 /// A failing step stops what needs it and lets the rest finish. When `stop` is asked, or a failure is one that every
-/// further call would meet ([`Problem::ends_all`]), running steps finish and no other starts. `apply` answers with the id of what it made, which is then known by the step's role in `ids`.
+/// further call would meet ([`Problem::ends_all`]), running steps finish and no other starts. `apply` answers with the
+/// id of what it made, which is then known by the step's role in `ids`.
 pub async fn run_steps<O>(
     steps: &[Step<O>],
     ids: &Ids,

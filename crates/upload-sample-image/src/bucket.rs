@@ -8,7 +8,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use lab_common::{Session, explain, has_code, is_unknown_caller};
+use lab_common::{RENEW_CREDENTIALS, Session, explain, has_code, is_unknown_caller};
 use lab_plan::Problem;
 use tokio::io::AsyncWriteExt as _;
 
@@ -68,7 +68,7 @@ fn explain_refused_look(bucket: &str, status: Option<u16>) -> Problem {
     if status == Some(400) {
         return Problem::failed(format!("S3 does not let us look into the output bucket {bucket}"))
             .because("HeadObject: HTTP 400, which is its answer to credentials that have expired")
-            .fix("get fresh ones (Academy: start the lab, copy \"AWS Details\"), then run the same command again")
+            .fix(format!("{RENEW_CREDENTIALS}, then run the same command again"))
             .ending_all();
     }
     Problem::failed(format!("you may not look into the output bucket {bucket}"))

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{
     self, AssociationStatusCode, ClientVpnEndpointStatusCode, Filter, InstanceStateName, NatGatewayState, Tag,
     VolumeState,
@@ -11,7 +9,7 @@ use aws_sdk_ec2::types::{
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use lab_common::{Tags, explain, prices};
-use lab_ec2::is_gone;
+use lab_ec2::{is_gone, list};
 use lab_plan::Problem;
 
 use super::{Census, Reading};
@@ -42,16 +40,6 @@ const OTHERS: [&str; 14] = [
 
 fn label(tags: &[Tag]) -> Label {
     Label::read(tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?))))
-}
-
-async fn list<T, E>(
-    call: &str,
-    pages: impl Future<Output = Result<Vec<T>, SdkError<E, HttpResponse>>>,
-) -> Result<Vec<T>, Problem>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    pages.await.map_err(|error| explain(call, &error))
 }
 
 impl Census<'_> {

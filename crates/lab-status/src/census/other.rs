@@ -1,6 +1,7 @@
 //! Functions, log groups and certificates: lists that tell no tags, and a call each for the tags of what may be ours.
 
 use aws_sdk_acm::types::CertificateSummary;
+use aws_sdk_cloudwatchlogs::operation::describe_log_groups::builders::DescribeLogGroupsFluentBuilder;
 use aws_sdk_cloudwatchlogs::types::LogGroup;
 use aws_sdk_lambda::types::FunctionConfiguration;
 use futures::FutureExt as _;
@@ -60,15 +61,11 @@ impl Census<'_> {
     }
 
     async fn list_log_groups_at(&self, prefix: &str) -> Result<Vec<Thing>, Problem> {
-        let request = self.clients.logs.describe_log_groups().log_group_name_prefix(prefix);
-        let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        Ok(found.map_err(|error| explain("DescribeLogGroups", &error))?.iter().filter_map(read_log_group).collect())
+        read_log_groups(self.clients.logs.describe_log_groups().log_group_name_prefix(prefix)).await
     }
 
     async fn list_log_groups_like(&self, part: &str) -> Result<Vec<Thing>, Problem> {
-        let request = self.clients.logs.describe_log_groups().log_group_name_pattern(part);
-        let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        Ok(found.map_err(|error| explain("DescribeLogGroups", &error))?.iter().filter_map(read_log_group).collect())
+        read_log_groups(self.clients.logs.describe_log_groups().log_group_name_pattern(part)).await
     }
 
     pub(super) fn look_into_log_groups(&self, groups: Vec<Thing>, hints: &Hints) -> Vec<Reading<'_>> {
@@ -133,6 +130,11 @@ impl Census<'_> {
         let thing = Thing { label, ..thing };
         vec![if tagged { thing } else { thing.with("tagged", false) }]
     }
+}
+
+async fn read_log_groups(request: DescribeLogGroupsFluentBuilder) -> Result<Vec<Thing>, Problem> {
+    let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+    Ok(found.map_err(|error| explain("DescribeLogGroups", &error))?.iter().filter_map(read_log_group).collect())
 }
 
 fn read_log_group(group: &LogGroup) -> Option<Thing> {

@@ -4,12 +4,11 @@ use std::fmt::Write as _;
 
 use lab_common::estimate::{Estimate, Usage};
 use lab_common::prices;
-use lab_plan::Problem;
+use lab_plan::{Problem, round_usd};
 use serde_json::{Value, json};
 
 use super::{Now, Report};
 use crate::labs::show_total;
-use crate::thing::round_usd;
 
 /// The spans of the estimate: its word, its hours.
 fn spans(usage: &Usage) -> [(&'static str, f64); 4] {

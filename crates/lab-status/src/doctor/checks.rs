@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use lab_account::quotas::QuotaLimit;
 use lab_account::{ClockCheck, LAST_MINUTE, Lifetime, check_clock, find_mismatch, forbid_breaches, show_time};
-use lab_common::{Billed, Caller, Estimate, Lab, academy, estimate};
+use lab_common::{Billed, Caller, Estimate, Lab, RENEW_CREDENTIALS, academy, estimate};
 use lab_plan::Problem;
 
 use super::look::{Academy, Found, Tool};
@@ -60,7 +60,6 @@ fn check_lifetime(found: &Found, lab: Option<&Lab>, now: Timestamp) -> Option<Ch
         _ => (WITH_VPN, ", of that the VPN's association 5 to 10"),
     };
     let whole = format!("a full up takes about {} min{vpn}", takes.as_secs() / 60);
-    let renew = "get fresh ones (Academy: start the lab, copy \"AWS Details\")";
     let (end, by) = match lifetime {
         Lifetime::Until(end) => (end, None),
         Lifetime::Said { end, by } => (end, Some(by)),
@@ -75,15 +74,15 @@ fn check_lifetime(found: &Found, lab: Option<&Lab>, now: Timestamp) -> Option<Ch
     if left < LAST_MINUTE {
         let end = if left.is_negative() { "expired at" } else { "end within a minute, at" };
         return Some(match by {
-            None => Check::problem(NAME, &Problem::failed(format!("{end} {time}")).fix(renew)),
+            None => Check::problem(NAME, &Problem::failed(format!("{end} {time}")).fix(RENEW_CREDENTIALS)),
             Some(by) => Check::warning(NAME, format!("{end} {time} by {by}, which may be a leftover of older ones"))
-                .fix(format!("{renew}, or remove what {by} says")),
+                .fix(format!("{RENEW_CREDENTIALS}, or remove what {by} says")),
         });
     }
     let says = by.map(|by| format!(" by {by}")).unwrap_or_default();
     let text = format!("good until {time}{says}, {} min from now; {whole}", left.as_mins());
     Some(if left.unsigned_abs() < takes {
-        Check::warning(NAME, format!("{text}: it may be cut off, and goes on with fresh ones")).fix(renew)
+        Check::warning(NAME, format!("{text}: it may be cut off, and goes on with fresh ones")).fix(RENEW_CREDENTIALS)
     } else {
         Check::ok(NAME, text)
     })
