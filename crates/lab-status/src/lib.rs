@@ -21,7 +21,7 @@ mod thing;
 mod watch;
 
 use lab_common::{Access, Session};
-use lab_plan::{Exit, Problem, Progress, Stop};
+use lab_plan::{Exit, Problem, Stop, print_err};
 
 pub use cli::Args;
 
@@ -109,7 +109,7 @@ fn judge(left: &Left) -> Exit {
 /// Looks once, or again and again.
 async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer) -> Result<Exit, Problem> {
     if let Some(seconds) = args.watch {
-        return watch::watch(seconds, stop, async || look().await.map(|(text, _)| text)).await;
+        return watch::watch(seconds, stop, args.lab.plain, async || look().await.map(|(text, _)| text)).await;
     }
     let (text, exit) = stop.or(look()).await?;
     lab_plan::print_out(&text)?;
@@ -117,8 +117,7 @@ async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer)
 }
 
 fn say_notes(notes: &[String]) {
-    let progress = Progress::stderr();
     for note in notes {
-        progress.say(&format!("note: {note}"));
+        print_err(&format!("note: {note}"));
     }
 }
