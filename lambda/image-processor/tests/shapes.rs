@@ -26,8 +26,7 @@ fn bridge(record: &Value) -> Value {
 
 fn batch(schema: &str, keys: &[&str], arguments: &Value) -> Value {
     let place = if schema == "1.0" { ("s3BucketArn", "arn:aws:s3:::in") } else { ("s3Bucket", "in") };
-    let tasks =
-        keys.iter().map(|key| json!({"taskId": key, "s3Key": key, "s3VersionId": null, place.0: place.1}));
+    let tasks = keys.iter().map(|key| json!({"taskId": key, "s3Key": key, "s3VersionId": null, place.0: place.1}));
     json!({"invocationSchemaVersion": schema, "invocationId": "i", "job": {"id": "j", "userArguments": arguments},
         "tasks": tasks.collect::<Vec<_>>()})
 }

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 server, one thread a connection: enough for S3's and the Lambda runtime's clients.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -74,10 +75,10 @@ fn converse(stream: TcpStream, answer: &dyn Fn(Request) -> Reply) -> std::io::Re
         let mut text = format!("HTTP/1.1 {} x\r\n", reply.status);
         // HEAD says the size of what it does not send.
         if !(head && reply.headers.iter().any(|(name, _)| name == "Content-Length")) {
-            text += &format!("Content-Length: {}\r\n", reply.body.len());
+            let _ = write!(text, "Content-Length: {}\r\n", reply.body.len());
         }
         for (name, value) in &reply.headers {
-            text += &format!("{name}: {value}\r\n");
+            let _ = write!(text, "{name}: {value}\r\n");
         }
         text += "\r\n";
         stream.write_all(text.as_bytes())?;
