@@ -43,6 +43,9 @@ if [[ ${1:-} == --tests ]]; then
   has shellcheck || packages+=(shellcheck)
   has cloud-init || packages+=(cloud-init)
   has openssl || packages+=(openssl)
+  has groff || packages+=(groff)
+  has fish || packages+=(fish)
+  has zsh || packages+=(zsh)
   has_in_sbin tcpdump || packages+=(tcpdump)
 fi
 install_packages "${packages[@]}"

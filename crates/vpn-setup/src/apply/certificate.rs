@@ -72,9 +72,10 @@ impl Worker<'_> {
             return Ok(made);
         }
         self.delete_certificate(&made).await?;
-        self.find_imported(authority)
-            .await?
-            .ok_or_else(|| Problem::failed(format!("{winner} came and went in ACM")).fix("run the same command again"))
+        self.find_imported(authority).await?.ok_or_else(|| {
+            Problem::failed(format!("the certificate {winner} was in ACM a moment ago and is not any more"))
+                .fix("run the same command again")
+        })
     }
 
     /// The certificate of ours in ACM that this authority signed, by the smallest ARN. Another machine may import one of
