@@ -28,6 +28,10 @@ install_packages() {
 
 packages=()
 has cc || packages+=(gcc libc6-dev)
+# libjpeg-turbo is built from source: its build, and the assembler of its x86 part.
+has cmake || packages+=(cmake)
+has make || packages+=(make)
+if [[ $(uname -m) == x86_64 ]] && ! has nasm; then packages+=(nasm); fi
 has python3 || packages+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 has curl || packages+=(curl)
