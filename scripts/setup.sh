@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly nextest_version=0.9.143
 readonly deny_version=0.20.2
+readonly fuzz_version=0.13.1
 readonly rust_at_least=1.95
 
 say() { echo "setup: $*" >&2; }
@@ -74,4 +75,9 @@ fi
 if [[ ${1:-} == --tests && $(cargo deny --version 2>/dev/null) != "cargo-deny $deny_version" ]]; then
   say "installing cargo-deny $deny_version (some minutes)"
   cargo install --quiet --locked --version "$deny_version" cargo-deny
+fi
+
+if [[ ${1:-} == --tests && $(cargo fuzz --version 2>/dev/null) != "cargo-fuzz $fuzz_version" ]]; then
+  say "installing cargo-fuzz $fuzz_version (some minutes)"
+  cargo install --quiet --locked --version "$fuzz_version" cargo-fuzz
 fi

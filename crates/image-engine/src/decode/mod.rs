@@ -1,5 +1,6 @@
 //! From a file's bytes to pixels: first its header, then, once it is known what is wanted, the pixels.
 
+mod frames;
 mod jpeg;
 mod markers;
 mod others;
@@ -101,7 +102,7 @@ impl Opened<'_> {
         match self.kind {
             Kind::Jpeg(jpeg) => jpeg.read(need, limits, tools),
             Kind::Png(png) => png.read(need, limits, tools),
-            Kind::Other(other) => other.read(),
+            Kind::Other(other) => other.read(limits),
         }
     }
 }

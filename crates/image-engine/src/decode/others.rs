@@ -6,6 +6,7 @@ use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, tiff::TiffDecoder, webp::W
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
+use super::frames::count_frames;
 use super::markers::MAX_PROFILE;
 use super::{Kind, Opened, Pixels};
 use crate::engine::{Source, SourceFormat};
@@ -51,7 +52,8 @@ impl Seek for Timed<'_> {
 
 pub(crate) fn open<'a>(bytes: &'a [u8], format: SourceFormat, limits: &'a Limits) -> Result<Opened<'a>, Reason> {
     let name = format.name();
-    let explain = |error: ImageError| explain(name, &error);
+    let explain = |error: ImageError| explain(name, &error, limits);
+    limits.check_frames(name, count_frames(bytes, format, limits.max_frames))?;
     let reader = Timed { bytes: Cursor::new(bytes), limits };
     let mut decoder: Box<dyn ImageDecoder + 'a> = match format {
         SourceFormat::Gif => Box::new(GifDecoder::new(reader).map_err(explain)?),
@@ -83,12 +85,12 @@ pub(crate) fn open<'a>(bytes: &'a [u8], format: SourceFormat, limits: &'a Limits
 }
 
 impl Other<'_> {
-    pub(crate) fn read(self) -> Result<Pixels, Reason> {
+    pub(crate) fn read(self, limits: &Limits) -> Result<Pixels, Reason> {
         let (width, height) = self.decoder.dimensions();
         let colour = self.decoder.color_type();
         let length = usize::try_from(self.decoder.total_bytes()).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
-        self.decoder.read_image_boxed(&mut bytes).map_err(|error| explain(self.format, &error))?;
+        self.decoder.read_image_boxed(&mut bytes).map_err(|error| explain(self.format, &error, limits))?;
         let channels = colour.channel_count();
         let samples = match colour {
             ColorType::Rgb32F | ColorType::Rgba32F => Samples::Sixteen(bytes.chunks_exact(4).map(from_float).collect()),
@@ -114,11 +116,10 @@ fn is_riff_complete(bytes: &[u8]) -> bool {
         if u32::from_le_bytes([*a, *b, *c, *d]) as usize <= rest.len())
 }
 
-fn explain(format: &'static str, error: &ImageError) -> Reason {
-    if let ImageError::IoError(error) = error
-        && error.get_ref().is_some_and(|inner| inner.downcast_ref() == Some(&Reason::TookTooLong))
-    {
-        return Reason::TookTooLong;
+/// Decoders wrap what a reader says in many ways, so the clock itself is asked whether it was the time.
+fn explain(format: &'static str, error: &ImageError, limits: &Limits) -> Reason {
+    if let Err(reason) = limits.check_time() {
+        return reason;
     }
     let detail = error.to_string();
     match error {
