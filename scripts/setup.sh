@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly nextest_version=0.9.143
 readonly deny_version=0.20.2
-readonly fuzz_version=0.13.1
+readonly fuzz_version=0.13.2
 readonly rust_at_least=1.95
 
 say() { echo "setup: $*" >&2; }

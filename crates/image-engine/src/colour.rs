@@ -175,6 +175,7 @@ pub(crate) fn planes_to_rgb(planes: &Planes) -> Raster {
     Raster::eight(width, height, 3, rgb)
 }
 
+#[expect(clippy::cast_sign_loss, reason = "clamped")]
 fn clamp(value: i32) -> u8 {
     value.clamp(0, 255) as u8
 }

@@ -21,6 +21,13 @@ fn recipes() -> Vec<Recipe> {
 /// Seconds that no file of the corpus may take, in a build without optimisation on a busy machine.
 const LONG: Duration = Duration::from_secs(20);
 
+/// A function keeps engines for whichever thread has work.
+#[test]
+fn an_engine_goes_to_other_threads() {
+    fn check<T: Send>() {}
+    check::<Engine>();
+}
+
 #[test]
 fn every_good_file_goes_through_every_recipe() {
     let mut engine = Engine::new();

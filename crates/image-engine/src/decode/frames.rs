@@ -14,7 +14,7 @@ pub(crate) fn count_frames(bytes: &[u8], format: SourceFormat, most: u32) -> u32
     }
 }
 
-/// GIF89a: blocks after the screen's descriptor and its colours.
+/// `GIF89a`: blocks after the screen's descriptor and its colours.
 fn count_gif(bytes: &[u8], most: u32) -> u32 {
     let colours = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
     let mut count = 0;

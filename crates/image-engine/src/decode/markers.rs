@@ -120,7 +120,7 @@ impl<'a> Profile<'a> {
         self.parts.sort_by_key(|part| part.0);
         let whole = !self.parts.is_empty()
             && self.parts.len() == usize::from(self.count)
-            && self.parts.iter().zip(1..).all(|(part, index)| part.0 == index)
+            && self.parts.iter().zip(1..=255).all(|(part, index)| part.0 == index)
             && self.parts.iter().map(|part| part.1.len()).sum::<usize>() <= MAX_PROFILE;
         whole.then(|| self.parts.iter().flat_map(|part| part.1).copied().collect())
     }

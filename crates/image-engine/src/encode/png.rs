@@ -201,16 +201,27 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_several_strips_comes_back() {
+        let samples = noise(1000 * 400 * 3, 15);
+        let file = encode(&Raster::eight(1000, 400, 3, samples.clone()), &mut Buffers::default());
+        assert_eq!(decode(&file), (1000, 400, samples));
+    }
+
+    #[test]
     fn every_shape_and_kind_comes_back() {
         let mut buffers = Buffers::default();
-        for (width, height) in [(1, 1), (1, 300), (300, 1), (7, 9), (257, 129), (1000, 400)] {
+        for (width, height) in [(1, 1), (1, 300), (300, 1), (7, 9), (257, 129)] {
             for channels in 1..=4 {
                 for mask in [0, 3, 255] {
                     let length = (width * height) as usize * usize::from(channels);
                     let samples = noise(length, mask);
                     let file = encode(&Raster::eight(width, height, channels, samples.clone()), &mut buffers);
                     assert_eq!(decode(&file), (width, height, samples), "{width}x{height}, {channels}, {mask}");
-                    assert!(file.len() < length + height as usize + length / 100 + 200, "{} bytes for {length}", file.len());
+                    assert!(
+                        file.len() < length + height as usize + length / 100 + 200,
+                        "{} bytes for {length}",
+                        file.len()
+                    );
                     let deep: Vec<u16> = noise(length, mask).iter().map(|&byte| u16::from(byte) * 251).collect();
                     let bytes: Vec<u8> = deep.iter().flat_map(|sample| sample.to_be_bytes()).collect();
                     let raster = Raster { width, height, channels, samples: Samples::Sixteen(deep) };

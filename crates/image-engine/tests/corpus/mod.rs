@@ -9,13 +9,13 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
 /// A file and what it is.
-pub struct File {
+pub(crate) struct File {
     /// The decoder that it is for: `jpeg`, `png`, `gif`, `webp`, `bmp` or `tiff`.
-    pub format: &'static str,
+    pub(crate) format: &'static str,
     /// What is special about it.
-    pub name: String,
+    pub(crate) name: String,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl File {
@@ -25,7 +25,7 @@ impl File {
 }
 
 /// Encodes with the `image` crate's encoders.
-pub fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+pub(crate) fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image.into().write_to(&mut bytes, format).expect("a picture in memory");
     bytes.into_inner()
@@ -33,7 +33,7 @@ pub fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
 
 /// A picture without flat areas, so that every byte of its file matters.
 #[allow(clippy::cast_possible_truncation, reason = "bytes are wanted")]
-pub fn busy(width: u32, height: u32) -> RgbImage {
+pub(crate) fn busy(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let n = x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503).rotate_left(7);
         Rgb([(n >> 3) as u8, (n >> 11) as u8, (n >> 19) as u8])
@@ -56,20 +56,20 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// A chunk of a PNG.
-pub fn png_chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn png_chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [name.as_slice(), data].concat();
     let length = u32::try_from(data.len()).expect("below 4 GB");
     [&length.to_be_bytes()[..], &body, &crc32(&body).to_be_bytes()].concat()
 }
 
 /// A PNG of the given chunks after the header: depth, colour type, interlacing.
-pub fn png_file(width: u32, height: u32, [depth, colour, interlace]: [u8; 3], rest: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn png_file(width: u32, height: u32, [depth, colour, interlace]: [u8; 3], rest: &[Vec<u8>]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, colour, 0, 0, interlace]].concat();
     [b"\x89PNG\r\n\x1a\n".to_vec(), png_chunk(*b"IHDR", &header), rest.concat(), png_chunk(*b"IEND", &[])].concat()
 }
 
 /// A zlib stream of `length` zeros, a thousandth of their size.
-pub fn zeros(length: usize) -> Vec<u8> {
+pub(crate) fn zeros(length: usize) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     let block = vec![0; 1 << 20];
     let mut left = length;
@@ -82,19 +82,19 @@ pub fn zeros(length: usize) -> Vec<u8> {
 }
 
 /// A marker segment of a JPEG.
-pub fn jpeg_segment(marker: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn jpeg_segment(marker: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len() + 2).expect("a segment").to_be_bytes();
     [&[0xFF, marker][..], &length, content].concat()
 }
 
 /// A JPEG with segments after its first marker.
-pub fn jpeg_with(segments: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn jpeg_with(segments: &[Vec<u8>]) -> Vec<u8> {
     let jpeg = encode(busy(64, 48), ImageFormat::Jpeg);
     [&jpeg[..2], &segments.concat(), &jpeg[2..]].concat()
 }
 
 /// One good file of every kind.
-pub fn good() -> Vec<File> {
+pub(crate) fn good() -> Vec<File> {
     let mut files: Vec<File> = [
         ("jpeg", ImageFormat::Jpeg),
         ("png", ImageFormat::Png),
@@ -124,7 +124,7 @@ pub fn good() -> Vec<File> {
 }
 
 /// Files that are made to do harm. None of them holds a picture that may be made.
-pub fn bombs() -> Vec<File> {
+pub(crate) fn bombs() -> Vec<File> {
     let mut files = headers_that_lie();
     files.extend(jpeg_scan_bombs());
     let bomb = zeros(200_000_000);
@@ -141,7 +141,7 @@ pub fn bombs() -> Vec<File> {
 }
 
 /// Good pictures beside metadata that would fill the memory of whoever unpacks it.
-pub fn burdens() -> Vec<File> {
+pub(crate) fn burdens() -> Vec<File> {
     let data = png_chunk(*b"IDAT", &zeros(4 * 13));
     let bomb = zeros(200_000_000);
     let with = |chunk: Vec<u8>| png_file(4, 4, [8, 2, 0], &[chunk, data.clone()]);
@@ -194,12 +194,12 @@ fn jpeg_scan_bombs() -> Vec<File> {
 }
 
 /// `file` cut off at every `step` bytes.
-pub fn cut(file: &[u8], step: usize) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn cut(file: &[u8], step: usize) -> impl Iterator<Item = &[u8]> {
     (0..file.len()).step_by(step).map(|end| &file[..end])
 }
 
 /// `file` with one bit turned over, at `count` places spread over it.
-pub fn flip(file: &[u8], count: usize) -> impl Iterator<Item = Vec<u8>> {
+pub(crate) fn flip(file: &[u8], count: usize) -> impl Iterator<Item = Vec<u8>> {
     let bits = file.len() * 8;
     (0..count).map(move |index| {
         // A prime step visits every bit before it comes back to one.
