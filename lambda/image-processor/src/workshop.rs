@@ -122,10 +122,10 @@ impl Workshop {
         Bench { room, hand: Reserved(hand) }
     }
 
-    /// What making the pictures takes at most, in bytes. The engine says so when it is told that there is no memory at
-    /// all, and reads no more than the header for it. What fails at once takes nothing.
+    /// What making the pictures takes at most, in bytes. The engine says so when it is told that there is less memory than
+    /// the process has already, and reads no more than the header for it. What fails at once takes nothing.
     fn estimate(&self, bytes: &[u8], recipe: &Recipe, limits: &Limits) -> u64 {
-        let none = Limits { memory: Some(0), ..*limits };
+        let none = Limits { memory: Some(BASE / 2), ..*limits };
         let mut engine = lock(&self.shelf.engines).pop().unwrap_or_default();
         let made = engine.process(bytes, recipe, &none);
         lock(&self.shelf.engines).push(engine);
