@@ -116,6 +116,7 @@ impl Sim {
     pub(crate) async fn reset(&self) {
         self.lambda.reset().await;
         self.s3.reset();
+        self.sqs.reset();
         self.s3control.reset(self);
         self.ec2.reset().await;
         self.acm.reset();
