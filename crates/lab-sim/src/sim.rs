@@ -116,6 +116,7 @@ impl Sim {
     pub(crate) async fn reset(&self) {
         self.lambda.reset().await;
         self.s3.reset();
+        self.sqs.reset();
         self.s3control.reset(self);
         self.ec2.reset().await;
         self.acm.reset();
@@ -257,6 +258,11 @@ impl StateTimes {
     /// What takes AWS so many seconds.
     pub(crate) fn aws_seconds(&self, seconds: u64) -> Duration {
         Duration::from_secs(seconds).mul_f64(self.scale)
+    }
+
+    /// From a queue's deletion until another may have its name.
+    pub(crate) fn queue_name_free(&self) -> Duration {
+        self.scaled(60.0)
     }
 
     /// An event source mapping's `Creating`, `Updating`, … and `Deleting`.

@@ -106,7 +106,8 @@ impl JobRequest {
             source: read_source(root)?,
             report: read_report(root)?,
             priority: parse_priority(&priority)?,
-            needs_confirmation: text(root, &["ConfirmationRequired"]) == "true",
+            // Where it is missing, S3 asks for one, whatever its API's model says (aws/aws-sdk-go-v2, issue 1814).
+            needs_confirmation: text(root, &["ConfirmationRequired"]) != "false",
             tags: members(root, &["Tags"]),
             shown: root.elements().filter(|element| SHOWN.contains(&element.name.as_str())).cloned().collect(),
         })

@@ -46,6 +46,10 @@ impl QueueRef {
         Some(Self { region: region.to_owned(), account: account.to_owned(), name: name.to_owned() })
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn arn(&self) -> String {
         format!("arn:aws:sqs:{}:{}:{}", self.region, self.account, self.name)
     }
@@ -72,6 +76,23 @@ impl QueueRef {
     pub(crate) async fn send(&self, sim: &Sim, body: &str) {
         self.ask(sim, "SendMessage", json!({ "MessageBody": body })).await;
         sim.sqs.tell();
+    }
+
+    /// Sends a received message on, as a new one.
+    pub(crate) async fn forward(&self, sim: &Sim, message: &Message) {
+        let mut body = json!({ "MessageBody": message.body });
+        if message.given.is_object() {
+            body["MessageAttributes"] = message.given.clone();
+        }
+        self.ask(sim, "SendMessage", body).await;
+        sim.sqs.tell();
+    }
+
+    /// The queues that have this one for their dead letters.
+    pub(crate) async fn dead_letter_sources(&self, sim: &Sim) -> Vec<Self> {
+        let answer = read_json(&self.ask(sim, "ListDeadLetterSourceQueues", json!({})).await);
+        let urls = answer["queueUrls"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        urls.filter_map(|url| Self::from_url(url, &self.region)).collect()
     }
 
     /// Receives up to `count` messages, at most ten, without waiting.

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::mapping::{Duty, Mapping, visibility_timeout};
+use super::mapping::{Duty, Mapping};
 use super::report::failed_messages;
+use super::settings::visibility_timeout;
 use crate::events::pattern::matches;
 use crate::lambda::invoke_when_free;
 use crate::sim::Sim;
