@@ -10,6 +10,7 @@ pub(crate) struct Clients {
     pub(crate) lambda: aws_sdk_lambda::Client,
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
     pub(crate) sts: aws_sdk_sts::Client,
 }
 
@@ -22,6 +23,7 @@ impl Clients {
             lambda: aws_sdk_lambda::Client::new(sdk),
             iam: aws_sdk_iam::Client::new(sdk),
             logs: aws_sdk_cloudwatchlogs::Client::new(sdk),
+            sqs: aws_sdk_sqs::Client::new(sdk),
             sts: aws_sdk_sts::Client::new(sdk),
         }
     }

@@ -1,15 +1,22 @@
 //! From what is there to what is wanted, and back to nothing. Pure.
 
+mod delivery;
+
 use std::collections::BTreeMap;
 
 use lab_plan::{Action, Plan, Problem, Step};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::live::{Claim, Guard, HereBucket, Live, LiveBucket, LiveFunction, LiveLogGroup, LiveRole, find_claim};
-use crate::notification::{Found, Trigger, find_overlap, find_trigger, has_entry, invokes};
+use crate::live::{
+    Claim, Guard, HereBucket, Live, LiveBucket, LiveFunction, LiveLogGroup, LiveQueue, LiveRole, find_claim,
+};
+use crate::notification::{Found, Target, Trigger, find_overlap, find_trigger, has_entry, invokes};
+use crate::queue::{self, show_count};
 use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
-use crate::want::{LOG_DAYS, Side, Want, WantedFunction};
+use crate::want::{LOG_DAYS, QueueKind, Side, Want, WantedFunction};
+
+pub(crate) use delivery::note_delivery;
 
 /// What one step does, with everything it needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,8 +39,36 @@ pub enum Op {
     SetPermission(PermissionParts),
     /// Puts our entry into the input bucket's notification configuration.
     SetTrigger(Trigger),
+    /// Makes a queue.
+    CreateQueue(QueueKind, QueueParts),
+    /// Changes these parts of it.
+    SetQueue(QueueKind, QueueParts),
+    /// Lets Lambda take messages from the queue for the function.
+    CreateMapping(MappingParts),
+    /// Changes how it does.
+    SetMapping {
+        /// The mapping's id.
+        uuid: String,
+        /// How it must become.
+        parts: MappingParts,
+    },
+    /// Says where asynchronous invocations end that fail.
+    SetInvoke(InvokeParts),
+    /// Reserves so many of the account's concurrent functions, and bounds ours to them.
+    Reserve(i32),
     /// Takes our entry out of it.
     DeleteTrigger,
+    /// Ends the mapping.
+    DeleteMapping {
+        /// The mapping's id.
+        uuid: String,
+        /// Whether the queue is emptied by it first.
+        drains: bool,
+    },
+    /// Lambda does by itself again what it does about failures.
+    DeleteInvoke,
+    /// Deletes a queue.
+    DeleteQueue(QueueKind),
     /// Takes the permission back.
     DeletePermission,
     /// Deletes the function.
@@ -102,6 +137,41 @@ pub struct FunctionParts {
     pub timeout_s: i32,
     /// Variables that are set; others stay.
     pub environment: BTreeMap<&'static str, String>,
+    /// Variables that go: lab.toml no longer says them.
+    pub clears: Vec<&'static str>,
+}
+
+/// The parts of a queue that are written; an absent part is left alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct QueueParts {
+    /// SQS's attributes, in its own words.
+    pub attributes: BTreeMap<&'static str, String>,
+    /// Whose it is.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// The mapping from the queue to the function as it must become.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MappingParts {
+    /// The queue's ARN.
+    pub queue_arn: String,
+    /// Messages of one invocation, at most.
+    pub batch_size: i32,
+    /// Functions at work at once, at most.
+    pub most_at_once: Option<i32>,
+    /// Whose it is; written only where it is made.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// What Lambda is to do about asynchronous invocations that fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InvokeParts {
+    /// The ARN of the queue that gets a record of it.
+    pub on_failure: String,
+    /// How often it is tried again.
+    pub retries: i32,
+    /// For how long, in seconds.
+    pub most_seconds: i32,
 }
 
 /// Who may invoke the function.
@@ -140,10 +210,15 @@ pub(crate) fn make_plan(want: &Want, live: &Live) -> Result<Plan<Op>, Vec<Proble
     let fates = [
         plan_bucket(want, live, Side::Input),
         plan_bucket(want, live, Side::Output),
+        delivery::plan_queue(want, live, QueueKind::DeadLetters),
+        delivery::plan_queue(want, live, QueueKind::Images),
         plan_role(want, live),
         plan_log_group(want, live),
         plan_function(want, live),
+        delivery::plan_concurrency(want, live),
+        delivery::plan_invoke(want, live),
         plan_permission(want, live),
+        delivery::plan_mapping(want, live),
         plan_trigger(want, live),
     ];
     let mut plan = Plan::default();
@@ -166,11 +241,17 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
     if find_ours(want, live, Side::Input).is_some_and(|bucket| has_entry(&bucket.notifications)) {
         delete("bucket-notification", "bucket-notification", &want.buckets.input, Op::DeleteTrigger, &[], "");
     }
+    if let Some(mapping) = live.mapping.as_ref().filter(|mapping| mapping.state != "Deleting") {
+        let op = Op::DeleteMapping { uuid: mapping.uuid.clone(), drains: false };
+        let needs = ["bucket-notification"];
+        delete("event-source-mapping", "event-source-mapping", &want.function.name, op, &needs, "");
+    }
     if let Some(function) = &live.function {
         let name = &want.function.name;
         // With the function goes its policy.
         if find_claim(&want.tags, &function.tags) == Claim::Ours {
-            delete("function", "function", name, Op::DeleteFunction, &["bucket-notification"], "");
+            let needs = ["bucket-notification", "event-source-mapping"];
+            delete("function", "function", name, Op::DeleteFunction, &needs, "");
         } else if check_permission(function.policy.as_ref(), &want.input_arn(&live.place), &live.place.account)
             == Permission::Right
         {
@@ -184,6 +265,16 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
     }
     if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) == Claim::Ours) {
         delete("role", "role", &want.role, Op::DeleteRole, &["function"], "");
+    }
+    for kind in QueueKind::BOTH {
+        if let Some(queue) = delivery::find_our_queue(want, live, kind) {
+            let detail = match queue.counts().all() {
+                0 => String::new(),
+                count => format!("with {} in it", show_count(count, "message")),
+            };
+            let needs = ["bucket-notification", "event-source-mapping", "function"];
+            delete("queue", kind.role(), want.delivery.name(kind), Op::DeleteQueue(kind), &needs, &detail);
+        }
     }
     for side in Side::BOTH {
         if let Some(bucket) = find_ours(want, live, side) {
@@ -210,6 +301,12 @@ fn find_conflicts(want: &Want, live: &Live) -> Vec<Problem> {
     if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) != Claim::Ours) {
         problems.push(taken("role", &want.role, "choose another --owner, or delete that role"));
     }
+    for kind in QueueKind::BOTH {
+        let is_in_the_way = |queue: &LiveQueue| find_claim(&want.tags, &queue.tags) != Claim::Ours;
+        if want.delivery.wants(kind) && live.queues.get(kind).is_some_and(is_in_the_way) {
+            problems.push(queue::taken(want.delivery.name(kind)));
+        }
+    }
     if live.log_group.as_ref().is_some_and(|group| find_claim(&want.tags, &group.tags) == Claim::Anothers) {
         problems.push(taken("log group", &want.log_group, RENAME_FUNCTION));
     }
@@ -226,7 +323,7 @@ fn find_conflicts(want: &Want, live: &Live) -> Vec<Problem> {
         );
     }
     if let Some(bucket) = live.buckets.input.here() {
-        problems.extend(find_overlap_conflict(want, bucket, &wanted_trigger(want, function)));
+        problems.extend(find_overlap_conflict(want, bucket, &wanted_trigger(want, live, &function.arn)));
     }
     problems
 }
@@ -342,7 +439,10 @@ fn plan_role(want: &Want, live: &Live) -> Fate {
     let words = [("trust", parts.trust.is_some()), ("policy", parts.policy.is_some()), ("tags", parts.tags.is_some())];
     match join_changed(&words) {
         None => Fate::Right,
-        Some(detail) => Step::new(Action::Update, "role", "role", &want.role, Op::SetRole(parts)).detail(detail).into(),
+        Some(detail) => Step::new(Action::Update, "role", "role", &want.role, Op::SetRole(parts))
+            .needs(delivery::before_the_role(want, live))
+            .detail(detail)
+            .into(),
     }
 }
 
@@ -379,12 +479,13 @@ fn plan_function(want: &Want, live: &Live) -> Fate {
     if find_claim(&want.tags, &function.tags) != Claim::Ours {
         return Fate::NotWanted;
     }
-    let WantedFunction { name, memory_mb, timeout_s, environment } = &want.function;
+    let WantedFunction { name, memory_mb, timeout_s, environment, arch: _ } = &want.function;
     let parts = FunctionParts {
         role: live.place.role_arn(want),
         memory_mb: *memory_mb,
         timeout_s: *timeout_s,
         environment: environment.clone(),
+        clears: function.environment.keys().filter(|key| !environment.contains_key(*key)).copied().collect(),
     };
     let mut differences = Vec::new();
     if function.role != parts.role {
@@ -398,6 +499,7 @@ fn plan_function(want: &Want, live: &Live) -> Fate {
     }
     let changed = environment.iter().filter(|(key, value)| function.environment.get(*key) != Some(value));
     differences.extend(changed.map(|(key, value)| format!("{key} -> {value}")));
+    differences.extend(parts.clears.iter().map(|key| format!("no {key}")));
     if differences.is_empty() {
         return Fate::Right;
     }
@@ -428,21 +530,35 @@ fn plan_permission(want: &Want, live: &Live) -> Fate {
 
 fn plan_trigger(want: &Want, live: &Live) -> Fate {
     let Some(function) = &live.function else { return Fate::NotWanted };
-    let trigger = wanted_trigger(want, function);
+    let trigger = wanted_trigger(want, live, &function.arn);
     let found = live.buckets.input.here().map_or(Found::Absent, |it| find_trigger(&it.notifications, &trigger));
     let action = match found {
         Found::Right => return Fate::Right,
         Found::Absent => Action::Create,
         Found::Different => Action::Update,
     };
+    let (told, needs) = match &trigger.target {
+        Target::Function(_) => (format!("new objects run {}", want.function.name), ["function-permission"].as_slice()),
+        Target::Queue(_) => {
+            let queue = want.delivery.name(QueueKind::Images);
+            (format!("new objects go to {queue}"), [QueueKind::Images.role(), "event-source-mapping"].as_slice())
+        }
+    };
     Step::new(action, "bucket-notification", "bucket-notification", &want.buckets.input, Op::SetTrigger(trigger))
-        .needs([Side::Input.role(), "function-permission"])
-        .detail(format!("new objects run {}", want.function.name))
+        .needs([Side::Input.role()])
+        .needs(needs.iter().copied())
+        .detail(told)
         .into()
 }
 
-fn wanted_trigger(want: &Want, function: &LiveFunction) -> Trigger {
-    Trigger { function: function.arn.clone(), filter: want.filter.clone() }
+/// The entry that lab.toml wants for this function.
+pub(crate) fn wanted_trigger(want: &Want, live: &Live, function: &str) -> Trigger {
+    let target = if want.delivery.queue {
+        Target::Queue(want.queue_arn(&live.place, QueueKind::Images))
+    } else {
+        Target::Function(function.to_owned())
+    };
+    Trigger { target, filter: want.filter.clone() }
 }
 
 /// The words whose part changes; `None` where none does.

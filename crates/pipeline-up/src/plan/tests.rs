@@ -82,6 +82,7 @@ fn carry_out(live: &mut Live, op: &Op) {
             let function = live.function.as_mut().unwrap();
             function.role.clone_from(&parts.role);
             (function.memory_mb, function.timeout_s) = (parts.memory_mb, parts.timeout_s);
+            function.environment.retain(|key, _| !parts.clears.contains(key));
             function.environment.extend(parts.environment.clone());
         }
         Op::SetPermission(parts) => {
@@ -173,12 +174,13 @@ fn what_differs_is_named_and_nothing_else_is_touched() {
     let function = live.function.as_mut().unwrap();
     function.memory_mb = 128;
     function.environment.remove("MODE");
+    function.environment.insert("WIDTH", "720".into());
     here(&mut live, Side::Output).guards.clear();
     let plan = make_plan(&want, &live).unwrap();
     let details: Vec<_> = plan.steps.iter().map(|step| (step.title(), step.detail.as_str())).collect();
     let expected = [
         ("update bucket lab-output-bucket-ada".to_owned(), "public access block, encryption, ownership"),
-        ("update function lab-lambda-function".to_owned(), "memory 128 -> 512 MB, MODE -> png"),
+        ("update function lab-lambda-function".to_owned(), "memory 128 -> 512 MB, MODE -> png, no WIDTH"),
     ];
     assert_eq!(details, expected);
     assert_eq!(plan.unchanged, 5);
