@@ -35,6 +35,7 @@ pub mod run;
 mod s3;
 mod session;
 mod sim;
+mod sqs;
 mod ssm;
 mod sts;
 mod tagging;

@@ -6,13 +6,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use image_engine::{Engine, Limits, Recipe};
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::event::{Item, Job, read_event};
 use crate::mark::{Decision, Mark};
-use crate::picture::{Limits, process_image};
 use crate::reason::Reason;
 use crate::settings::{Mode, Settings};
 use crate::store::{Condition, Existing, ReadError, Source, Store, StoreError, Unread, WriteError};
@@ -283,22 +283,13 @@ fn check_version<T>(job: &Job, source: &Source<T>) -> Result<(), Outcome> {
     }
 }
 
-/// Decodes on a thread of its own, where a panic of a decoder ends that thread's work and nothing else.
+/// Decodes on a thread of its own, so that S3's connections are looked after meanwhile.
 async fn process_elsewhere(bytes: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Reason> {
-    tokio::task::spawn_blocking(move || process_image(bytes, &limits))
+    let work = move || Engine::new().process(&bytes, &Recipe::default(), &limits);
+    let made = tokio::task::spawn_blocking(work)
         .await
-        .unwrap_or_else(|error| Err(Reason::DecoderPanicked(describe_panic(error))))
-}
-
-fn describe_panic(error: tokio::task::JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else {
-        return "the work was cancelled".to_owned();
-    };
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it panicked without a message".to_owned())
+        .map_err(|error| image_engine::Reason::DecoderPanicked(error.to_string()))??;
+    Ok(made.pictures.into_iter().next().map(|picture| picture.bytes).unwrap_or_default())
 }
 
 fn diagnose(error_type: &str, error_message: String) -> Diagnostic {

@@ -1,7 +1,7 @@
 //! The function's settings: its environment, read once at init. A function that cannot work says so then, not at the
 //! first image.
 
-use crate::picture::Limits;
+use image_engine::Limits;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -85,6 +85,7 @@ impl Settings {
                 memory: lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
                     .and_then(|megabytes| megabytes.trim().parse::<u64>().ok())
                     .map(|megabytes| megabytes.saturating_mul(MIB)),
+                ..Limits::default()
             },
         })
     }

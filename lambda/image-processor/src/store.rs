@@ -330,10 +330,17 @@ fn name_content_type(stated: Option<&str>, key: &str) -> String {
     if let Some(stated) = stated.filter(|stated| !matches!(*stated, "" | UNKNOWN_TYPE | "binary/octet-stream")) {
         return stated.to_owned();
     }
-    key.rsplit_once('.')
-        .and_then(|(_, extension)| image::ImageFormat::from_extension(extension))
-        .map_or(UNKNOWN_TYPE, |format| format.to_mime_type())
-        .to_owned()
+    let extension = key.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    match extension.as_deref() {
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("png") => "image/png",
+        Some("gif") => "image/gif",
+        Some("webp") => "image/webp",
+        Some("bmp") => "image/bmp",
+        Some("tif" | "tiff") => "image/tiff",
+        _ => UNKNOWN_TYPE,
+    }
+    .to_owned()
 }
 
 #[cfg(test)]

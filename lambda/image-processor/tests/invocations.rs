@@ -15,7 +15,8 @@ use aws_sdk_s3::types::MetadataDirective;
 use aws_smithy_mocks::{MockResponse, MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use image::{Rgb, RgbImage};
-use image_processor::{Limits, Mode, Processor, Settings, Store, Summary};
+use image_engine::Limits;
+use image_processor::{Mode, Processor, Settings, Store, Summary};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
@@ -230,7 +231,7 @@ fn settings(mode: Mode) -> Settings {
         output_bucket: "out".into(),
         mode,
         max_bytes: 100_000,
-        limits: Limits { max_pixels: 1_000_000, memory: None },
+        limits: Limits { max_pixels: 1_000_000, ..Limits::default() },
     }
 }
 
