@@ -82,7 +82,7 @@ pub(crate) fn to_text(heading: &Heading, found: &Inventory) -> String {
 }
 
 /// Whom "nothing" speaks of.
-const ASKED: &str = "(asked: EC2, S3, Lambda, Logs, ACM, IAM and the tags of all services)";
+const ASKED: &str = "(asked: EC2, S3, Lambda, Logs, SQS, ACM, IAM and the tags of all services)";
 
 /// One document: `leaks`, each with the command that removes it and what is in the way.
 pub(crate) fn leaks_to_json(heading: &Heading, left: &Left) -> Result<String, Problem> {

@@ -16,7 +16,8 @@ use crate::want::Want;
 /// Whether Lambda cannot do it yet: what it concerns is being changed, or the role's new policy has not spread.
 fn is_unsettled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
-    let lacks_permission = message.contains("does not have permissions to call") || message.contains("cannot be assumed");
+    let lacks_permission =
+        message.contains("does not have permissions to call") || message.contains("cannot be assumed");
     has_code(error, "ResourceInUseException")
         || (has_code(error, "InvalidParameterValueException") && lacks_permission)
         || (has_code(error, "ResourceConflictException") && !is_there_already(error))
@@ -33,7 +34,12 @@ fn scale(most: Option<i32>) -> Option<ScalingConfig> {
 }
 
 /// Lets Lambda take messages from the queue for the function.
-pub(crate) async fn create(clients: &Clients, want: &Want, parts: &MappingParts, stop: &Stop) -> Result<String, Problem> {
+pub(crate) async fn create(
+    clients: &Clients,
+    want: &Want,
+    parts: &MappingParts,
+    stop: &Stop,
+) -> Result<String, Problem> {
     let create = clients
         .lambda
         .create_event_source_mapping()

@@ -247,12 +247,18 @@ mod tests {
         let to_function = trigger("in/", "");
         let to_queue = Trigger { target: Target::Queue(QUEUE.into()), ..to_function.clone() };
         let direct = replace_entry(NotificationConfiguration::builder().build(), to_function.to_entry().ok());
-        assert_eq!((find_trigger(&direct, &to_function), find_trigger(&direct, &to_queue)), (Found::Right, Found::Different));
+        assert_eq!(
+            (find_trigger(&direct, &to_function), find_trigger(&direct, &to_queue)),
+            (Found::Right, Found::Different)
+        );
         assert_eq!(find_overlap(&direct, &to_queue), None, "our own entry is in nobody's way");
         let queued = replace_entry(direct, to_queue.to_entry().ok());
         assert!(queued.lambda_function_configurations().is_empty());
         assert_eq!(queued.queue_configurations()[0].queue_arn(), QUEUE);
-        assert_eq!((find_trigger(&queued, &to_function), find_trigger(&queued, &to_queue)), (Found::Different, Found::Right));
+        assert_eq!(
+            (find_trigger(&queued, &to_function), find_trigger(&queued, &to_queue)),
+            (Found::Different, Found::Right)
+        );
         assert!(!has_entry(&replace_entry(queued, None)));
     }
 

@@ -8,12 +8,10 @@ use lab_plan::{Action, Plan, Problem, Step};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::live::{
-    Claim, Guard, HereBucket, Live, LiveBucket, LiveFunction, LiveLogGroup, LiveQueue, LiveRole, find_claim,
-};
+use crate::live::{Claim, Guard, HereBucket, Live, LiveBucket, LiveLogGroup, LiveQueue, LiveRole, find_claim};
 use crate::notification::{Found, Target, Trigger, find_overlap, find_trigger, has_entry, invokes};
-use crate::queue::{self, show_count};
 use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
+use crate::queue::{self, show_count};
 use crate::want::{LOG_DAYS, QueueKind, Side, Want, WantedFunction};
 
 pub(crate) use delivery::note_delivery;
@@ -537,11 +535,11 @@ fn plan_trigger(want: &Want, live: &Live) -> Fate {
         Found::Absent => Action::Create,
         Found::Different => Action::Update,
     };
-    let (told, needs) = match &trigger.target {
-        Target::Function(_) => (format!("new objects run {}", want.function.name), ["function-permission"].as_slice()),
+    let (told, needs): (_, &[&str]) = match &trigger.target {
+        Target::Function(_) => (format!("new objects run {}", want.function.name), &["function-permission"]),
         Target::Queue(_) => {
             let queue = want.delivery.name(QueueKind::Images);
-            (format!("new objects go to {queue}"), [QueueKind::Images.role(), "event-source-mapping"].as_slice())
+            (format!("new objects go to {queue}"), &["queue images", "event-source-mapping"])
         }
     };
     Step::new(action, "bucket-notification", "bucket-notification", &want.buckets.input, Op::SetTrigger(trigger))

@@ -22,7 +22,11 @@ pub(super) fn read(table: &Table<'_>) -> Recipe {
     let is_sized = width.is_some() || height.is_some();
     if !sizes.is_empty() && is_sized {
         let what = "images.sizes stands beside width or height";
-        table.file.reject(&table.span_of("sizes"), what, "keep one of them: a thumbnail set, or the size of one picture");
+        table.file.reject(
+            &table.span_of("sizes"),
+            what,
+            "keep one of them: a thumbnail set, or the size of one picture",
+        );
     }
     for key in ["fit", "enlarge"] {
         if table.has(key) && !is_sized {

@@ -121,8 +121,7 @@ fn to_text(attributes: HashMap<QueueAttributeName, String>) -> BTreeMap<String, 
 /// How many messages a queue holds; `None` where there is no such queue.
 pub(crate) async fn read_counts(clients: &Clients, url: &str) -> Result<Option<Counts>, Problem> {
     let attributes = read_attributes(clients, url).await?;
-    Ok(attributes
-        .map(|attributes| LiveQueue { url: url.to_owned(), tags: BTreeMap::new(), attributes }.counts()))
+    Ok(attributes.map(|attributes| LiveQueue { url: url.to_owned(), tags: BTreeMap::new(), attributes }.counts()))
 }
 
 pub(crate) async fn read_queue_tags(clients: &Clients, url: &str) -> Result<Option<BTreeMap<String, String>>, Problem> {
@@ -187,7 +186,8 @@ pub(super) async fn read_room(clients: &Clients, want: &Want) -> Result<Option<R
     if want.delivery.concurrency.is_none() {
         return Ok(None);
     }
-    let answer = clients.lambda.get_account_settings().send().await.map_err(|error| explain("GetAccountSettings", &error));
+    let answer =
+        clients.lambda.get_account_settings().send().await.map_err(|error| explain("GetAccountSettings", &error));
     let found = unless_denied(false, answer.map(Some))?;
     Ok(found.and_then(|found| found.account_limit).map(|limit| Room {
         limit: limit.concurrent_executions,

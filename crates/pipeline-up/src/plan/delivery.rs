@@ -60,7 +60,8 @@ pub(super) fn plan_queue(want: &Want, live: &Live, kind: QueueKind) -> Fate {
 /// A queue that is no longer wanted goes once it is empty: messages are events that nobody else has.
 fn plan_queue_away(want: &Want, live: &Live, kind: QueueKind) -> Fate {
     let Some(queue) = find_our_queue(want, live, kind) else { return Fate::NotWanted };
-    if kind == QueueKind::DeadLetters && queue.counts().all() > 0 {
+    let is_emptied_first = kind == QueueKind::Images && live.mapping.is_some();
+    if queue.counts().all() > 0 && !is_emptied_first {
         return Fate::NotWanted;
     }
     let needs: &[&str] = match kind {
@@ -191,6 +192,17 @@ pub(crate) fn note_delivery(want: &Want, live: &Live) -> Vec<String> {
         let verb = if letters == 1 { "waits" } else { "wait" };
         let letters = show_count(letters, "dead letter");
         notes.push(format!("{letters} {verb} in {queue}: `pipeline-up redrive` tries them again{stays}"));
+    }
+    if !want.delivery.queue
+        && live.mapping.is_none()
+        && let Some(queue) = find_our_queue(want, live, QueueKind::Images).filter(|queue| queue.counts().all() > 0)
+    {
+        let count = show_count(queue.counts().all(), "message");
+        notes.push(format!(
+            "{} holds {count} that nobody takes, so it stays: write `queue = true` in [images] of lab.toml and run \
+             `pipeline-up` to process them",
+            want.delivery.name(QueueKind::Images)
+        ));
     }
     let Some(function) = find_our_function(want, live) else { return notes };
     match (want.delivery.concurrency, function.reserved) {

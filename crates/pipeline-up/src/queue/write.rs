@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::QueueAttributeName;
-use lab_common::{explain, has_code};
+use lab_common::explain;
 use lab_plan::{Context, Pace, Problem, Stop, retry_while, wait_for};
 
 use super::{show_count, taken};
@@ -56,8 +56,9 @@ fn is_name_or_target_unsettled<E: ProvideErrorMetadata>(error: &SdkError<E, Http
 
 async fn require_ours(clients: &Clients, want: &Want, name: &str) -> Result<String, Problem> {
     let Some(url) = find_queue_url(clients, name).await? else {
-        return Err(Problem::failed(format!("the queue {name} is there, and then it is not"))
-            .fix("run the same command again"));
+        return Err(
+            Problem::failed(format!("the queue {name} is there, and then it is not")).fix("run the same command again")
+        );
     };
     let tags = read_queue_tags(clients, &url).await?.unwrap_or_default();
     if find_claim(&want.tags, &tags) == Claim::Ours { Ok(url) } else { Err(taken(name)) }
