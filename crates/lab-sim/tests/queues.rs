@@ -181,6 +181,20 @@ fn a_mapping_keeps_to_its_concurrency_and_gathers_batches() {
 }
 
 #[test]
+fn a_filter_throws_away_what_it_does_not_let_through() {
+    let sim = start();
+    let url = create_queue(&sim, "work", &json!({}));
+    let pattern = json!({ "body": { "kind": ["picture"] } }).to_string();
+    map(&sim, "work", &json!({ "FilterCriteria": { "Filters": [{ "Pattern": pattern }] } }));
+    for body in ["plain", r#"{"kind":"sound"}"#, r#"{"kind":"picture"}"#] {
+        send(&sim, &url, body);
+    }
+    wait_for("an empty queue", || (count(&sim, &url) == 0).then_some(()));
+    let bodies: Vec<Value> = events(&sim).into_iter().map(|event| event["Records"][0]["body"].clone()).collect();
+    assert_eq!(bodies, [json!(r#"{"kind":"picture"}"#)]);
+}
+
+#[test]
 fn lambda_refuses_what_would_not_work() {
     let sim = start();
     let invalid = (400, "InvalidParameterValueException".to_owned());

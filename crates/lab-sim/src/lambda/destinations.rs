@@ -91,10 +91,7 @@ pub(crate) async fn send_record(
                 queue.send(sim, &record).await;
             }
         }
-        ["arn", _, "sns", region, ..] => {
-            let parameters = [("TopicArn", destination), ("Message", record.as_str())];
-            sim.moto.query("sns", region, "2010-03-31", "Publish", &parameters).await;
-        }
+        ["arn", _, "sns", ..] => crate::sns::publish(sim, destination, &record).await,
         ["arn", _, "s3", _, _, bucket] => {
             let now = jiff::Timestamp::now();
             let name = format!("{}-{}", now.strftime("%Y-%m-%dT%H.%M.%S"), uuid::Uuid::new_v4());

@@ -32,7 +32,7 @@ pub(crate) struct SqsOverlay {
 
 impl SqsOverlay {
     /// Some queue has got a message.
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.changed.notify_waiters();
     }
 

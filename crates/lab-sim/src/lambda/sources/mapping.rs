@@ -23,11 +23,20 @@ pub(crate) struct Settings {
     pub(crate) reports_failures: bool,
     /// How many of the function's instances the mapping may use at once.
     pub(crate) max_concurrency: Option<u32>,
+    /// Event patterns; a message that matches none of them is thrown away. Without any, all pass.
+    pub(crate) filters: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { enabled: true, batch_size: 10, window: 0, reports_failures: false, max_concurrency: None }
+        Self {
+            enabled: true,
+            batch_size: 10,
+            window: 0,
+            reports_failures: false,
+            max_concurrency: None,
+            filters: Vec::new(),
+        }
     }
 }
 
@@ -42,7 +51,7 @@ const OF_STREAMS: &[(&str, &str)] = &[
 ];
 
 /// Settings of AWS's that lab-sim would have to ignore.
-const UNKNOWN: &[&str] = &["ProvisionedPollerConfig", "MetricsConfig", "KMSKeyArn", "FilterCriteria"];
+const UNKNOWN: &[&str] = &["ProvisionedPollerConfig", "MetricsConfig", "KMSKeyArn"];
 
 fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::new(400, "InvalidParameterValueException", message)
@@ -97,6 +106,10 @@ impl Settings {
             let wanted = read_number(wanted, "scalingConfig.maximumConcurrency", 2, 1000)?;
             new.max_concurrency = wanted.and_then(|wanted| u32::try_from(wanted).ok());
         }
+        if let Some(criteria) = request["FilterCriteria"].as_object() {
+            let filters = criteria.get("Filters").and_then(Value::as_array).into_iter().flatten();
+            new.filters = filters.map(read_filter).collect::<Result<_, _>>()?;
+        }
         new.check(queue)?;
         Ok(new)
     }
@@ -114,6 +127,14 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+fn read_filter(filter: &Value) -> Result<String, ServiceError> {
+    let pattern = filter["Pattern"].as_str().unwrap_or_default();
+    match serde_json::from_str::<Value>(pattern) {
+        Ok(Value::Object(_)) => Ok(pattern.to_owned()),
+        _ => Err(invalid(format!("Invalid filter pattern definition. Pattern: {pattern}"))),
     }
 }
 
@@ -266,6 +287,10 @@ impl Mapping {
         });
         if let Some(bound) = settings.max_concurrency {
             shown["ScalingConfig"] = json!({ "MaximumConcurrency": bound });
+        }
+        if !settings.filters.is_empty() {
+            let filters: Vec<Value> = settings.filters.iter().map(|pattern| json!({ "Pattern": pattern })).collect();
+            shown["FilterCriteria"] = json!({ "Filters": filters });
         }
         shown
     }

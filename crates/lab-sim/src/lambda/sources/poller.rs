@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::mapping::{Duty, Mapping, visibility_timeout};
 use super::report::failed_messages;
+use crate::events::pattern::matches;
 use crate::lambda::invoke::invoke_when_free;
 use crate::sim::Sim;
 use crate::sqs::Message;
@@ -74,9 +75,14 @@ async fn gather(sim: &Arc<Sim>, mapping: &Mapping, duty: &Duty) -> Batch {
     Batch { messages, received }
 }
 
-async fn work(sim: Arc<Sim>, mapping: Arc<Mapping>, duty: Duty, batch: Batch) {
+async fn work(sim: Arc<Sim>, mapping: Arc<Mapping>, duty: Duty, mut batch: Batch) {
     let queue = &mapping.queue;
     let attributes = queue.attributes(&sim).await.unwrap_or_default();
+    let unwanted = filter(&mut batch, &mapping, &duty.settings.filters);
+    queue.delete(&sim, &unwanted).await;
+    if batch.messages.is_empty() {
+        return;
+    }
     let failed = invoke(&sim, &mapping, &duty, &batch, &attributes).await;
     let handles = |wanted: bool| -> Vec<String> {
         let chosen = batch.messages.iter().enumerate().filter(|(place, _)| failed.contains(place) == wanted);
@@ -89,6 +95,34 @@ async fn work(sim: Arc<Sim>, mapping: Arc<Mapping>, duty: Duty, batch: Batch) {
         let sim = Arc::clone(&sim);
         tokio::spawn(async move { let_come_back(&sim, &mapping, &attributes, batch.received, &back).await });
     }
+}
+
+/// Takes the messages out that no filter lets through, and returns their receipt handles.
+fn filter(batch: &mut Batch, mapping: &Mapping, filters: &[String]) -> Vec<String> {
+    if filters.is_empty() {
+        return Vec::new();
+    }
+    let patterns: Vec<Value> = filters.iter().filter_map(|pattern| serde_json::from_str(pattern).ok()).collect();
+    let passes = |message: &Message| {
+        let record = message.to_record(&mapping.queue);
+        patterns.iter().any(|pattern| matches(pattern, &with_read_body(record.clone(), pattern)))
+    };
+    let (wanted, unwanted): (Vec<_>, Vec<_>) = std::mem::take(&mut batch.messages).into_iter().partition(passes);
+    batch.messages = wanted;
+    unwanted.into_iter().map(|message| message.handle).collect()
+}
+
+/// The record as a filter sees it: a filter of fields reads the body as JSON, and one of texts passes no JSON (Lambda
+/// developer guide, "Using event filtering with an Amazon SQS event source").
+fn with_read_body(mut record: Value, pattern: &Value) -> Value {
+    let text = record["body"].as_str().unwrap_or_default();
+    let read = serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
+    match (&pattern["body"], read) {
+        (Value::Object(_), read) => record["body"] = read.unwrap_or_default(),
+        (Value::Array(_), Some(_)) => record["body"] = Value::Null,
+        _ => {}
+    }
+    record
 }
 
 /// The places of the messages that failed.
