@@ -1,5 +1,9 @@
 //! The pipeline of HOL 02 on a local AWS, with a function that somebody has deployed.
 
+use std::io::{Cursor, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::{Answer, LocalAws};
@@ -72,13 +76,29 @@ impl PipelineLab {
         format!("lab-lambda-function-{}", self.aws.owner)
     }
 
-    /// Deploys the function as somebody would, with these tags and another role than ours.
+    /// Deploys the function as somebody would, with these tags and another role than ours. Nobody runs it.
     pub fn deploy(&self, tags: &Value) {
+        self.deploy_code(tags, EMPTY_ZIP);
+    }
+
+    /// Deploys a function of ours that runs this shell script.
+    ///
+    /// # Panics
+    /// When it cannot be packed.
+    pub fn deploy_script(&self, script: &str) {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let executable = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+        zip.start_file("bootstrap", executable).expect("an entry");
+        zip.write_all(script.as_bytes()).expect("written");
+        self.deploy_code(&self.our_tags(), &STANDARD.encode(zip.finish().expect("a zip").into_inner()));
+    }
+
+    fn deploy_code(&self, tags: &Value, zip: &str) {
         let Self { aws } = self;
         let function = json!({
             "FunctionName": self.function(), "Runtime": "provided.al2023", "Handler": "bootstrap",
             "Role": format!("arn:aws:iam::123456789012:role/{ROLE}"),
-            "Code": { "ZipFile": EMPTY_ZIP }, "MemorySize": 512, "Timeout": 60, "Tags": tags,
+            "Code": { "ZipFile": zip }, "MemorySize": 512, "Timeout": 60, "Tags": tags,
             "Environment": {
                 "Variables": { "MODE": "png", "OUTPUT_BUCKET": format!("lab-output-bucket-{}", aws.owner) }
             },

@@ -203,3 +203,52 @@ fn killed_after_any_call_the_next_down_leaves_no_queue() {
         assert_eq!(lab.run(&["status", "--json"]).json()["resources"], json!([]), "{why}");
     });
 }
+
+/// Puts a letter among the dead.
+fn send_letter(lab: &PipelineLab, body: &Value) {
+    let letter = json!({ "QueueUrl": url(lab, "lab-image-dead-letters-ada"), "MessageBody": body.to_string() });
+    let _ = sqs(lab, "SendMessage", &letter);
+}
+
+fn event(key: &str) -> Value {
+    json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": { "bucket": { "name": "b" }, "object": { "key": key } } }] })
+}
+
+#[test]
+fn dead_letters_go_back_where_they_came_from() {
+    let lab = queued(&[]);
+    let _ = lab.run(&[]).expect_code(0);
+    let none = lab.run(&["redrive"]).expect_code(1);
+    assert!(none.stderr.contains("there are no dead letters in lab-image-dead-letters-ada"), "{none:#?}");
+
+    send_letter(&lab, &event("a.jpg"));
+    send_letter(&lab, &event("b.jpg"));
+    let record = json!({
+        "requestContext": { "condition": "RetriesExhausted" }, "requestPayload": event("c.jpg"),
+        "responsePayload": { "errorType": "S3Failed", "errorMessage": "SlowDown" },
+    });
+    send_letter(&lab, &record);
+    lab.aws.clear_calls();
+    let redrive = lab.run(&["redrive", "--json"]).expect_code(0);
+    let document = redrive.json();
+    let counts = ["found", "moved", "invoked"].map(|field| document[field].as_u64().expect(field));
+    assert_eq!(counts, [3, 2, 1], "{redrive:#?}");
+    assert_eq!(document["reasons"]["S3Failed: the invocation failed each time"], 1);
+    assert_eq!(lab.aws.calls().iter().filter(|action| *action == "Invoke").count(), 1);
+}
+
+#[test]
+fn without_a_queue_dead_letters_go_to_the_function_itself() {
+    let lab = PipelineLab::start(&[]);
+    lab.write_images("dead_letters = true");
+    lab.deploy(&lab.our_tags());
+    let _ = lab.run(&[]).expect_code(0);
+    let refused = lab.run(&["redrive", "--to-source"]).expect_code(2);
+    assert!(refused.stderr.contains("no queue that letters could go back to"), "{refused:#?}");
+    send_letter(&lab, &event("a.jpg"));
+    let redrive = lab.run(&["redrive"]).expect_code(0);
+    assert!(redrive.stdout.contains("1 dead letter of lab-image-dead-letters-ada: 1 invoked again"), "{redrive:#?}");
+    lab.write_images("");
+    let gone = lab.run(&["redrive"]).expect_code(1);
+    assert!(gone.stderr.contains("there are no dead letters"), "{gone:#?}");
+}

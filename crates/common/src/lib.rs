@@ -21,6 +21,7 @@ mod recipe;
 pub mod roles;
 mod sdk;
 mod session;
+mod signed;
 mod table;
 mod tags;
 
@@ -44,4 +45,5 @@ pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
 pub use recipe::{Depth, Fit, MAX_KEY_BYTES, PictureFormat, Recipe, failed_report_key, strip_extension};
 pub use sdk::{Connection, connect, prepare};
 pub use session::{Access, Session, note_other_region, quote, repeat_access, repeat_options};
+pub use signed::{JsonService, call_json};
 pub use tags::Tags;

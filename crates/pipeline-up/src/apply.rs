@@ -6,7 +6,7 @@ use lab_plan::{Context, Problem, Step};
 use crate::clients::Clients;
 use crate::plan::Op;
 use crate::want::Want;
-use crate::{bucket, concurrency, function, log_group, mapping, queue, role};
+use crate::{backfill, bucket, concurrency, function, log_group, mapping, queue, role};
 
 /// Answers with the name or ARN of what was made or changed.
 pub(crate) async fn apply(
@@ -39,7 +39,11 @@ pub(crate) async fn apply(
         Op::DeleteTrigger => bucket::delete_trigger(clients, want, context.stop).await?,
         Op::DeletePermission => function::forbid(clients, want).await?,
         Op::DeleteFunction => function::delete(clients, want, context.stop).await?,
-        Op::DeleteRole => role::delete(clients, want, context.stop).await?,
+        Op::DeleteRole => role::delete(clients, &want.role, context.stop).await?,
+        Op::DeleteBatchRole { account } => {
+            backfill::cancel_jobs(clients, want, account).await?;
+            role::delete(clients, &want.batch_role, context.stop).await?
+        }
         Op::DeleteLogGroup => log_group::delete(clients, want, context.stop).await?,
         Op::DeleteBucket(side) => bucket::delete(clients, want.buckets.get(*side), context.stop).await?,
     };

@@ -8,6 +8,7 @@
 //! meant.
 
 mod apply;
+mod backfill;
 mod bucket;
 mod cli;
 mod clients;
@@ -24,9 +25,12 @@ mod pipeline;
 mod plan;
 mod policy;
 mod queue;
+mod redrive;
 mod role;
 mod run;
+mod s3control;
 mod show;
+mod simulate;
 #[cfg(test)]
 mod testing;
 mod want;

@@ -41,6 +41,8 @@ pub struct Live {
     pub(crate) buckets: Both<LiveBucket>,
     /// Our own role. Not looked for in a Learner Lab.
     pub(crate) role: Option<LiveRole>,
+    /// Our role of backfills, where there was one.
+    pub(crate) batch_role: Option<LiveRole>,
     pub(crate) log_group: Option<LiveLogGroup>,
     pub(crate) function: Option<LiveFunction>,
     pub(crate) queues: Queues<LiveQueue>,
@@ -218,10 +220,10 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
     let (input, output, function, policy, log_group) = (input?, output?, function?, policy?, log_group?);
     let (queues, room) = (queues?, room?);
     let (has_queue, has_dead_letters) = (queues.images.is_some(), queues.dead_letters.is_some());
-    let (input, output, role, log_group, queues, mapping, invoke) = tokio::try_join!(
+    let (input, output, (role, batch_role), log_group, queues, mapping, invoke) = tokio::try_join!(
         read_bucket(clients, want, &place, Side::Input, input),
         read_bucket(clients, want, &place, Side::Output, output),
-        read_role(clients, want, &place),
+        read_roles(clients, want, &place),
         read_log_group_tags(clients, log_group),
         delivery::read_queues(clients, queues),
         delivery::read_mapping(clients, want, &place, has_queue),
@@ -234,6 +236,7 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
         place,
         buckets,
         role,
+        batch_role,
         log_group,
         function,
         queues,
@@ -418,13 +421,21 @@ fn to_configuration(found: GetBucketNotificationConfigurationOutput) -> Notifica
         .build()
 }
 
-/// `None` also in a Learner Lab, whose role is not ours.
-async fn read_role(clients: &Clients, want: &Want, place: &Place) -> Result<Option<LiveRole>, Problem> {
+/// The function's role and that of backfills; neither in a Learner Lab, whose role is not ours.
+async fn read_roles(
+    clients: &Clients,
+    want: &Want,
+    place: &Place,
+) -> Result<(Option<LiveRole>, Option<LiveRole>), Problem> {
     if place.academy {
-        return Ok(None);
+        return Ok((None, None));
     }
+    tokio::try_join!(read_role(clients, &want.role), read_role(clients, &want.batch_role))
+}
+
+pub(crate) async fn read_role(clients: &Clients, name: &str) -> Result<Option<LiveRole>, Problem> {
     let role = async {
-        let answer = clients.iam.get_role().role_name(&want.role).send().await;
+        let answer = clients.iam.get_role().role_name(name).send().await;
         let found = none_if("GetRole", &["NoSuchEntity"], answer)?;
         let Some(role) = found.and_then(|found| found.role) else { return Ok(None) };
         let trust = read_document("GetRole", decode(role.assume_role_policy_document()).as_deref())?;
@@ -432,7 +443,7 @@ async fn read_role(clients: &Clients, want: &Want, place: &Place) -> Result<Opti
         Ok(Some(LiveRole { arn: role.arn, tags, trust, policy: None }))
     };
     let policy = async {
-        let answer = clients.iam.get_role_policy().role_name(&want.role).policy_name(ROLE_POLICY).send().await;
+        let answer = clients.iam.get_role_policy().role_name(name).policy_name(ROLE_POLICY).send().await;
         let found = none_if("GetRolePolicy", &["NoSuchEntity"], answer)?;
         read_document("GetRolePolicy", decode(found.as_ref().map(GetRolePolicyOutput::policy_document)).as_deref())
     };

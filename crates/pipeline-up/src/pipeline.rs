@@ -10,9 +10,9 @@ use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settl
 use crate::cli::Package;
 use crate::clients::Clients;
 use crate::deploy::{Way, deploy_command, to_line};
-use crate::live::{Live, observe};
-use crate::plan::{Op, find_ours, make_plan, make_teardown, note_delivery};
-use crate::want::{Side, Want};
+use crate::live::{Live, LiveQueue, observe};
+use crate::plan::{Op, find_our_queue, find_ours, make_plan, make_teardown, note_delivery};
+use crate::want::{QueueKind, Side, Want};
 use crate::{apply, show};
 
 /// The pipeline of one lab, with the way to AWS.
@@ -52,6 +52,11 @@ impl Pipeline {
     /// The words of the command that deploys the function.
     pub(crate) fn deploy_command(&self, live: &Live, package: &Package) -> Vec<String> {
         deploy_command(&self.want, &live.place, &self.way, package)
+    }
+
+    /// The queue, if it is there and ours.
+    pub(crate) fn find_queue<'a>(&self, live: &'a Live, kind: QueueKind) -> Option<&'a LiveQueue> {
+        find_our_queue(&self.want, live, kind)
     }
 
     /// Whether the function can be deployed.

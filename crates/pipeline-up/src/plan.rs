@@ -14,7 +14,7 @@ use crate::policy::{Permission, check_permission, function_policy, merge_bucket_
 use crate::queue::{self, show_count};
 use crate::want::{LOG_DAYS, QueueKind, Side, Want, WantedFunction};
 
-pub(crate) use delivery::note_delivery;
+pub(crate) use delivery::{find_our_queue, note_delivery};
 
 /// What one step does, with everything it needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -73,6 +73,11 @@ pub enum Op {
     DeleteFunction,
     /// Deletes the role with its policies.
     DeleteRole,
+    /// Cancels the backfills that are under way, and deletes their role.
+    DeleteBatchRole {
+        /// The account they run in.
+        account: String,
+    },
     /// Deletes the log group.
     DeleteLogGroup,
     /// Empties and deletes a bucket.
@@ -264,8 +269,12 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
     if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) == Claim::Ours) {
         delete("role", "role", &want.role, Op::DeleteRole, &["function"], "");
     }
+    if live.batch_role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) == Claim::Ours) {
+        let op = Op::DeleteBatchRole { account: live.place.account.clone() };
+        delete("role", "role batch", &want.batch_role, op, &[], "");
+    }
     for kind in QueueKind::BOTH {
-        if let Some(queue) = delivery::find_our_queue(want, live, kind) {
+        if let Some(queue) = find_our_queue(want, live, kind) {
             let detail = match queue.counts().all() {
                 0 => String::new(),
                 count => format!("with {} in it", show_count(count, "message")),

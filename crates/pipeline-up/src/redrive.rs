@@ -92,8 +92,11 @@ fn find_letters<'a>(pipeline: &'a Pipeline, live: &'a Live, to_source: bool) -> 
             .fix("write `queue = true` in [images] of lab.toml and run pipeline-up, or leave --to-source out"));
     }
     if live.function.is_none() {
-        return Err(Problem::failed(format!("the function {} is not deployed: nothing would take them", want.function.name))
-            .fix("pipeline-up deploy, then again"));
+        return Err(Problem::failed(format!(
+            "the function {} is not deployed: nothing would take them",
+            want.function.name
+        ))
+        .fix("pipeline-up deploy, then again"));
     }
     Ok(Letters {
         clients,

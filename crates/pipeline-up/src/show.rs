@@ -31,6 +31,9 @@ pub(crate) fn list_resources(want: &Want, live: &Live) -> Vec<Resource> {
     if let Some(role) = live.role.as_ref().filter(|role| ours(&role.tags)) {
         resources.push(Resource::new("role", &want.role, &role.arn));
     }
+    if let Some(role) = live.batch_role.as_ref().filter(|role| ours(&role.tags)) {
+        resources.push(Resource::new("role", &want.batch_role, &role.arn));
+    }
     if let Some(group) = live.log_group.as_ref().filter(|group| ours(&group.tags)) {
         let resource = Resource::new("log-group", &want.log_group, &group.arn);
         resources.push(match group.retention {

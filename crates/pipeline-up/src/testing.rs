@@ -45,6 +45,7 @@ fn prepare(rules: &[&Rule]) -> (aws_config::SdkConfig, MockResponseInterceptor) 
 fn silent_clients(sdk: &aws_config::SdkConfig) -> Clients {
     Clients {
         s3: aws_sdk_s3::Client::new(sdk),
+        s3control: aws_sdk_s3control::Client::new(sdk),
         lambda: aws_sdk_lambda::Client::new(sdk),
         iam: aws_sdk_iam::Client::new(sdk),
         logs: aws_sdk_cloudwatchlogs::Client::new(sdk),

@@ -134,6 +134,8 @@ pub(crate) struct Want {
     pub(crate) delivery: Delivery,
     /// The name of the function's role in an account of one's own.
     pub(crate) role: String,
+    /// The name of the role of backfills, in such an account.
+    pub(crate) batch_role: String,
     pub(crate) log_group: String,
     /// Whether the function copies objects as they are, tags included.
     pub(crate) copies: bool,
@@ -175,6 +177,7 @@ impl Want {
                 dead_letters_name: names.dead_letters(),
             },
             role: names.function_role(),
+            batch_role: names.batch_role(),
             log_group: Names::function_log_group(&images.function),
             copies: images.mode == lab_common::Mode::Copy,
             account: lab.account,
@@ -217,6 +220,16 @@ impl Want {
     /// The tags of the function's role.
     pub(crate) fn role_tags(&self) -> BTreeMap<String, String> {
         self.tags_of("role", &self.role)
+    }
+
+    /// The ARN of the role of backfills.
+    pub(crate) fn batch_role_arn(&self, place: &Place) -> String {
+        format!("arn:{}:iam::{}:role/{}", place.partition, place.account, self.batch_role)
+    }
+
+    /// The tags of the role of backfills.
+    pub(crate) fn batch_role_tags(&self) -> BTreeMap<String, String> {
+        self.tags_of("role batch", &self.batch_role)
     }
 
     /// The tags of the function's log group.

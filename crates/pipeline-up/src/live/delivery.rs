@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
 use aws_sdk_sqs::types::QueueAttributeName;
-use lab_common::{explain, is_denial};
+use lab_common::{explain, is_about_credentials, is_denial};
 use lab_plan::Problem;
 
 use super::Queues;
@@ -181,14 +181,17 @@ pub(super) async fn read_invoke(
     }))
 }
 
-/// The account's room, where lab.toml bounds the function; `None` also where we may not ask.
+/// The account's room, where lab.toml bounds the function. `None` also where it cannot be known: then the bound is not
+/// reserved, and that is told.
 pub(super) async fn read_room(clients: &Clients, want: &Want) -> Result<Option<Room>, Problem> {
     if want.delivery.concurrency.is_none() {
         return Ok(None);
     }
-    let answer =
-        clients.lambda.get_account_settings().send().await.map_err(|error| explain("GetAccountSettings", &error));
-    let found = unless_denied(false, answer.map(Some))?;
+    let answer = clients.lambda.get_account_settings().send().await;
+    let found = match answer.map_err(|error| explain("GetAccountSettings", &error)) {
+        Err(problem) if !is_about_credentials(&problem) => None,
+        answer => Some(answer?),
+    };
     Ok(found.and_then(|found| found.account_limit).map(|limit| Room {
         limit: limit.concurrent_executions,
         unreserved: limit.unreserved_concurrent_executions.unwrap_or(limit.concurrent_executions),

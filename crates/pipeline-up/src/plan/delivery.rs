@@ -16,7 +16,7 @@ const INVOKE: &str = "function-event-invoke-config";
 const CONCURRENCY: &str = "function-concurrency";
 
 /// The queue, if it is there and ours.
-pub(super) fn find_our_queue<'a>(want: &Want, live: &'a Live, kind: QueueKind) -> Option<&'a LiveQueue> {
+pub(crate) fn find_our_queue<'a>(want: &Want, live: &'a Live, kind: QueueKind) -> Option<&'a LiveQueue> {
     live.queues.get(kind).filter(|queue| find_claim(&want.tags, &queue.tags) == Claim::Ours)
 }
 

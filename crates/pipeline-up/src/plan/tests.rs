@@ -23,6 +23,7 @@ fn nothing(place: &Place) -> Live {
         place: place.clone(),
         buckets,
         role: None,
+        batch_role: None,
         log_group: None,
         function: None,
         queues: Queues::default(),
@@ -128,6 +129,7 @@ fn carry_out(live: &mut Live, op: &Op) {
         Op::DeletePermission => live.function.as_mut().unwrap().policy = None,
         Op::DeleteFunction => (live.function, live.invoke) = (None, None),
         Op::DeleteRole => live.role = None,
+        Op::DeleteBatchRole { .. } => live.batch_role = None,
         Op::DeleteLogGroup => live.log_group = None,
         Op::DeleteBucket(side) => *bucket(live, *side) = LiveBucket::Absent,
     }
@@ -446,6 +448,18 @@ fn a_bound_is_reserved_where_the_quota_has_room_and_told_where_it_has_none() {
         assert_eq!(notes.len(), usize::from(told.is_some()), "{notes:?}");
         assert!(told.is_none_or(|told| notes[0].contains(told)), "{notes:?}");
     }
+}
+
+#[test]
+fn down_takes_the_role_of_backfills_along_and_up_lets_it_be() {
+    let (want, place) = sample(|_| ());
+    let mut live = whole(&want, &place);
+    let role = |tags| Some(LiveRole { arn: "batch".into(), tags, trust: None, policy: None });
+    live.batch_role = role(want.batch_role_tags());
+    assert!(make_plan(&want, &live).unwrap().is_empty());
+    assert!(titles(&make_teardown(&want, &live)).contains(&"delete role lab-batch-role-ada".to_owned()));
+    live.batch_role = role(BTreeMap::new());
+    assert!(!titles(&make_teardown(&want, &live)).contains(&"delete role lab-batch-role-ada".to_owned()));
 }
 
 #[test]

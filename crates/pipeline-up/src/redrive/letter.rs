@@ -82,7 +82,10 @@ mod tests {
             "responsePayload": {"errorType": "S3Failed", "errorMessage": "a.png: SlowDown"}
         });
         let letter = read(&record);
-        assert_eq!((letter.origin, letter.reason.as_str()), (Origin::Invocation, "S3Failed: the invocation failed each time"));
+        assert_eq!(
+            (letter.origin, letter.reason.as_str()),
+            (Origin::Invocation, "S3Failed: the invocation failed each time")
+        );
         assert_eq!(serde_json::from_str::<Value>(&letter.event).unwrap(), event);
         let old = json!({"requestContext": {"condition": "EventAgeExceeded"}, "requestPayload": event});
         assert_eq!(read(&old).reason, "the invocation waited for too long");

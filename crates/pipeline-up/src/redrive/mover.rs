@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
+use aws_sdk_sqs::config::http::HttpResponse;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, ListMessageMoveTasksResultEntry, Message};
 use futures::future::try_join_all;
-use lab_common::{explain, has_code};
+use lab_common::explain;
 use lab_plan::{Line, Pace, Problem, Stop, wait_for};
 
 use super::Redriven;
@@ -93,7 +95,8 @@ impl Letters<'_> {
                 entry.receipt_handle(&letter.receipt).build()
             });
             let entries = entries.collect::<Result<Vec<_>, _>>();
-            let entries = entries.map_err(|error| Problem::failed("a request to SQS cannot be built").because(error.to_string()))?;
+            let entries = entries
+                .map_err(|error| Problem::failed("a request to SQS cannot be built").because(error.to_string()))?;
             let change = self.clients.sqs.change_message_visibility_batch().queue_url(self.url);
             let answer = change.set_entries(Some(entries)).send().await;
             answer.map(drop).map_err(|error| explain("ChangeMessageVisibilityBatch", &error))
@@ -161,14 +164,10 @@ const CANNOT_MOVE: [&str; 9] = [
     "InternalFailure",
 ];
 
-fn is_under_way<E>(error: &aws_sdk_sqs::error::SdkError<E, aws_sdk_sqs::config::http::HttpResponse>) -> bool
-where
-    E: aws_sdk_sqs::error::ProvideErrorMetadata,
-{
-    use aws_sdk_sqs::error::ProvideErrorMetadata as _;
-    let message = error.as_service_error().and_then(|error| error.message()).unwrap_or_default();
-    has_code(error, "AWS.SimpleQueueService.UnsupportedOperation") && message.contains("already")
-        || message.contains("active message movement task")
+/// Whether a task that moves this queue's messages is running already.
+fn is_under_way<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
+    message.contains("already") && message.contains("task")
 }
 
 fn read(message: Message) -> Option<Letter> {
