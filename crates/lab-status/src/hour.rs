@@ -12,8 +12,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Where the metrics are asked for. Its SDK would carry a second HTTP stack for two calls.
-const CLOUDWATCH: JsonService =
-    JsonService { name: "monitoring", variable: "AWS_ENDPOINT_URL_CLOUDWATCH", target: "GraniteServiceVersion20100801" };
+const CLOUDWATCH: JsonService = JsonService {
+    name: "monitoring",
+    variable: "AWS_ENDPOINT_URL_CLOUDWATCH",
+    target: "GraniteServiceVersion20100801",
+};
 /// The namespace that the function writes to.
 const NAMESPACE: &str = "hybrid-lab";
 /// The stages of one record, in their order, with their metrics.
