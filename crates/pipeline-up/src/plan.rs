@@ -1,192 +1,26 @@
 //! From what is there to what is wanted, and back to nothing. Pure.
 
+mod conflict;
 mod delivery;
+mod op;
 
 use std::collections::BTreeMap;
 
 use lab_plan::{Action, Plan, Problem, Step};
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::live::{Claim, Guard, HereBucket, Live, LiveBucket, LiveLogGroup, LiveQueue, LiveRole, find_claim};
-use crate::notification::{Found, Target, Trigger, find_overlap, find_trigger, has_entry, invokes};
+use crate::live::{Claim, Guard, HereBucket, Live, LiveLogGroup, LiveRole, find_claim};
+use crate::notification::{Found, Target, Trigger, find_trigger, has_entry};
 use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
-use crate::queue::{self, show_count};
+use crate::queue::show_count;
 use crate::want::{LOG_DAYS, QueueKind, Side, Want, WantedFunction};
 
+use conflict::find_conflicts;
 pub(crate) use delivery::{find_our_queue, note_delivery};
-
-/// What one step does, with everything it needs to know.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub enum Op {
-    /// Makes a bucket and gives it these properties.
-    CreateBucket(Side, Vec<Property>),
-    /// Gives a bucket these properties.
-    SetBucket(Side, Vec<Property>),
-    /// Makes the function's role.
-    CreateRole(RoleParts),
-    /// Changes these parts of it.
-    SetRole(RoleParts),
-    /// Makes the function's log group.
-    CreateLogGroup(LogGroupParts),
-    /// Changes these parts of it.
-    SetLogGroup(LogGroupParts),
-    /// Configures the function as lab.toml says.
-    SetFunction(FunctionParts),
-    /// Lets the input bucket invoke the function.
-    SetPermission(PermissionParts),
-    /// Puts our entry into the input bucket's notification configuration.
-    SetTrigger(Trigger),
-    /// Makes a queue.
-    CreateQueue(QueueKind, QueueParts),
-    /// Changes these parts of it.
-    SetQueue(QueueKind, QueueParts),
-    /// Lets Lambda take messages from the queue for the function.
-    CreateMapping(MappingParts),
-    /// Changes how it does.
-    SetMapping {
-        /// The mapping's id.
-        uuid: String,
-        /// How it must become.
-        parts: MappingParts,
-    },
-    /// Says where asynchronous invocations end that fail.
-    SetInvoke(InvokeParts),
-    /// Reserves so many of the account's concurrent functions, and bounds ours to them.
-    Reserve(i32),
-    /// Takes our entry out of it.
-    DeleteTrigger,
-    /// Ends the mapping.
-    DeleteMapping {
-        /// The mapping's id.
-        uuid: String,
-        /// Whether the queue is emptied by it first.
-        drains: bool,
-    },
-    /// Lambda does by itself again what it does about failures.
-    DeleteInvoke,
-    /// Deletes a queue.
-    DeleteQueue(QueueKind),
-    /// Takes the permission back.
-    DeletePermission,
-    /// Deletes the function.
-    DeleteFunction,
-    /// Deletes the role with its policies.
-    DeleteRole,
-    /// Cancels the backfills that are under way, and deletes their role.
-    DeleteBatchRole {
-        /// The account they run in.
-        account: String,
-    },
-    /// Deletes the log group.
-    DeleteLogGroup,
-    /// Empties and deletes a bucket.
-    DeleteBucket(Side),
-}
-
-/// One property of a bucket, as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub enum Property {
-    /// All tags, those of others included.
-    Tags(BTreeMap<String, String>),
-    /// A protection.
-    Guard(Guard),
-    /// The whole policy, statements of others included.
-    Policy(Value),
-}
-
-impl Property {
-    const fn noun(&self) -> &'static str {
-        match self {
-            Self::Tags(_) => "tags",
-            Self::Guard(Guard::PublicAccessBlock) => "public access block",
-            Self::Guard(Guard::Encryption) => "encryption",
-            Self::Guard(Guard::OwnerEnforced) => "ownership",
-            Self::Policy(_) => "TLS-only policy",
-        }
-    }
-}
-
-/// The parts of a role that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct RoleParts {
-    /// Who may assume it.
-    pub trust: Option<Value>,
-    /// What it may do.
-    pub policy: Option<Value>,
-    /// Whose it is.
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-/// The parts of a log group that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct LogGroupParts {
-    /// How long its events are kept, in days.
-    pub retention: Option<i32>,
-    /// Whose it is.
-    pub tags: Option<BTreeMap<String, String>>,
-    /// Its ARN, where it is there already.
-    pub arn: Option<String>,
-}
-
-/// The function's configuration as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FunctionParts {
-    /// The ARN of its role.
-    pub role: String,
-    /// In MB.
-    pub memory_mb: i32,
-    /// In seconds.
-    pub timeout_s: i32,
-    /// Variables that are set; others stay.
-    pub environment: BTreeMap<&'static str, String>,
-    /// Variables that go: lab.toml no longer says them.
-    pub clears: Vec<&'static str>,
-}
-
-/// The parts of a queue that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct QueueParts {
-    /// SQS's attributes, in its own words.
-    pub attributes: BTreeMap<&'static str, String>,
-    /// Whose it is.
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-/// The mapping from the queue to the function as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MappingParts {
-    /// The queue's ARN.
-    pub queue_arn: String,
-    /// Messages of one invocation, at most.
-    pub batch_size: i32,
-    /// Functions at work at once, at most.
-    pub most_at_once: Option<i32>,
-    /// Whose it is; written only where it is made.
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-/// What Lambda is to do about asynchronous invocations that fail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InvokeParts {
-    /// The ARN of the queue that gets a record of it.
-    pub on_failure: String,
-    /// How often it is tried again.
-    pub retries: i32,
-    /// For how long, in seconds.
-    pub most_seconds: i32,
-}
-
-/// Who may invoke the function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PermissionParts {
-    /// The input bucket's ARN.
-    pub bucket_arn: String,
-    /// The account that must own it.
-    pub account: String,
-    /// Whether a statement of ours says something else and must go first.
-    pub replaces: bool,
-}
+pub use op::Op;
+pub(crate) use op::{
+    FunctionParts, InvokeParts, LogGroupParts, MappingParts, PermissionParts, Property, QueueParts, RoleParts,
+};
 
 /// What becomes of one thing.
 enum Fate {
@@ -297,96 +131,6 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
 /// The bucket of `side`, if it is there and ours.
 pub(crate) fn find_ours<'a>(want: &Want, live: &'a Live, side: Side) -> Option<&'a HereBucket> {
     live.buckets.get(side).here().filter(|bucket| find_claim(&want.tags, &bucket.tags) == Claim::Ours)
-}
-
-/// Everything that is not ours and has a name that we need, and entries that S3 would not have beside ours.
-fn find_conflicts(want: &Want, live: &Live) -> Vec<Problem> {
-    let mut problems: Vec<_> = Side::BOTH.iter().filter_map(|side| find_bucket_conflict(want, live, *side)).collect();
-    let taken = |kind: &str, name: &str, fix: &str| {
-        Problem::failed(format!("the {kind} {name} is there and does not bear the tags of this lab")).fix(fix)
-    };
-    if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) != Claim::Ours) {
-        problems.push(taken("role", &want.role, "choose another --owner, or delete that role"));
-    }
-    for kind in QueueKind::BOTH {
-        let is_in_the_way = |queue: &LiveQueue| find_claim(&want.tags, &queue.tags) != Claim::Ours;
-        if want.delivery.wants(kind) && live.queues.get(kind).is_some_and(is_in_the_way) {
-            problems.push(queue::taken(want.delivery.name(kind)));
-        }
-    }
-    if live.log_group.as_ref().is_some_and(|group| find_claim(&want.tags, &group.tags) == Claim::Anothers) {
-        problems.push(taken("log group", &want.log_group, RENAME_FUNCTION));
-    }
-    let Some(function) = &live.function else { return problems };
-    if find_claim(&want.tags, &function.tags) == Claim::Anothers {
-        problems.push(taken("function", &want.function.name, RENAME_FUNCTION));
-    }
-    if live.buckets.output.here().is_some_and(|bucket| invokes(&bucket.notifications, &function.arn)) {
-        let output = &want.buckets.output;
-        problems.push(
-            Problem::failed(format!("the output bucket {output} triggers {}, which writes there", want.function.name))
-                .because("the function would trigger itself, again and again")
-                .fix(format!("remove that event notification of {output} (S3 console, Properties)")),
-        );
-    }
-    if let Some(bucket) = live.buckets.input.here() {
-        problems.extend(find_overlap_conflict(want, bucket, &wanted_trigger(want, live, &function.arn)));
-    }
-    problems
-}
-
-const RENAME_FUNCTION: &str =
-    "give the function a name of your own: function = \"lab-lambda-function-{owner}\" in [images] of lab.toml";
-
-fn find_bucket_conflict(want: &Want, live: &Live, side: Side) -> Option<Problem> {
-    let name = want.buckets.get(side);
-    let rename = "choose another --owner, or another name in [images] of lab.toml; nothing was changed";
-    match live.buckets.get(side) {
-        LiveBucket::Absent => None,
-        LiveBucket::Taken => Some(
-            Problem::failed(format!("the bucket name {name} belongs to someone else"))
-                .because("HeadBucket: 403; bucket names are shared by all AWS accounts")
-                .fix(rename),
-        ),
-        LiveBucket::Elsewhere(region) => Some(
-            Problem::failed(format!("the bucket {name} is in {region}, and the lab is in {}", want.region))
-                .because("a bucket cannot be moved")
-                .fix(format!("pass --region {region}, take it down there first, or choose another name")),
-        ),
-        LiveBucket::Here(bucket) => {
-            let claim = find_claim(&want.tags, &bucket.tags);
-            // Tags come with the bucket; only where the service drops them can a new one be found bare, and then it is
-            // empty. With something in it, it is somebody's: `down` would delete that.
-            let is_new = bucket.tags.is_empty() && bucket.is_empty;
-            (claim != Claim::Ours && !is_new).then(|| {
-                Problem::failed(format!("the bucket {name} is there and does not bear the tags of this lab"))
-                    .because("what is in it may be somebody's; taking the lab down would delete it")
-                    .fix(rename)
-            })
-        }
-    }
-}
-
-fn find_overlap_conflict(want: &Want, bucket: &HereBucket, trigger: &Trigger) -> Option<Problem> {
-    if find_trigger(&bucket.notifications, trigger) == Found::Right {
-        return None;
-    }
-    let other = find_overlap(&bucket.notifications, trigger)?;
-    let show = |prefix: &str, suffix: &str| format!("prefix \"{prefix}\", suffix \"{suffix}\"");
-    let (theirs, ours) = (&other.filter, &trigger.filter);
-    let input = &want.buckets.input;
-    Some(
-        Problem::failed(format!("the event notification `{}` of {input} overlaps with ours", other.id))
-            .because(format!(
-                "it tells {} of {}; ours is for {}; S3 takes no two for one object and event",
-                other.target,
-                show(&theirs.prefix, &theirs.suffix),
-                show(&ours.prefix, &ours.suffix)
-            ))
-            .fix(format!(
-                "remove it (S3 console, {input}, Properties), or set prefix or suffix in [images] of lab.toml"
-            )),
-    )
 }
 
 fn plan_bucket(want: &Want, live: &Live, side: Side) -> Fate {

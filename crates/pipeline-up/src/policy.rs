@@ -39,6 +39,8 @@ pub(crate) fn function_policy(want: &Want, place: &Place) -> Value {
     let mut statements = vec![
         allow("ReadInput", &read, &[&format!("{input}/*")]),
         allow("WriteOutput", &write, &[&format!("{output}/*")]),
+        // A report that an object cannot be processed goes when a later version can.
+        allow("WithdrawReport", &["s3:DeleteObject"], &[&format!("{output}/*-failed.json")]),
         allow("TellAbsent", &["s3:ListBucket"], &[&input, &output]),
         allow("WriteLog", &["logs:CreateLogStream", "logs:PutLogEvents"], &[&log]),
     ];
@@ -193,6 +195,8 @@ mod tests {
              "Resource": ["arn:aws:s3:::lab-input-bucket-ada/*"]},
             {"Sid": "WriteOutput", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"],
              "Resource": ["arn:aws:s3:::lab-output-bucket-ada/*"]},
+            {"Sid": "WithdrawReport", "Effect": "Allow", "Action": ["s3:DeleteObject"],
+             "Resource": ["arn:aws:s3:::lab-output-bucket-ada/*-failed.json"]},
             {"Sid": "TellAbsent", "Effect": "Allow", "Action": ["s3:ListBucket"],
              "Resource": ["arn:aws:s3:::lab-input-bucket-ada", "arn:aws:s3:::lab-output-bucket-ada"]},
             {"Sid": "WriteLog", "Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -217,13 +221,13 @@ mod tests {
         });
         let policy = function_policy(&want, &place);
         assert_eq!(
-            policy["Statement"][4],
+            policy["Statement"][5],
             json!({"Sid": "TakeFromQueue", "Effect": "Allow",
                    "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
                    "Resource": ["arn:aws:sqs:us-east-1:123456789012:lab-image-queue-ada"]})
         );
         assert_eq!(
-            policy["Statement"][5]["Resource"],
+            policy["Statement"][6]["Resource"],
             json!(["arn:aws:sqs:us-east-1:123456789012:lab-image-dead-letters-ada"])
         );
     }

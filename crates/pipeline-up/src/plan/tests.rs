@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::concurrency::Room;
-use crate::live::{LiveFunction, LiveInvoke, LiveMapping, LiveQueue, Queues};
+use crate::live::{LiveBucket, LiveFunction, LiveInvoke, LiveMapping, LiveQueue, Queues};
 use crate::notification::{ENTRY_ID, Entry, replace_entry};
 use crate::policy::PERMISSION_SID;
 use crate::want::{Both, Filter, Place, sample};
