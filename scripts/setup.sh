@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly nextest_version=0.9.143
 readonly deny_version=0.20.2
+readonly fuzz_version=0.13.2
 readonly rust_at_least=1.95
 
 say() { echo "setup: $*" >&2; }
@@ -28,6 +29,10 @@ install_packages() {
 
 packages=()
 has cc || packages+=(gcc libc6-dev)
+# libjpeg-turbo is built from source: its build, and the assembler of its x86 part.
+has cmake || packages+=(cmake)
+has make || packages+=(make)
+if [[ $(uname -m) == x86_64 ]] && ! has nasm; then packages+=(nasm); fi
 has python3 || packages+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 has curl || packages+=(curl)
@@ -70,4 +75,9 @@ fi
 if [[ ${1:-} == --tests && $(cargo deny --version 2>/dev/null) != "cargo-deny $deny_version" ]]; then
   say "installing cargo-deny $deny_version (some minutes)"
   cargo install --quiet --locked --version "$deny_version" cargo-deny
+fi
+
+if [[ ${1:-} == --tests && $(cargo fuzz --version 2>/dev/null) != "cargo-fuzz $fuzz_version" ]]; then
+  say "installing cargo-fuzz $fuzz_version (some minutes)"
+  cargo install --quiet --locked --version "$fuzz_version" cargo-fuzz
 fi

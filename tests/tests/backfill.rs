@@ -57,7 +57,7 @@ fn a_dry_run_says_what_is_missing_and_starts_nothing() {
 
 #[test]
 fn a_job_processes_the_rest_and_says_why_some_failed() {
-    let lab = with_objects(&[], "", &["a b.jpg", "c.jpg", "bad.jpg"]);
+    let lab = with_objects(&[], "", &["a%20b.jpg", "c.jpg", "bad.jpg"]);
     let refused = lab.run(&["backfill"]).expect_code(2);
     assert!(refused.stderr.contains("ask_above") && refused.stderr.contains("--yes"), "{refused:#?}");
     let backfill = lab.run(&["backfill", "--yes", "--json"]).expect_code(1);

@@ -6,6 +6,7 @@ A part that does not fit the installed moto is left out: everything works withou
 import functools
 import gc
 import io
+import time
 import types
 
 
@@ -78,6 +79,37 @@ def keep_connections():
     WSGIRequestHandler.run_wsgi, WSGIRequestHandler.send_header = run_wsgi, send_header_but_close
 
 
+def count_messages_sooner():
+    """A queue counts all its messages for each that is sent or received, and reads a slow clock for each that it counts."""
+    from moto.sqs import models
+
+    models.unix_time = time.time
+    models.unix_time_millis = lambda: time.time() * 1000.0
+
+    def is_kept(self, queue_name, message):
+        kept_for = self.get_queue(queue_name).message_retention_period
+        return kept_for + message.sent_timestamp / 1000 > time.time()
+
+    models.SQSBackend.is_message_valid_based_on_retention_period = is_kept
+
+
+def remember_attributes():
+    """moto forgets a queue's policy when another attribute is set, and never tells whose dead letters a queue takes."""
+    from moto.sqs.models import Queue
+
+    write = Queue._set_attributes
+
+    def set_attributes(self, attributes, now=None):
+        policy = getattr(self, "policy", None)
+        write(self, attributes, now)
+        if "Policy" not in attributes:
+            self.policy = policy
+
+    Queue._set_attributes = set_attributes
+    Queue.redrive_allow_policy = None
+    Queue.BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
+
+
 def answer_in_one_piece():
     """The server writes an answer in many small pieces, and a line about it to a log that nobody reads."""
     from werkzeug.serving import WSGIRequestHandler
@@ -94,7 +126,15 @@ def collect_less():
 
 
 def make_haste():
-    parts = [look_for_services_once, find_tags_by_id, list_methods_once, keep_connections, answer_in_one_piece, collect_less]
+    parts = [
+        look_for_services_once,
+        find_tags_by_id,
+        list_methods_once,
+        keep_connections,
+        count_messages_sooner, remember_attributes,
+        answer_in_one_piece,
+        collect_less,
+    ]
     for part in parts:
         try:
             part()
