@@ -52,6 +52,18 @@ impl LabArgs {
         self.lab.is_none() && !std::path::Path::new(DEFAULT_LAB_FILE).exists()
     }
 
+    /// The lab these options name, whoever its owner is; `None` where no file is named and none is there.
+    ///
+    /// # Errors
+    /// As [`LabArgs::read_lab`].
+    pub fn read_lab_of_anyone(&self) -> Result<Option<Lab>, Problem> {
+        if self.has_no_lab_file() {
+            return Ok(None);
+        }
+        let owner = self.owner.clone().or_else(|| Some("anyone".into()));
+        Self { owner, ..self.clone() }.read_lab().map(Some)
+    }
+
     /// Reads and checks the lab these options name. Nothing is called.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ where
     }
 }
 
-fn explain_code(call: &str, code: &str, message: &str) -> Problem {
+pub(crate) fn explain_code(call: &str, code: &str, message: &str) -> Problem {
     let problem = |what: String| Problem::failed(what).because(format!("{call}: {code}: {message}"));
     if EXPIRED.contains(&code) {
         // EC2 says the same of a request that was signed too long ago.

@@ -17,9 +17,11 @@ mod my_ip;
 mod names;
 pub mod prices;
 mod read;
+mod recipe;
 pub mod roles;
 mod sdk;
 mod session;
+mod signed;
 mod table;
 mod tags;
 
@@ -34,12 +36,14 @@ pub use explain::{
 };
 pub use home::{Home, Secret};
 pub use lab::{
-    Account, Allow, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
+    Account, Allow, Arch, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
     Transport, Vpn,
 };
 pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
+pub use recipe::{Depth, Fit, MAX_KEY_BYTES, PictureFormat, Recipe, failed_report_key, strip_extension};
 pub use sdk::{Connection, connect, prepare};
 pub use session::{Access, Session, note_other_region, quote, repeat_access, repeat_options};
+pub use signed::{JsonService, call_json};
 pub use tags::Tags;

@@ -93,6 +93,23 @@ def count_messages_sooner():
     models.SQSBackend.is_message_valid_based_on_retention_period = is_kept
 
 
+def remember_attributes():
+    """moto forgets a queue's policy when another attribute is set, and never tells whose dead letters a queue takes."""
+    from moto.sqs.models import Queue
+
+    write = Queue._set_attributes
+
+    def set_attributes(self, attributes, now=None):
+        policy = getattr(self, "policy", None)
+        write(self, attributes, now)
+        if "Policy" not in attributes:
+            self.policy = policy
+
+    Queue._set_attributes = set_attributes
+    Queue.redrive_allow_policy = None
+    Queue.BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
+
+
 def answer_in_one_piece():
     """The server writes an answer in many small pieces, and a line about it to a log that nobody reads."""
     from werkzeug.serving import WSGIRequestHandler
@@ -114,7 +131,7 @@ def make_haste():
         find_tags_by_id,
         list_methods_once,
         keep_connections,
-        count_messages_sooner,
+        count_messages_sooner, remember_attributes,
         answer_in_one_piece,
         collect_less,
     ]

@@ -139,6 +139,7 @@ pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
         total: crate::leaks::Total::default(),
         unread: world.unread.clone(),
         notes: Vec::new(),
+        hour: None,
     };
     for part in parts {
         inventory.leaving.extend(part.leaving);

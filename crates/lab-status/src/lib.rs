@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod cost;
 mod doctor;
+mod hour;
 mod inventory;
 mod labs;
 mod leaks;
@@ -23,6 +24,7 @@ mod testing;
 mod thing;
 mod watch;
 
+use jiff::Timestamp;
 use lab_common::{Access, Session};
 use lab_plan::{Exit, Problem, Progress, Stop};
 
@@ -65,19 +67,34 @@ async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let heading = session.heading();
     answer(args, stop, async || {
         // A few dozen calls wait in these at once: too large for the stack.
-        let (parts, world) = tokio::join!(
+        let (parts, world, hour) = tokio::join!(
             Box::pin(inventory::look(&session, Purpose::Show)),
-            Box::pin(census::observe(&clients, &scope))
+            Box::pin(census::observe(&clients, &scope)),
+            Box::pin(look_at_hour(args, &session))
         );
         // The caller's credentials first: the census asks for them.
         let world = world?;
-        let found = inventory::merge(parts?, &world);
+        let mut found = inventory::merge(parts?, &world);
+        match hour {
+            Some(Ok(hour)) => found.hour = Some(hour),
+            Some(Err(problem)) if found.has_function() => {
+                let why = problem.why().unwrap_or(problem.what());
+                found.notes.push(format!("what the function did in the last hour is not known: {why}"));
+            }
+            _ => {}
+        }
         let text = if args.lab.json { show::to_json(&heading, &found)? } else { show::to_text(&heading, &found) };
         say_notes(&found.notes);
         let exit = if found.unread.is_empty() { Exit::Done } else { Exit::Failed };
         Ok((text, exit))
     })
     .await
+}
+
+/// Not asked again and again: each look costs a little.
+async fn look_at_hour(args: &Args, session: &Session) -> Option<Result<hour::Hour, Problem>> {
+    let images = session.lab.images.as_ref().filter(|_| args.watch.is_none())?;
+    Some(hour::look(&session.sdk, &images.function, Timestamp::now()).await)
 }
 
 async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {

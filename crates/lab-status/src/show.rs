@@ -8,6 +8,7 @@ use lab_ec2::show_age;
 use lab_plan::{Heading, Problem, Resource, round_usd};
 use serde_json::{Value, json};
 
+use crate::hour::{Hour, show as show_hour};
 use crate::labs::show_total;
 use crate::leaks::{Leak, Left, Total};
 
@@ -23,9 +24,16 @@ pub(crate) struct Inventory {
     /// What could not be looked at.
     pub(crate) unread: Vec<String>,
     pub(crate) notes: Vec<String>,
+    /// What the function did in the last hour, as far as it is known.
+    pub(crate) hour: Option<Hour>,
 }
 
 impl Inventory {
+    /// Whether the lab's function is there.
+    pub(crate) fn has_function(&self) -> bool {
+        self.all().any(|resource| resource.kind == "function")
+    }
+
     fn all(&self) -> impl Iterator<Item = &Resource> + Clone {
         self.resources.iter().chain(&self.others)
     }
@@ -45,6 +53,7 @@ pub(crate) fn to_json(heading: &Heading, found: &Inventory) -> Result<String, Pr
         "leaving": found.leaving,
         "unread": found.unread,
         "notes": found.notes,
+        "last_hour": found.hour.as_ref().filter(|_| found.has_function()),
         "usd_per_hour": round_usd(found.total.usd_per_hour),
         "usd_so_far": round_usd(found.total.usd_so_far),
         "usd_so_far_is_at_least": found.total.is_at_least,
@@ -65,6 +74,9 @@ pub(crate) fn to_text(heading: &Heading, found: &Inventory) -> String {
     for resource in &found.others {
         show_resource(&mut text, resource, widths);
     }
+    if let Some(line) = found.hour.as_ref().and_then(show_hour) {
+        let _ = writeln!(text, "{line}");
+    }
     for leaving in &found.leaving {
         let _ = writeln!(text, "  leaving: {leaving}");
     }
@@ -82,7 +94,7 @@ pub(crate) fn to_text(heading: &Heading, found: &Inventory) -> String {
 }
 
 /// Whom "nothing" speaks of.
-const ASKED: &str = "(asked: EC2, S3, Lambda, Logs, ACM, IAM and the tags of all services)";
+const ASKED: &str = "(asked: EC2, S3, Lambda, Logs, SQS, ACM, IAM and the tags of all services)";
 
 /// One document: `leaks`, each with the command that removes it and what is in the way.
 pub(crate) fn leaks_to_json(heading: &Heading, left: &Left) -> Result<String, Problem> {

@@ -181,7 +181,8 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
         recorder: RefCell::new(Recorder::start()),
     };
     let answer = match verb {
-        Verb::Up => run.record(run.change(Goal::Up)).await,
+        // Boxed: a program's whole run is one future, and the compiler nests types only so deep.
+        Verb::Up => run.record(Box::pin(run.change(Goal::Up))).await,
         Verb::Down => run.change(Goal::Down).await,
         Verb::Plan { check } => run.plan(check).await,
         Verb::Status => run.status().await,

@@ -152,7 +152,7 @@ fn tell_estimate(text: &mut String, report: &Report) {
         prices::S3_GB_MONTH,
         prices::S3_PER_1000_PUTS,
         prices::LAMBDA_PER_MILLION,
-        prices::LAMBDA_GB_SECOND,
+        prices::LAMBDA_GB_SECOND_X86,
         prices::NAT_PER_GB
     );
 }
