@@ -186,6 +186,21 @@ fn two_of_one_host_are_a_conflict_that_names_both() {
 }
 
 #[test]
+fn a_second_one_that_lost_its_turn_goes_and_a_copy_made_by_hand_does_not() {
+    let mut live = made();
+    for number in [None, Some(2)] {
+        let second = Instance { id: "i-second".into(), number, ..live.instances[0].clone() };
+        let mut live = live.clone();
+        live.instances.push(second);
+        let ops: Vec<_> = plan_now(&live).steps.into_iter().map(|step| step.op).collect();
+        assert_eq!(ops, [Op::TerminateInstance { id: "i-second".into() }]);
+    }
+    let copy = Instance { id: "i-copy".into(), made_by_run: false, number: None, ..live.instances[0].clone() };
+    live.instances.push(copy);
+    assert!(refusal(&live).contains("i-0, i-copy"));
+}
+
+#[test]
 fn a_key_that_is_not_on_this_machine_stops_everything() {
     let mut live = made();
     live.own_key = None;
