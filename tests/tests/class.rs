@@ -73,7 +73,7 @@ fn thirty_owners_get_a_lab_each_and_one_that_fails_is_kept_apart_and_done_later(
     aws.clear_calls();
     let status = aws.run("class-up", &["status", "roster.csv", "--json"]).expect_code(0).json();
     let owners = status["owners"].as_array().expect("owners").clone();
-    assert_eq!(owners.len(), 30);
+    assert_eq!((owners.len(), &status["done"]), (30, &json!(30)), "{status}");
     let resources: Vec<_> = owners.iter().map(|owner| owner["resources"].as_u64().unwrap_or(0)).collect();
     assert!(resources.iter().all(|count| *count == resources[0] && *count > 5), "{resources:?}");
     assert_eq!(aws.count("DescribeVpcs", "isDefault"), 1, "the caller's own account has only its own network");
@@ -82,7 +82,7 @@ fn thirty_owners_get_a_lab_each_and_one_that_fails_is_kept_apart_and_done_later(
     assert_eq!(down["done"], 30, "each ends with the proof that nothing is left");
     let status = aws.run("class-up", &["status", "roster.csv", "--json"]).expect_code(0).json();
     let left = status["owners"].as_array().expect("owners").iter().filter(|owner| owner["resources"] != 0).count();
-    assert_eq!(left, 0, "{status}");
+    assert_eq!((left, &status["done"]), (0, &json!(0)), "{status}");
     let credentials = aws.folder.path().join("home/class-roster/credentials");
     assert_eq!(std::fs::read_dir(credentials).expect("the folder").count(), 0, "no credentials stay behind");
 }

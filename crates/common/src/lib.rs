@@ -25,7 +25,7 @@ mod tags;
 
 pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
-pub use cli::{LabArgs, parse_args};
+pub use cli::{LabArgs, parse_args, parse_words};
 pub use clock::Clock;
 pub use estimate::{Billed, Estimate, estimate};
 pub use explain::{
