@@ -216,7 +216,8 @@ fn when_opening_does_not_begin_there_is_nothing_to_close() {
         assert!(!failed.stderr.contains(part), "nothing was opened: {failed:#?}");
     }
     assert!(failed.stderr.contains("you may not call Describe"), "{failed:#?}");
-    assert_eq!(aws.calls().iter().filter(|call| *call == "GetCallerIdentity").count(), 1, "{:?}", aws.calls());
+    // The refusal may come before the question who asks was even sent.
+    assert!(aws.calls().iter().filter(|call| *call == "GetCallerIdentity").count() <= 1, "{:?}", aws.calls());
     assert!(!aws.folder.path().join("ran").exists());
 }
 

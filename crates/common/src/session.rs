@@ -5,7 +5,7 @@ use lab_plan::{Budget, Heading, Problem, Request, print_err};
 
 use crate::read::check_region;
 use crate::sdk::{Connection, connect};
-use crate::{Clock, Lab, LabArgs, Names, Tags, estimate, prices};
+use crate::{Clock, Home, Lab, LabArgs, Names, Tags, estimate, prices};
 
 /// A lab, the Region it is in, and the way to AWS.
 #[derive(Debug, Clone)]
@@ -89,6 +89,8 @@ impl Session {
         let heading = self.heading();
         let options = repeat_options(args, &heading.owner);
         Request {
+            program: program.to_owned(),
+            home: Home::of(&self.lab).ok().map(|home| home.path("")),
             json: args.json,
             quiet: false,
             yes: args.yes,

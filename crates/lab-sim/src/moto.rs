@@ -184,8 +184,8 @@ fn last_words(log_file: &Path) -> String {
 }
 
 /// The services whose calls moto gets one at a time: it answers in threads, but its resources are plain dictionaries,
-/// and a list that grows while another thread reads it fails the call. Other services have calls that wait (SQS).
-const ONE_AT_A_TIME: &[&str] = &["ec2", "iam", "lambda", "logs", "s3", "ssm", "sts"];
+/// and a list that grows while another thread reads it fails the call, or loses what was added.
+const ONE_AT_A_TIME: &[&str] = &["ec2", "events", "iam", "lambda", "logs", "monitoring", "s3", "sqs", "ssm", "sts"];
 
 /// A connection to moto.
 type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;

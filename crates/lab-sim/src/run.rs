@@ -29,6 +29,7 @@ use crate::moto::{ACCOUNT, MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
 use crate::sim::{AccountSeed, CommandId, Sim, StateTimes, lock};
+use crate::sqs::SqsOverlay;
 use crate::tagging::TagMemory;
 use crate::vpn::{JANITOR, MissingParts, Namespaces, become_janitor, check_requirements, enter, supervise};
 
@@ -216,6 +217,7 @@ fn new_sim(
         lambda: LambdaHost::new(folder.join("functions").join(ACCOUNT), cli.concurrency),
         s3: S3Overlay::new(cli.foreign_buckets.clone()),
         ec2: Ec2Overlay::new(cli.my_ip),
+        sqs: SqsOverlay::default(),
         acm: AcmOverlay::default(),
         late: LateBook::default(),
         tag_memory: TagMemory::new(cli.tag_memory),

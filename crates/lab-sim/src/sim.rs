@@ -15,6 +15,7 @@ use crate::moto::MotoClient;
 use crate::quotas::Quota;
 use crate::s3::S3Overlay;
 use crate::session::SessionEnd;
+use crate::sqs::SqsOverlay;
 use crate::tagging::TagMemory;
 
 /// One account of a running local AWS. What accounts have in common is behind an `Arc`.
@@ -42,6 +43,7 @@ pub(crate) struct Sim {
     pub(crate) lambda: LambdaHost,
     pub(crate) s3: S3Overlay,
     pub(crate) ec2: Ec2Overlay,
+    pub(crate) sqs: SqsOverlay,
     pub(crate) acm: AcmOverlay,
     pub(crate) late: LateBook,
     pub(crate) tag_memory: TagMemory,
@@ -99,6 +101,7 @@ impl Sim {
             lambda: LambdaHost::new(seed.functions.join(account), seed.concurrency),
             s3: S3Overlay::new(seed.foreign_buckets.clone()),
             ec2: Ec2Overlay::new(seed.my_ip),
+            sqs: SqsOverlay::default(),
             acm: AcmOverlay::default(),
             late: LateBook::default(),
             tag_memory: TagMemory::new(seed.tag_memory),
@@ -245,6 +248,16 @@ impl StateTimes {
     /// A new or changed function's `Pending` or `InProgress`.
     pub(crate) fn function_ready(&self) -> Duration {
         self.scaled(2.0)
+    }
+
+    /// What takes AWS so many seconds.
+    pub(crate) fn aws_seconds(&self, seconds: u64) -> Duration {
+        Duration::from_secs(seconds).mul_f64(self.scale)
+    }
+
+    /// An event source mapping's `Creating`, `Updating`, … and `Deleting`.
+    pub(crate) fn mapping_change(&self) -> Duration {
+        self.scaled(30.0)
     }
 
     /// Before the `retry`-th repetition of an asynchronous invocation, counted from 1.

@@ -59,6 +59,10 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
             there.push(json!({ "ResourceARN": endpoint.arn(), "Tags": tags.collect::<Vec<_>>() }));
         }
     }
+    for (arn, tags) in sim.lambda.mappings.tagged(sim, region) {
+        let tags = tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value }));
+        there.push(json!({ "ResourceARN": arn, "Tags": tags.collect::<Vec<_>>() }));
+    }
     let all = sim.tag_memory.remember(region, there, sim.times.now());
     let page = cut_page(&call.json(), all);
     answer(200, JSON, page.to_string())

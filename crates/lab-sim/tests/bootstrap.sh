@@ -13,6 +13,13 @@ while :; do
     id=$(tr -d '\r' <"$head" | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
     echo "event $event"
     case "$event" in
+    *partly*)
+        # The messages whose body begins with "partly" fail.
+        failed=$(printf '%s' "$event" | sed 's/"body":/\n&/g' | sed -n 's/^"body":"partly.*"messageId":"\([^"]*\)".*/{"itemIdentifier":"\1"}/p' | paste -sd, -)
+        curl -sS -o /dev/null --data-binary "{\"batchItemFailures\":[$failed]}" "$api/invocation/$id/response"
+        continue
+        ;;
+    *pause*) sleep 0.3 ;;
     *sleep*) sleep 60 ;;
     *crash*) exit 3 ;;
     *swell*) exec awk 'BEGIN { s = "x"; while (1) s = s s }' ;;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::ask::{confirm, require_someone_to_ask, require_someone_to_ask_about};
 use crate::program::{print_out, to_json};
+use crate::record::Recorder;
 use crate::report::{
     FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
 };
@@ -50,6 +52,10 @@ pub type Settling = Vec<String>;
 pub struct Request {
     /// Which lab.
     pub heading: Heading,
+    /// The program's name, with the part of it that has steps of its own (`net-up nat`).
+    pub program: String,
+    /// The lab's folder on this machine, where a record of the last `up` is kept; `None` keeps none.
+    pub home: Option<PathBuf>,
     /// One JSON document on stdout instead of text.
     pub json: bool,
     /// Nothing on stdout: it is somebody else's.
@@ -173,9 +179,10 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
         changed: RefCell::default(),
         usd_per_hour: Cell::default(),
         said: RefCell::default(),
+        recorder: RefCell::new(Recorder::start()),
     };
     let answer = match verb {
-        Verb::Up => run.change(Goal::Up).await,
+        Verb::Up => run.record(run.change(Goal::Up)).await,
         Verb::Down => run.change(Goal::Down).await,
         Verb::Plan { check } => run.plan(check).await,
         Verb::Status => run.status().await,
@@ -247,6 +254,8 @@ struct Run<'a, C> {
     usd_per_hour: Cell<f64>,
     /// Notes that were said before anything was changed.
     said: RefCell<Vec<String>>,
+    /// What was done when.
+    recorder: RefCell<Recorder>,
 }
 
 impl<C: Concern> Run<'_, C> {
@@ -316,6 +325,7 @@ impl<C: Concern> Run<'_, C> {
             if !plan.is_empty() {
                 self.confirm(&plan, goal).await?;
                 let outcome = self.apply(&plan, &live).await;
+                self.recorder.borrow_mut().add(&plan.steps, &outcome);
                 self.changed.borrow_mut().extend(list_changed(&plan.steps, &outcome));
                 if !outcome.is_complete() {
                     return Err(self.failure(&plan, &outcome, goal));
@@ -332,6 +342,19 @@ impl<C: Concern> Run<'_, C> {
 
     fn say_plan(&self, plan: &Plan<C::Op>) {
         self.progress.say(show_plan(&self.request.heading, plan, &self.request.prices).trim_end());
+    }
+
+    /// Keeps a record of a run that had something to do. That it could not be kept is no failure of the run.
+    async fn record(&self, run: impl Future<Output = Result<Exit, Problem>>) -> Result<Exit, Problem> {
+        let answer = run.await;
+        let recorder = self.recorder.replace(Recorder::start());
+        let record = recorder.finish(&self.request.program, &self.request.heading, answer.as_ref().map(|_| ()));
+        if let (Some(record), Some(home)) = (record, &self.request.home)
+            && let Err(problem) = record.keep(home)
+        {
+            self.progress.say(&format!("note: {problem}"));
+        }
+        answer
     }
 
     /// The first look of `up`, and at the same time what must be known before anything is changed.
@@ -380,6 +403,7 @@ impl<C: Concern> Run<'_, C> {
     async fn settle(&self, goal: Goal, applied: &Applied) -> Result<(C::Live, Option<Plan<C::Op>>), Problem> {
         let wait = self.progress.begin("check", "");
         let (unseen, new) = (Cell::new(None::<Instant>), Cell::new(None::<Instant>));
+        let (start, waited_for) = (Instant::now(), RefCell::new(String::new()));
         let settled = wait_for(self.concern.pace(), self.stop, "the lab to be as wanted", async || {
             let live = self.concern.observe().await?;
             let mut missing = self.concern.settling(&live, goal)?;
@@ -402,11 +426,14 @@ impl<C: Concern> Run<'_, C> {
             if since.elapsed() > VISIBLE {
                 return Err(undone(&plan.steps));
             }
-            wait.waits_for(&missing.join(", "));
+            let missing = missing.join(", ");
+            wait.waits_for(&missing);
+            waited_for.replace(missing);
             Ok(None)
         })
         .await;
         wait.clear();
+        self.recorder.borrow_mut().add_check(start, waited_for.into_inner(), settled.is_ok());
         settled
     }
 

@@ -4,8 +4,8 @@
 //! Everything between is here and is written once: which steps are ready, how many run at a time, how long a wait may
 //! take, what is retried, what the user sees while it happens, and what a failure leaves behind.
 //!
-//! This crate knows no AWS. The cloud is the only state: nothing here is written to disk, so running a command again
-//! is how anything is resumed.
+//! This crate knows no AWS. The cloud is the only state: nothing here is read back from disk, so running a command again
+//! is how anything is resumed. (A record of the last run's times is written, for reports.)
 
 mod ask;
 mod budget;
@@ -15,6 +15,7 @@ mod limit;
 mod problem;
 mod program;
 mod progress;
+mod record;
 mod report;
 mod run;
 mod schedule;
@@ -30,6 +31,7 @@ pub use limit::{Limiter, RATE_FILE};
 pub use problem::{Exit, Problem};
 pub use program::{answer_error, print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
+pub use record::{RecordedStep, RunEnd, RunRecord};
 pub use report::{Changed, Heading, Resource, round_usd, sum_usd};
 pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Action, Outcome, Plan, State, Step};
 
 /// Which lab a document speaks of; the first fields of every JSON document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading {
     /// The lab's name.
     pub lab: String,
@@ -298,7 +298,8 @@ mod tests {
     fn a_failed_teardown_names_what_goes_on_costing() {
         let steps = [Step::new(Action::Delete, "instance", "a", "one", ()).costs(-0.0104)];
         let failures = vec![(0, Problem::failed("denied"))];
-        let outcome = Outcome { states: vec![State::Failed], made: vec![None], failures, stopped: None };
+        let outcome =
+            Outcome { states: vec![State::Failed], made: vec![None], times: vec![None], failures, stopped: None };
         let text = show_failure(&steps, &outcome, "go on: host-up down");
         assert!(text.contains("still exists and costs $0.0104 an hour: instance one"), "{text}");
     }
@@ -313,6 +314,7 @@ mod tests {
         let outcome = Outcome {
             states: vec![State::Done, State::Failed, State::Blocked],
             made: vec![Some("i-1".into()), None, None],
+            times: vec![None; 3],
             failures: vec![(1, Problem::failed("no capacity").fix("try another zone"))],
             stopped: None,
         };

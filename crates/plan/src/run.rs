@@ -1,6 +1,7 @@
 //! Runs the steps of a plan: whatever is ready, a bounded number at a time.
 
 use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
 
 use crate::{Exit, Ids, Line, Problem, Progress, Schedule, State, Step, Stop};
 
@@ -26,6 +27,8 @@ pub struct Outcome {
     pub states: Vec<State>,
     /// The id a step reported, where it made or changed something that has one.
     pub made: Vec<Option<String>>,
+    /// When each step began and ended; `None` for what never began.
+    pub times: Vec<Option<(Instant, Instant)>>,
     /// Steps that failed, with the reason, in the order in which they failed.
     pub failures: Vec<(usize, Problem)>,
     /// Set when the user stopped the run.
@@ -53,6 +56,7 @@ pub async fn run_steps<O>(
 ) -> Outcome {
     let mut schedule = Schedule::new(steps.iter().map(|step| (step.role.as_str(), step.needs.as_slice())));
     let mut made = vec![None; steps.len()];
+    let mut times = vec![None; steps.len()];
     let mut failures = Vec::new();
     let mut running = FuturesUnordered::new();
     let mut goes_on = true;
@@ -63,14 +67,16 @@ pub async fn run_steps<O>(
                 schedule.start(index);
                 let (carry_out, this) = (&apply, &steps[index]);
                 running.push(async move {
+                    let start = Instant::now();
                     let line = progress.begin(&this.title(), &this.detail);
                     let answer = carry_out(this, Context { ids, stop, line: &line }).await;
                     line.end(answer.as_ref().map(Option::as_deref));
-                    (index, answer)
+                    (index, answer, (start, Instant::now()))
                 });
             }
         }
-        let Some((index, answer)) = running.next().await else { break };
+        let Some((index, answer, time)) = running.next().await else { break };
+        times[index] = Some(time);
         match answer {
             Ok(id) => {
                 if let Some(id) = &id {
@@ -89,7 +95,7 @@ pub async fn run_steps<O>(
     drop(running);
     let states = schedule.states().to_vec();
     let unfinished = states.iter().any(|state| *state != State::Done);
-    Outcome { states, made, failures, stopped: stop.asked().filter(|_| unfinished) }
+    Outcome { states, made, times, failures, stopped: stop.asked().filter(|_| unfinished) }
 }
 
 #[cfg(test)]

@@ -1,337 +1,260 @@
-//! One invocation: every record is tried, each gets one line in the log and one entry in the answer.
+//! One invocation: every record is tried, many at a time, each gets one line in the log and its part of the answer.
 //!
-//! Permanent failures are reported and leave the invocation successful. If S3 failed for any record the invocation fails,
-//! after all records were tried; on Lambda's retry those that are done are found done.
+//! Permanent failures are reported and leave the invocation successful. What may work later comes back: the whole of a
+//! direct event, the messages of a queue, the tasks of a Batch job. On the next try those that are done are found done.
 
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, stream};
+use image_event::{Invocation, Item, Job, Message, read_invocation, strip_extension};
 use lambda_runtime::Diagnostic;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::event::{Item, Job, read_event};
-use crate::mark::{Decision, Mark};
-use crate::picture::{Limits, process_image};
+use crate::answer::{Answer, ItemFailure, QueueAnswer, answer_batch, summarise};
+use crate::metrics::measure;
+use crate::outcome::{Measured, Outcome, Record, Trouble};
 use crate::reason::Reason;
+use crate::record::Errand;
 use crate::settings::{Mode, Settings};
-use crate::store::{Condition, Existing, ReadError, Source, Store, StoreError, Unread, WriteError};
+use crate::store::Store;
+use crate::wish::Wish;
+use crate::workshop::Workshop;
 
-/// How often a result is looked at again because somebody else wrote it in between.
-const MAX_RACES: u32 = 5;
+/// Records on their way at one time. Most of a record's time is waiting for S3.
+const IN_FLIGHT: usize = 16;
 
-/// The largest object that S3 copies in one call, in bytes (S3 API reference, `CopyObject`).
-const MAX_COPY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+/// What is left of an invocation's time for its answer: a tenth of it, within these bounds.
+const SHORTEST_END: Duration = Duration::from_millis(200);
+const LONGEST_END: Duration = Duration::from_secs(1);
 
-/// What an invocation answers. An error's text carries the same for the records that failed.
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
-pub struct Summary {
-    /// Written results.
-    pub processed: Vec<Processed>,
-    /// Records with nothing to do.
-    pub skipped: Vec<Skipped>,
-    /// Records that can never be processed.
-    pub failed: Vec<Failed>,
+/// What is known of an invocation besides its payload.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Lambda's identifier.
+    pub request_id: String,
+    /// When Lambda ends the process; unknown outside of Lambda.
+    pub deadline: Option<SystemTime>,
 }
 
-/// A result that was written.
-#[derive(Debug, Serialize, PartialEq, Eq)]
-pub struct Processed {
-    /// The source's bucket.
-    pub bucket: String,
-    /// The source's key.
-    pub key: String,
-    /// The result's bucket.
-    pub output_bucket: String,
-    /// The result's key.
-    pub output_key: String,
-    /// The source's size in bytes.
-    pub bytes_in: u64,
-    /// The result's size in bytes.
-    pub bytes_out: u64,
-}
-
-/// A record with nothing to do.
-#[derive(Debug, Serialize, PartialEq, Eq)]
-pub struct Skipped {
-    /// The source's bucket.
-    pub bucket: String,
-    /// The source's key.
-    pub key: String,
-    /// Why there is nothing to do.
-    pub reason: &'static str,
-}
-
-/// A permanent failure.
-#[derive(Debug, Serialize, PartialEq, Eq)]
-pub struct Failed {
-    /// The source's bucket.
-    pub bucket: String,
-    /// The source's key.
-    pub key: String,
-    /// [`Reason::code`].
-    pub reason: &'static str,
-    /// The reason in a sentence.
-    pub detail: String,
-}
-
-/// How a job ended.
+/// What came of an invocation.
 #[derive(Debug)]
-enum Outcome {
-    Written { bytes_in: u64, bytes_out: u64 },
-    Skipped(&'static str),
-    Refused(Reason),
-    Failed(StoreError),
+pub struct Handled {
+    /// The answer to give.
+    pub answer: Result<Answer, Diagnostic>,
+    /// Lines for the log, each one JSON document, out of which `CloudWatch` makes metrics.
+    pub metrics: Vec<Value>,
 }
 
-/// Milliseconds spent in the stages of one record.
-#[derive(Debug, Default)]
-struct Stages {
-    look: Duration,
-    read: Duration,
-    process: Duration,
-    write: Duration,
-}
-
-/// Runs `work` and adds its time to `stage`.
-async fn timed<T>(stage: &mut Duration, work: impl Future<Output = T>) -> T {
-    let start = Instant::now();
-    let result = Box::pin(work).await;
-    *stage += start.elapsed();
-    result
-}
-
-/// The function: settings and S3.
+/// The function: settings, S3, and what is kept between invocations.
 #[derive(Debug)]
 pub struct Processor {
     settings: Settings,
     store: Store,
+    workshop: Workshop,
 }
 
 impl Processor {
     /// Puts the parts together.
     pub fn new(settings: Settings, store: Store) -> Self {
-        Self { settings, store }
+        Self { workshop: Workshop::new(settings.limits.memory), settings, store }
     }
 
-    /// Handles one event. Records are taken one after another: two decoded images at a time would need twice the memory.
+    /// Handles one invocation.
     ///
-    /// # Errors
-    /// A [`Diagnostic`] of type `NotAnS3Event`, or `S3Failed` where S3 failed for at least one record. Lambda retries both.
-    pub async fn handle(&self, payload: &Value, request_id: &str) -> Result<Summary, Diagnostic> {
-        let items = read_event(payload).map_err(|error| {
-            tracing::error!(request_id, %error, "not an S3 event");
-            diagnose("NotAnS3Event", error.to_string())
-        })?;
-        let total = items.len();
-        let mut summary = Summary::default();
-        let mut failures = Vec::new();
-        for item in items {
-            let (bucket, key, output_key, outcome, stages) = match item {
-                Item::Ignore { bucket, key, why } => (bucket, key, None, Outcome::Skipped(why), Stages::default()),
-                Item::Refuse { bucket, key, reason } => {
-                    (bucket, key, None, Outcome::Refused(reason), Stages::default())
+    /// Its answer is an error (a [`Diagnostic`] of type `NotAnS3Event`, `S3Failed`, `OutOfTime` or `FunctionFailed`) where
+    /// the whole payload is to be tried again: only for direct events, and for messages that have no identifier.
+    pub async fn handle(&self, payload: &Value, call: &Call) -> Handled {
+        match read_invocation(payload) {
+            Err(error) => {
+                tracing::error!(request_id = call.request_id, %error, "not an event");
+                Handled {
+                    answer: Err(diagnose("NotAnS3Event", error.to_string())),
+                    metrics: measure(&self.settings.function, &call.request_id, &[], 1),
                 }
-                Item::Process(job) => {
-                    let mut stages = Stages::default();
-                    let outcome = self.process(&job, &mut stages).await;
-                    (job.bucket, job.key, Some(job.output_key), outcome, stages)
-                }
-            };
-            log_outcome(request_id, &bucket, &key, output_key.as_deref(), &outcome, &stages);
-            match outcome {
-                Outcome::Written { bytes_in, bytes_out } => summary.processed.push(Processed {
-                    bucket,
-                    key,
-                    output_bucket: self.settings.output_bucket.clone(),
-                    output_key: output_key.unwrap_or_default(),
-                    bytes_in,
-                    bytes_out,
-                }),
-                Outcome::Skipped(reason) => summary.skipped.push(Skipped { bucket, key, reason }),
-                Outcome::Refused(reason) => {
-                    summary.failed.push(Failed { bucket, key, reason: reason.code(), detail: reason.to_string() });
-                }
-                Outcome::Failed(error) => failures.push(error.to_string()),
+            }
+            Ok(Invocation::Direct(items)) => {
+                let records = self.run(items, &self.settings.wish, call).await;
+                self.finish(records, 0, call, |records| {
+                    give_up(&records)?;
+                    Ok(Answer::Summary(summarise(records, &self.settings.output_bucket)))
+                })
+            }
+            Ok(Invocation::Queue(messages)) => self.handle_queue(messages, call).await,
+            Ok(Invocation::Batch(batch)) => {
+                let items: Vec<_> = batch.tasks.iter().map(|task| task.item.clone()).collect();
+                let records = match self.wish_of_job(&batch.arguments) {
+                    Ok(wish) => self.run(items, &wish, call).await,
+                    Err(reason) => items.into_iter().map(|item| refuse(item, &reason)).collect(),
+                };
+                self.finish(records, 0, call, |records| {
+                    Ok(Answer::Batch(answer_batch(batch, &records, &self.settings.output_bucket)))
+                })
             }
         }
-        if failures.is_empty() {
-            return Ok(summary);
-        }
-        Err(diagnose(
-            "S3Failed",
-            format!(
-                "S3 failed for {} of {total} records, all others are done: {}",
-                failures.len(),
-                failures.join("; ")
-            ),
-        ))
     }
 
-    async fn process(&self, job: &Job, stages: &mut Stages) -> Outcome {
-        // Boxed: the S3 client's futures are large, and one lies inside the other.
+    /// A message comes back when one of its records may work later. One that is no event never will be: it does not.
+    async fn handle_queue(&self, messages: Vec<Message>, call: &Call) -> Handled {
+        let mut strangers = 0;
+        let mut owners = Vec::new();
+        let mut items = Vec::new();
+        for Message { id, content } in messages {
+            match content {
+                Ok(content) => {
+                    owners.extend(content.iter().map(|_| id.clone()));
+                    items.extend(content);
+                }
+                Err(error) => {
+                    tracing::error!(request_id = call.request_id, message = id, %error, will_retry = false, "not an event");
+                    strangers += 1;
+                }
+            }
+        }
+        let records = self.run(items, &self.settings.wish, call).await;
+        self.finish(records, strangers, call, |records| {
+            let failed = |record: &Record| matches!(record.outcome, Outcome::Failed(_));
+            let mut back: Vec<_> =
+                owners.into_iter().zip(&records).filter(|(_, record)| failed(record)).map(|(id, _)| id).collect();
+            back.dedup();
+            if back.iter().any(String::is_empty) {
+                give_up(&records)?;
+            }
+            let failures = back.into_iter().map(|item_identifier| ItemFailure { item_identifier }).collect();
+            Ok(Answer::Queue(QueueAnswer { batch_item_failures: failures }))
+        })
+    }
+
+    fn wish_of_job(&self, arguments: &std::collections::BTreeMap<String, String>) -> Result<Wish, Reason> {
         match self.settings.mode {
-            Mode::Png => Box::pin(self.write_as_png(job, stages)).await,
-            Mode::Copy => Box::pin(self.copy(job, stages)).await,
+            Mode::Png => self.settings.wish.with_arguments(arguments),
+            Mode::Copy => Ok(self.settings.wish.clone()),
         }
-        .unwrap_or_else(|early| early)
     }
 
-    /// Finds out whether the result is to be written, and under which condition. `Err` is an outcome already.
-    async fn decide(&self, job: &Job, mark: &Mark, stages: &mut Stages) -> Result<Condition, Outcome> {
-        let output = &self.settings.output_bucket;
-        if *output == job.bucket {
-            return Err(Outcome::Refused(Reason::WouldTriggerItself));
+    /// Logs, measures, answers.
+    fn finish(
+        &self,
+        records: Vec<Record>,
+        strangers: usize,
+        call: &Call,
+        answer: impl FnOnce(Vec<Record>) -> Result<Answer, Diagnostic>,
+    ) -> Handled {
+        for record in &records {
+            record.log(&call.request_id);
         }
-        let existing =
-            timed(&mut stages.look, self.store.look_at(output, &job.output_key)).await.map_err(Outcome::Failed)?;
-        match existing {
-            Existing::Absent => Ok(Condition::Absent),
-            Existing::Present { etag, mark: existing } => match mark.decide(&existing) {
-                Decision::Same => Err(Outcome::Skipped("already processed")),
-                Decision::Newer => Err(Outcome::Skipped("the result is of a newer version")),
-                Decision::Write => {
-                    if !mark.is_of_same_source(&existing) {
-                        tracing::warn!(
-                            bucket = job.bucket,
-                            key = job.key,
-                            output_key = job.output_key,
-                            ?existing,
-                            "replacing another source's result: both names lead to this key"
-                        );
-                    }
-                    Ok(Condition::Unchanged(etag))
+        let metrics = measure(&self.settings.function, &call.request_id, &records, strangers);
+        Handled { answer: answer(records), metrics }
+    }
+
+    /// Takes every record its way, and returns them in their order. Those that lead to the same results follow each other.
+    async fn run(&self, items: Vec<Item>, wish: &Wish, call: &Call) -> Vec<Record> {
+        let errand = Errand {
+            settings: &self.settings,
+            store: &self.store,
+            workshop: &self.workshop,
+            wish,
+            cutoff: call.deadline.map(cutoff),
+        };
+        let mut records: Vec<_> = stream::iter(group(items))
+            .map(|group| async move {
+                let mut records = Vec::new();
+                for (at, item) in group {
+                    records.push((at, run_item(errand, item).await));
                 }
-            },
-        }
+                records
+            })
+            .buffer_unordered(IN_FLIGHT)
+            .concat()
+            .await;
+        records.sort_by_key(|(at, _)| *at);
+        records.into_iter().map(|(_, record)| record).collect()
     }
+}
 
-    async fn write_as_png(&self, job: &Job, stages: &mut Stages) -> Result<Outcome, Outcome> {
-        let max = self.settings.max_bytes;
-        if let Some(bytes) = job.size.filter(|size| *size > max) {
-            return Err(Outcome::Refused(Reason::TooManyBytes { bytes, max }));
-        }
-        let output = &self.settings.output_bucket;
-        let mut mark = Mark::of(job, job.etag.as_deref().unwrap_or_default());
-        let mut condition = self.decide(job, &mark, stages).await?;
-
-        let source =
-            timed(&mut stages.read, self.store.read(&job.bucket, &job.key, max)).await.map_err(give_up_reading)?;
-        check_version(job, &source)?;
-        mark = Mark::of(job, &source.etag);
-        let bytes_in = source.content.len() as u64;
-        let png = timed(&mut stages.process, process_elsewhere(source.content, self.settings.limits))
-            .await
-            .map_err(Outcome::Refused)?;
-
-        let png = Bytes::from(png);
-        for _ in 0..MAX_RACES {
-            let write = self.store.write_png(output, &job.output_key, png.clone(), &mark, &condition);
-            match timed(&mut stages.write, write).await {
-                Ok(()) => {
-                    return Ok(Outcome::Written { bytes_in, bytes_out: png.len() as u64 });
-                }
-                Err(WriteError::Store(error)) => return Err(Outcome::Failed(error)),
-                Err(WriteError::Raced) => condition = self.decide(job, &mark, stages).await?,
+/// Items by the result they lead to, each with its place.
+fn group(items: Vec<Item>) -> Vec<Vec<(usize, Item)>> {
+    let mut groups: Vec<Vec<(usize, Item)>> = Vec::new();
+    let mut known: HashMap<(String, String), usize> = HashMap::new();
+    for (at, item) in items.into_iter().enumerate() {
+        let new = groups.len();
+        let group = match &item {
+            Item::Process(job) => {
+                *known.entry((job.bucket.clone(), strip_extension(&job.key).to_owned())).or_insert(new)
             }
+            Item::Ignore { .. } | Item::Refuse { .. } => new,
+        };
+        if group == new {
+            groups.push(Vec::new());
         }
-        Err(Outcome::Failed(StoreError::contended(output, &job.output_key)))
+        groups[group].push((at, item));
     }
-
-    async fn copy(&self, job: &Job, stages: &mut Stages) -> Result<Outcome, Outcome> {
-        let output = &self.settings.output_bucket;
-        for _ in 0..MAX_RACES {
-            let mark = Mark::of(job, job.etag.as_deref().unwrap_or_default());
-            let condition = self.decide(job, &mark, stages).await?;
-            let source: Source<Unread> =
-                timed(&mut stages.read, self.store.examine(&job.bucket, &job.key)).await.map_err(give_up_reading)?;
-            check_version(job, &source)?;
-            let bytes = source.content.bytes;
-            if bytes > MAX_COPY_BYTES {
-                return Err(Outcome::Refused(Reason::TooManyBytes { bytes, max: MAX_COPY_BYTES }));
-            }
-            let mark = Mark::of(job, &source.etag);
-            let copy = self.store.copy((&job.bucket, &job.key), &source, (output, &job.output_key), &mark, &condition);
-            match timed(&mut stages.write, copy).await {
-                Ok(()) => {
-                    return Ok(Outcome::Written { bytes_in: bytes, bytes_out: bytes });
-                }
-                Err(WriteError::Store(error)) => return Err(Outcome::Failed(error)),
-                Err(WriteError::Raced) => {}
-            }
-        }
-        Err(Outcome::Failed(StoreError::contended(output, &job.output_key)))
-    }
+    groups
 }
 
-fn give_up_reading(error: ReadError) -> Outcome {
-    match error {
-        ReadError::Gone => Outcome::Skipped("the object was deleted since"),
-        ReadError::Refused(reason) => Outcome::Refused(reason),
-        ReadError::Store(error) => Outcome::Failed(error),
-    }
-}
-
-/// The object may have been written again since the event. That write has an event of its own; to make a result of it
-/// under this event's sequencer would let the older event win.
-fn check_version<T>(job: &Job, source: &Source<T>) -> Result<(), Outcome> {
-    match &job.etag {
-        Some(etag) if *etag != source.etag => {
-            Err(Outcome::Skipped("the object was overwritten since, which is an event of its own"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Decodes on a thread of its own, where a panic of a decoder ends that thread's work and nothing else.
-async fn process_elsewhere(bytes: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Reason> {
-    tokio::task::spawn_blocking(move || process_image(bytes, &limits))
-        .await
-        .unwrap_or_else(|error| Err(Reason::DecoderPanicked(describe_panic(error))))
-}
-
-fn describe_panic(error: tokio::task::JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else {
-        return "the work was cancelled".to_owned();
+async fn run_item(errand: Errand<'_>, item: Item) -> Record {
+    let (bucket, key, outcome) = match item {
+        Item::Ignore { bucket, key, why } => (bucket, key, Outcome::Skipped(why)),
+        Item::Refuse { bucket, key, reason } => (bucket, key, Outcome::Refused(reason.into())),
+        Item::Process(job) => return run_job(errand, job).await,
     };
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it panicked without a message".to_owned())
+    Record { bucket, key, outcome, measured: Measured::default() }
+}
+
+/// Neither a panic nor a record that takes too long keeps the others from their answer.
+async fn run_job(errand: Errand<'_>, job: Job) -> Record {
+    let mut measured = Measured::default();
+    let way = AssertUnwindSafe(Box::pin(errand.run(&job, &mut measured))).catch_unwind();
+    let ended = match errand.cutoff {
+        Some(cutoff) => tokio::time::timeout_at(cutoff.into(), way).await,
+        None => Ok(way.await),
+    };
+    let outcome = match ended {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Outcome::Failed(Trouble::Bug("it panicked; the log has the place".to_owned())),
+        Err(_) => Outcome::Failed(Trouble::OutOfTime("the invocation's time ran out")),
+    };
+    Record { bucket: job.bucket, key: job.key, outcome, measured }
+}
+
+fn refuse(item: Item, reason: &Reason) -> Record {
+    let (bucket, key) = match item {
+        Item::Process(Job { bucket, key, .. })
+        | Item::Ignore { bucket, key, .. }
+        | Item::Refuse { bucket, key, .. } => (bucket, key),
+    };
+    Record { bucket, key, outcome: Outcome::Refused(reason.clone()), measured: Measured::default() }
+}
+
+/// When work must end so that there is time for the answer.
+fn cutoff(deadline: SystemTime) -> Instant {
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now() + left.saturating_sub((left / 10).clamp(SHORTEST_END, LONGEST_END))
+}
+
+/// # Errors
+/// Where a record may work later, with the causes of all of them.
+fn give_up(records: &[Record]) -> Result<(), Diagnostic> {
+    let troubles: Vec<_> = records
+        .iter()
+        .filter_map(|record| if let Outcome::Failed(trouble) = &record.outcome { Some(trouble) } else { None })
+        .collect();
+    let Some(first) = troubles.first() else {
+        return Ok(());
+    };
+    let error_type = match first {
+        Trouble::Store(_) => "S3Failed",
+        Trouble::OutOfTime(_) => "OutOfTime",
+        Trouble::Bug(_) => "FunctionFailed",
+    };
+    let causes: Vec<_> = troubles.iter().map(ToString::to_string).collect();
+    Err(diagnose(
+        error_type,
+        format!("{} of {} records are not done, all others are: {}", troubles.len(), records.len(), causes.join("; ")),
+    ))
 }
 
 fn diagnose(error_type: &str, error_message: String) -> Diagnostic {
     Diagnostic { error_type: error_type.to_owned(), error_message }
-}
-
-/// One line a record, with the same fields whatever the outcome, so that one query finds them all.
-fn log_outcome(
-    request_id: &str,
-    bucket: &str,
-    key: &str,
-    output_key: Option<&str>,
-    outcome: &Outcome,
-    stages: &Stages,
-) {
-    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    macro_rules! line {
-        ($level:ident, $outcome:literal, $($field:tt)*) => {
-            tracing::$level!(
-                request_id, bucket, key, output_key, outcome = $outcome, $($field)*
-                ms_look = ms(stages.look), ms_read = ms(stages.read),
-                ms_process = ms(stages.process), ms_write = ms(stages.write),
-            )
-        };
-    }
-    match outcome {
-        Outcome::Written { bytes_in, bytes_out } => line!(info, "processed", bytes_in, bytes_out,),
-        Outcome::Skipped(reason) => line!(info, "skipped", reason,),
-        Outcome::Refused(reason) => {
-            line!(error, "failed", reason = reason.code(), detail = %reason, will_retry = false,);
-        }
-        Outcome::Failed(error) => {
-            line!(error, "failed", reason = "s3_failed", detail = %error, will_retry = true,);
-        }
-    }
 }

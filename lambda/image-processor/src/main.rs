@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use image_processor::{Processor, Settings, Store};
+use image_processor::{Call, Processor, Settings, Store, connect};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -31,12 +31,19 @@ fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_from_env().await;
-    let processor = Processor::new(settings, Store::connect(&config));
+    let processor = Processor::new(settings, Store::new(connect(|name| std::env::var(name).ok())));
     let processor = &processor;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         // Boxed, or the S3 client's futures nest deeper in the runtime's than the compiler follows.
-        Box::pin(async move { processor.handle(&event.payload, &event.context.request_id).await })
+        Box::pin(async move {
+            let deadline = Some(event.context.deadline());
+            let call = Call { request_id: event.context.request_id, deadline };
+            let handled = processor.handle(&event.payload, &call).await;
+            for line in handled.metrics {
+                println!("{line}");
+            }
+            handled.answer
+        })
     }))
     .await
 }

@@ -1,98 +1,67 @@
 //! Why a record cannot be processed, now or ever.
 //!
 //! A [`Reason`] is permanent: the same object gives the same answer however often it is tried, so the invocation reports
-//! it and succeeds. What may pass (S3 throttles, a permission is missing) is [`crate::store::StoreError`].
+//! it and succeeds. What may pass (S3 throttles, a permission is missing, time ran out) is [`crate::outcome::Trouble`].
+
+use image_engine::RecipeError;
+use image_event::{KeyTooLong, Refusal};
 
 /// A permanent failure of one record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The object has no bytes.
-    #[error("the object is empty")]
-    Empty,
-    /// The bytes are none of the formats this function reads.
-    #[error("this is not an image, or of a format other than JPEG, PNG, GIF, WebP, BMP and TIFF")]
-    NotAnImage,
-    /// The format is known, this use of it is not decoded.
-    #[error("this kind of {format} is not supported: {detail}")]
-    Unsupported {
-        /// The format's name.
-        format: &'static str,
-        /// What the decoder said.
-        detail: String,
-    },
-    /// The file is truncated or damaged.
-    #[error("the {format} file is damaged or incomplete: {detail}")]
-    Damaged {
-        /// The format's name.
-        format: &'static str,
-        /// What the decoder said.
-        detail: String,
-    },
-    /// The header claims more pixels than allowed; nothing was allocated for them.
-    #[error("{width}x{height} pixels are more than the {max} that MAX_PIXELS allows")]
-    TooManyPixels {
-        /// Pixels a row.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// The limit, in pixels.
-        max: u64,
-    },
+    /// No picture can be made of the object's bytes.
+    #[error(transparent)]
+    Picture(#[from] image_engine::Reason),
     /// The object is larger than allowed.
-    #[error("the object has {bytes} bytes or more, MAX_BYTES allows {max}")]
+    #[error("the object has {bytes} bytes or more, {limit} allows {max}")]
     TooManyBytes {
         /// The object's size as far as it is known, in bytes.
         bytes: u64,
         /// The limit, in bytes.
         max: u64,
+        /// Whose limit it is.
+        limit: &'static str,
     },
-    /// The function's memory would not hold the image.
-    #[error("the image needs about {needs_mb} MB of memory and the function has {has_mb}: raise the function's memory")]
-    TooMuchMemory {
-        /// An upper estimate, in MB.
-        needs_mb: u64,
-        /// The function's memory, in MB.
-        has_mb: u64,
-    },
-    /// The decoder panicked: a fault of the decoder, set off by this file.
-    #[error("the decoder failed on this file: {0}")]
-    DecoderPanicked(String),
-    /// The key's bytes are not UTF-8.
-    #[error("the key in the event is not UTF-8")]
-    KeyNotUtf8,
+    /// The event names nothing that could be read.
+    #[error(transparent)]
+    Event(#[from] Refusal),
     /// The result's key would be longer than S3 allows.
-    #[error("the result's key would have {bytes} bytes, S3 allows 1024")]
-    KeyTooLong {
-        /// The result's key's length in bytes.
-        bytes: usize,
-    },
+    #[error(transparent)]
+    KeyTooLong(#[from] KeyTooLong),
     /// The result would be written to the bucket that the trigger listens to, and trigger the function again.
     #[error(
         "OUTPUT_BUCKET is the bucket the event came from: writing there would trigger the function again and again"
     )]
     WouldTriggerItself,
-    /// The record names no bucket or no key.
-    #[error("the record names no {0}")]
-    Incomplete(&'static str),
+    /// A word of the recipe makes no sense.
+    #[error("in {place}, {error}")]
+    BadWord {
+        /// Where the recipe's words come from.
+        place: &'static str,
+        /// The word, its value and what is allowed.
+        error: RecipeError,
+    },
+    /// The object's metadata or tags name a word that no recipe has.
+    #[error("{place} has {name}, which is no word of a recipe: those are {}", crate::wish::known_words())]
+    UnknownWord {
+        /// Where it stands.
+        place: &'static str,
+        /// The name as it stands there.
+        name: String,
+    },
 }
 
 impl Reason {
     /// A stable word for logs, metrics and scripts.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Empty => "empty",
-            Self::NotAnImage => "not_an_image",
-            Self::Unsupported { .. } => "unsupported_image",
-            Self::Damaged { .. } => "damaged_image",
-            Self::TooManyPixels { .. } => "too_many_pixels",
+            Self::Picture(reason) => reason.code(),
             Self::TooManyBytes { .. } => "too_many_bytes",
-            Self::TooMuchMemory { .. } => "too_much_memory",
-            Self::DecoderPanicked(_) => "decoder_panicked",
-            Self::KeyNotUtf8 => "key_not_utf8",
-            Self::KeyTooLong { .. } => "key_too_long",
+            Self::Event(refusal) => refusal.code(),
+            Self::KeyTooLong(_) => "key_too_long",
             Self::WouldTriggerItself => "would_trigger_itself",
-            Self::Incomplete(_) => "incomplete_record",
+            Self::BadWord { .. } | Self::UnknownWord { .. } => "bad_recipe",
         }
     }
 }

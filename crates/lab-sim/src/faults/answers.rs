@@ -35,6 +35,7 @@ impl ServiceError {
             Protocol::Ec2 => Self::new(503, "RequestLimitExceeded", "Request limit exceeded."),
             Protocol::S3 => Self::new(503, "SlowDown", "Please reduce your request rate."),
             Protocol::Query => Self::new(400, "Throttling", "Rate exceeded"),
+            Protocol::Json if class.service == "sqs" => Self::new(400, "RequestThrottled", "Request is throttled."),
             Protocol::Json => Self::new(400, "ThrottlingException", "Rate exceeded"),
             Protocol::RestJson => Self::new(429, "TooManyRequestsException", "Rate exceeded"),
         }

@@ -11,6 +11,7 @@ use super::function::{Function, FunctionKey};
 use super::invoke::{Invoked, invoke_async};
 use crate::form::encode_form;
 use crate::sim::Sim;
+use crate::sqs::QueueRef;
 
 /// How a function's asynchronous events are treated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,15 +86,12 @@ pub(crate) async fn send_record(
     let record = make_record(&arn, request_id, attempts, payload, invoked).to_string();
     let parts: Vec<&str> = destination.split(':').collect();
     match parts.as_slice() {
-        ["arn", _, "sqs", region, account, queue] => {
-            let url = format!("http://{}/{account}/{queue}", sim.moto.address);
-            let body = json!({ "QueueUrl": url, "MessageBody": record });
-            sim.moto.json("sqs", region, "AmazonSQS.SendMessage", &body).await;
+        ["arn", _, "sqs", ..] => {
+            if let Some(queue) = QueueRef::from_arn(destination) {
+                queue.send(sim, &record).await;
+            }
         }
-        ["arn", _, "sns", region, ..] => {
-            let parameters = [("TopicArn", destination), ("Message", record.as_str())];
-            sim.moto.query("sns", region, "2010-03-31", "Publish", &parameters).await;
-        }
+        ["arn", _, "sns", ..] => crate::sns::publish(sim, destination, &record).await,
         ["arn", _, "s3", _, _, bucket] => {
             let now = jiff::Timestamp::now();
             let name = format!("{}-{}", now.strftime("%Y-%m-%dT%H.%M.%S"), uuid::Uuid::new_v4());

@@ -110,6 +110,22 @@ async fn invoke_now(sim: &Arc<Sim>, function: &Arc<Function>, payload: Bytes) ->
     Ok(run_once(sim, function, payload, &new_request_id()).await)
 }
 
+/// Invokes for a poller, as soon as the function has settled and an instance is free; `None` when that takes longer than
+/// `patience`.
+pub(crate) async fn invoke_when_free(
+    sim: &Arc<Sim>,
+    function: &Arc<Function>,
+    payload: Bytes,
+    patience: Duration,
+) -> Option<Invoked> {
+    let turn = async {
+        tokio::time::sleep(function.until_ready(&sim.times)).await;
+        wait_for_slot(sim, function).await
+    };
+    let _running = tokio::time::timeout(patience, turn).await.ok().flatten()?;
+    Some(run_once(sim, function, payload, &new_request_id()).await)
+}
+
 /// Takes an event and returns; the function gets it as soon as it can, and again when it fails.
 pub(crate) fn invoke_async(sim: &Arc<Sim>, key: &FunctionKey, payload: Bytes) {
     let (sim, key) = (Arc::clone(sim), key.clone());

@@ -6,6 +6,7 @@ mod function;
 mod invoke;
 mod logs;
 mod runtime_api;
+mod sources;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -28,14 +29,18 @@ use crate::sim::{Sim, lock};
 pub(crate) use function::FunctionKey;
 use function::{Code, Function, FunctionConfig, Version};
 pub(crate) use invoke::invoke_async;
+use sources::Mappings;
 
 /// The functions and what runs them.
 #[derive(Debug)]
 pub(crate) struct LambdaHost {
     folder: PathBuf,
     functions: Mutex<HashMap<FunctionKey, Arc<Function>>>,
-    /// One permit for each environment that may work at once.
+    /// How many environments may work at once.
+    concurrency: u32,
+    /// One permit for each of them.
     slots: Arc<Semaphore>,
+    pub(crate) mappings: Mappings,
     counter: AtomicU64,
 }
 
@@ -45,7 +50,9 @@ impl LambdaHost {
         Self {
             folder,
             functions: Mutex::new(HashMap::new()),
+            concurrency,
             slots: Arc::new(Semaphore::new(concurrency as usize)),
+            mappings: Mappings::default(),
             counter: AtomicU64::new(0),
         }
     }
@@ -56,6 +63,7 @@ impl LambdaHost {
 
     /// Ends and forgets every function.
     pub(crate) async fn reset(&self) {
+        self.mappings.reset();
         let functions: Vec<_> = lock(&self.functions).drain().collect();
         for (_, function) in functions {
             function.delete();
@@ -78,6 +86,9 @@ pub(crate) fn find_zip(sim: &Sim, region: &str, name: &str) -> Option<Bytes> {
 
 /// Answers a call to Lambda.
 pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
+    if let Some(result) = sources::answer_call(sim, call).await {
+        return result.unwrap_or_else(|error| error.to_answer(Protocol::RestJson));
+    }
     let result = match call.class.action.as_str() {
         "CreateFunction" => create_function(sim, call).await,
         "UpdateFunctionCode" => update_code(sim, call).await,

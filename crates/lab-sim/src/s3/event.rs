@@ -69,6 +69,60 @@ pub(crate) fn make_event(event: &ObjectEvent, context: &RecordContext<'_>) -> Va
     }]})
 }
 
+/// The same for `EventBridge`, which gets the key as it is (S3 user guide, "`EventBridge` event message structure").
+pub(crate) fn make_bridge_event(event: &ObjectEvent, context: &RecordContext<'_>, account: &str) -> Value {
+    let mut object = json!({ "key": event.key, "sequencer": format!("{:018X}", context.sequencer) });
+    let facts = [("size", event.size.map(Value::from)), ("etag", event.etag.clone().map(Value::from))];
+    let facts = facts.into_iter().chain([("version-id", event.version.clone().map(Value::from))]);
+    for (name, value) in facts.filter_map(|(name, value)| Some((name, value?))) {
+        object[name] = value;
+    }
+    let (kind, reason) = match event.name {
+        "ObjectCreated:Put" => ("Object Created", "PutObject"),
+        "ObjectCreated:Copy" => ("Object Created", "CopyObject"),
+        "ObjectCreated:Post" => ("Object Created", "POST Object"),
+        "ObjectCreated:CompleteMultipartUpload" => ("Object Created", "CompleteMultipartUpload"),
+        _ => ("Object Deleted", "DeleteObject"),
+    };
+    let mut detail = json!({
+        "version": "0",
+        "bucket": { "name": event.bucket },
+        "object": object,
+        "request-id": context.request_id,
+        "requester": account,
+        "source-ip-address": context.source_ip,
+        "reason": reason,
+    });
+    if kind == "Object Deleted" {
+        let marker = event.name.ends_with("MarkerCreated");
+        detail["deletion-type"] = json!(if marker { "Delete Marker Created" } else { "Permanently Deleted" });
+    }
+    json!({
+        "version": "0",
+        "id": uuid::Uuid::new_v4().to_string(),
+        "detail-type": kind,
+        "source": "aws.s3",
+        "account": account,
+        // EventBridge knows seconds only.
+        "time": format!("{}Z", context.time.split('.').next().unwrap_or_default()),
+        "region": context.region,
+        "resources": [format!("arn:aws:s3:::{}", event.bucket)],
+        "detail": detail,
+    })
+}
+
+/// What S3 sends to a queue or a topic when a bucket begins to tell it about events.
+pub(crate) fn make_test_event(bucket: &str, time: &str, request_id: &str) -> Value {
+    json!({
+        "Service": "Amazon S3",
+        "Event": "s3:TestEvent",
+        "Time": time,
+        "Bucket": bucket,
+        "RequestId": request_id,
+        "HostId": "lab-sim",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +153,16 @@ mod tests {
         assert_eq!(record["s3"]["object"]["sequencer"], "0000000000000000AB");
         assert_eq!(record["s3"]["bucket"]["arn"], "arn:aws:s3:::in");
         assert!(record["s3"]["object"].get("versionId").is_none());
+
+        let bridge = make_bridge_event(&event, &context, "123456789012");
+        assert_eq!(
+            (&bridge["detail-type"], &bridge["time"]),
+            (&json!("Object Created"), &json!("2026-01-01T00:00:00Z"))
+        );
+        assert_eq!(
+            bridge["detail"]["object"],
+            json!({ "key": "a b/ü+1.png", "size": 7, "etag": "e7", "sequencer": "0000000000000000AB" })
+        );
+        assert_eq!(bridge["detail"]["reason"], "PutObject");
     }
 }

@@ -1,4 +1,5 @@
-//! S3: names that belong to others, notification configurations as S3 checks them, and events that reach functions.
+//! S3: names that belong to others, notification configurations as S3 checks them, and events that reach functions, queues,
+//! topics and `EventBridge`.
 
 mod event;
 mod notification;
@@ -15,19 +16,20 @@ use http::Method;
 use crate::call::{Answer, Call, new_request_id};
 use crate::classify::{Protocol, split_s3_path};
 use crate::faults::answers::ServiceError;
-use crate::lambda::{FunctionKey, invoke_async, read_policy};
+use crate::lambda::{FunctionKey, invoke_async};
+use crate::resource_policy::{Wish, permits, read_statements};
 use crate::sim::{Sim, lock};
 use crate::xml::{Element, with_document};
-use event::{ObjectEvent, RecordContext, make_event};
-use notification::{FunctionTargets, has_overlap, permits_s3};
+use event::{ObjectEvent, RecordContext, make_bridge_event, make_event, make_test_event};
+use notification::{Destination, INVALID_DESTINATION, Notification, Target};
 use policy::{restore_tls, spare_tls};
 
 /// What lab-sim knows about buckets that moto does not.
 #[derive(Debug)]
 pub(crate) struct S3Overlay {
     foreign: HashSet<String>,
-    /// The functions' part of each bucket's notification configuration: moto would try to run them itself.
-    targets: Mutex<HashMap<String, FunctionTargets>>,
+    /// Each bucket's notification configuration: moto would try to run functions itself, and asks nobody's policy.
+    notifications: Mutex<HashMap<String, Notification>>,
     sequence: AtomicU64,
 }
 
@@ -36,16 +38,16 @@ impl S3Overlay {
     pub(crate) fn new(foreign: Vec<String>) -> Self {
         // Sequencers grow over restarts too: they begin with the time.
         let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default();
-        Self { foreign: foreign.into_iter().collect(), targets: Mutex::default(), sequence: AtomicU64::new(now) }
+        Self { foreign: foreign.into_iter().collect(), notifications: Mutex::default(), sequence: AtomicU64::new(now) }
     }
 
     /// Forgets all configurations; foreign names stay foreign.
     pub(crate) fn reset(&self) {
-        lock(&self.targets).clear();
+        lock(&self.notifications).clear();
     }
 
-    fn targets_of(&self, bucket: &str) -> Option<FunctionTargets> {
-        lock(&self.targets).get(bucket).cloned()
+    fn notification_of(&self, bucket: &str) -> Option<Notification> {
+        lock(&self.notifications).get(bucket).cloned()
     }
 }
 
@@ -75,13 +77,13 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
         "DeleteBucket" => {
             let answer = sim.moto.forward(call).await;
             if answer.status().is_success() {
-                lock(&sim.s3.targets).remove(&bucket);
+                lock(&sim.s3.notifications).remove(&bucket);
             }
             answer
         }
         "PutObject" | "CopyObject" | "CompleteMultipartUpload" | "PostObject" | "DeleteObject" | "DeleteObjects" => {
             let answer = sim.moto.forward(call).await;
-            if answer.status().is_success() && sim.s3.targets_of(&bucket).is_some() {
+            if answer.status().is_success() && sim.s3.notification_of(&bucket).is_some() {
                 for event in object_events(sim, call, &answer, &bucket, &key).await {
                     emit(sim, call, &event);
                 }
@@ -109,37 +111,80 @@ async fn put_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Result<A
             "The XML you provided was not well-formed or did not validate against our published schema",
         )
     })?;
-    if has_overlap(&root) {
-        return Err(invalid_destination());
-    }
-    let targets = FunctionTargets::take_from(&mut root);
-    if call.header("x-amz-skip-destination-validation") != Some("true") {
-        for target in &targets.targets {
-            check_destination(sim, &target.function_arn, bucket).await?;
+    let notification = Notification::read(&root).map_err(invalid_argument)?;
+    let is_checked = call.header("x-amz-skip-destination-validation") != Some("true");
+    if is_checked {
+        for target in &notification.targets {
+            check_destination(sim, &target.destination, bucket).await?;
         }
     }
-    // moto fails at an empty configuration without it.
+    // moto keeps an empty one; it fails at that without a namespace.
+    root.children.clear();
     root.ensure_namespace("http://s3.amazonaws.com/doc/2006-03-01/");
-    let rest = call.with_body(root.to_document());
-    let answer = sim.moto.forward(&rest).await;
+    let answer = sim.moto.forward(&call.with_body(root.to_document())).await;
     if answer.status().is_success() {
-        lock(&sim.s3.targets).insert(bucket.to_owned(), targets);
+        if is_checked {
+            send_test_events(sim, &notification, bucket).await;
+        }
+        lock(&sim.s3.notifications).insert(bucket.to_owned(), notification);
     }
     Ok(answer)
 }
 
-fn invalid_destination() -> ServiceError {
-    ServiceError::new(400, "InvalidArgument", "Unable to validate the following destination configurations")
+fn invalid_argument(message: &str) -> ServiceError {
+    ServiceError::new(400, "InvalidArgument", message)
 }
 
-/// The function must exist and must permit S3 to invoke it for this bucket.
-async fn check_destination(sim: &Arc<Sim>, function_arn: &str, bucket: &str) -> Result<(), ServiceError> {
-    let key = FunctionKey::parse(function_arn, "us-east-1");
-    if sim.lambda.find(&key).is_none() {
-        return Err(invalid_destination());
+/// The destination must exist and must let S3 in for this bucket.
+async fn check_destination(sim: &Arc<Sim>, destination: &Destination, bucket: &str) -> Result<(), ServiceError> {
+    let is_there = match destination {
+        Destination::Function(arn) => sim.lambda.find(&FunctionKey::parse(arn, "us-east-1")).is_some(),
+        // Of queues, only the standard ones.
+        Destination::Queue(queue) => !queue.is_fifo(),
+        Destination::Topic(_) => true,
+    };
+    if is_there && lets_in(sim, destination, bucket).await {
+        Ok(())
+    } else {
+        Err(invalid_argument(INVALID_DESTINATION))
     }
-    let statements = read_policy(sim, &key).await;
-    if permits_s3(&statements, bucket, &sim.account) { Ok(()) } else { Err(invalid_destination()) }
+}
+
+/// Whether the destination's policy lets S3 tell it about this bucket.
+async fn lets_in(sim: &Sim, destination: &Destination, bucket: &str) -> bool {
+    let (action, statements) = match destination {
+        Destination::Function(arn) => {
+            let key = FunctionKey::parse(arn, "us-east-1");
+            ("lambda:InvokeFunction", crate::lambda::read_policy(sim, &key).await)
+        }
+        Destination::Queue(queue) => {
+            let attributes = queue.attributes(sim).await.unwrap_or_default();
+            ("sqs:SendMessage", read_statements(attributes["Policy"].as_str().unwrap_or_default()))
+        }
+        Destination::Topic(arn) => {
+            ("sns:Publish", read_statements(&crate::sns::read_policy(sim, arn).await.unwrap_or_default()))
+        }
+    };
+    let source_arn = format!("arn:aws:s3:::{bucket}");
+    let wish = Wish { service: "s3.amazonaws.com", action, source_arn: &source_arn, account: &sim.account };
+    permits(&statements, wish)
+}
+
+/// Queues and topics get a first message that says that the bucket can reach them.
+async fn send_test_events(sim: &Arc<Sim>, notification: &Notification, bucket: &str) {
+    let mut told = Vec::new();
+    for Target { destination, .. } in &notification.targets {
+        if told.contains(&destination) {
+            continue;
+        }
+        told.push(destination);
+        let message = make_test_event(bucket, &now(), &new_request_id()).to_string();
+        match destination {
+            Destination::Function(_) => {}
+            Destination::Queue(queue) => queue.send(sim, &message).await,
+            Destination::Topic(arn) => crate::sns::publish(sim, arn, &message).await,
+        }
+    }
 }
 
 async fn get_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Answer {
@@ -147,11 +192,9 @@ async fn get_notification(sim: &Arc<Sim>, call: &Call, bucket: &str) -> Answer {
     if !answer.status().is_success() {
         return answer;
     }
-    let targets = sim.s3.targets_of(bucket).unwrap_or_default();
-    let mut root = Element::parse(answer.body()).unwrap_or_else(|| Element::new("NotificationConfiguration"));
-    // moto calls an empty one otherwise.
-    "NotificationConfiguration".clone_into(&mut root.name);
-    targets.add_to(&mut root);
+    let mut root = Element::new("NotificationConfiguration");
+    root.ensure_namespace("http://s3.amazonaws.com/doc/2006-03-01/");
+    sim.s3.notification_of(bucket).unwrap_or_default().add_to(&mut root);
     with_document(answer, &root)
 }
 
@@ -219,21 +262,46 @@ async fn complete_from_head(sim: &Arc<Sim>, call: &Call, mut event: ObjectEvent)
     event
 }
 
-/// Tells every function whose configuration matches.
+/// The time as S3 writes it.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Tells every destination whose configuration matches, and `EventBridge`.
 fn emit(sim: &Arc<Sim>, call: &Call, event: &ObjectEvent) {
-    let Some(targets) = sim.s3.targets_of(&event.bucket) else {
-        return;
+    let Some(notification) = sim.s3.notification_of(&event.bucket) else { return };
+    let mut context = RecordContext {
+        region: &call.class.region,
+        configuration_id: "",
+        time: now(),
+        request_id: new_request_id(),
+        source_ip: call.peer.address.ip().to_string(),
+        sequencer: sim.s3.sequence.fetch_add(1, Ordering::Relaxed),
     };
-    for target in targets.matching(event.name, &event.key) {
-        let context = RecordContext {
-            region: &call.class.region,
-            configuration_id: &target.id,
-            time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-            request_id: new_request_id(),
-            source_ip: call.peer.address.ip().to_string(),
-            sequencer: sim.s3.sequence.fetch_add(1, Ordering::Relaxed),
-        };
-        let payload = Bytes::from(make_event(event, &context).to_string());
-        invoke_async(sim, &FunctionKey::parse(&target.function_arn, &call.class.region), payload);
+    for target in notification.matching(event.name, &event.key) {
+        context.configuration_id = &target.id;
+        tell(sim, target, &event.bucket, make_event(event, &context).to_string(), &call.class.region);
     }
+    if notification.event_bridge {
+        crate::events::emit(sim, &call.class.region, make_bridge_event(event, &context, &sim.account));
+    }
+}
+
+/// Tells one destination, in its own time. A queue or topic that has shut S3 out since gets nothing.
+fn tell(sim: &Arc<Sim>, target: &Target, bucket: &str, message: String, region: &str) {
+    if let Destination::Function(arn) = &target.destination {
+        invoke_async(sim, &FunctionKey::parse(arn, region), Bytes::from(message));
+        return;
+    }
+    let (sim, destination, bucket) = (Arc::clone(sim), target.destination.clone(), bucket.to_owned());
+    tokio::spawn(async move {
+        if !lets_in(&sim, &destination, &bucket).await {
+            return;
+        }
+        match &destination {
+            Destination::Queue(queue) => queue.send(&sim, &message).await,
+            Destination::Topic(arn) => crate::sns::publish(&sim, arn, &message).await,
+            Destination::Function(_) => {}
+        }
+    });
 }

@@ -1,12 +1,23 @@
 //! A bucket's notification configuration: reading it, the rules S3 checks it by, and what it says about an event. Pure.
 
+use crate::sqs::QueueRef;
 use crate::xml::Element;
 
-/// One function that a bucket tells about its events.
+/// Whom a bucket tells about an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FunctionTarget {
+pub(crate) enum Destination {
+    /// By its ARN.
+    Function(String),
+    Queue(QueueRef),
+    /// By its ARN.
+    Topic(String),
+}
+
+/// One destination with the events that it wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
     pub(crate) id: String,
-    pub(crate) function_arn: String,
+    pub(crate) destination: Destination,
     rule: EventRule,
 }
 
@@ -19,66 +30,126 @@ struct EventRule {
     suffix: String,
 }
 
-/// The elements whose content is a configuration with events and a filter.
-const CONFIGURATIONS: &[&str] = &["CloudFunctionConfiguration", "QueueConfiguration", "TopicConfiguration"];
+/// The elements whose content is a configuration with events and a filter, and where each names its destination.
+const CONFIGURATIONS: &[(&str, &str)] = &[
+    ("CloudFunctionConfiguration", "CloudFunction"),
+    ("QueueConfiguration", "Queue"),
+    ("TopicConfiguration", "Topic"),
+];
 
-/// The element that configures a function.
-const FUNCTION_CONFIGURATION: &str = "CloudFunctionConfiguration";
+/// The element that sends every event to `EventBridge`.
+const EVENT_BRIDGE: &str = "EventBridgeConfiguration";
 
-/// The functions' part of a notification configuration.
+/// What S3 can tell about (S3 user guide, "Supported event types").
+const EVENTS: &[&str] = &[
+    "s3:IntelligentTiering",
+    "s3:LifecycleExpiration:*",
+    "s3:LifecycleExpiration:Delete",
+    "s3:LifecycleExpiration:DeleteMarkerCreated",
+    "s3:LifecycleTransition",
+    "s3:ObjectAcl:Put",
+    "s3:ObjectCreated:*",
+    "s3:ObjectCreated:CompleteMultipartUpload",
+    "s3:ObjectCreated:Copy",
+    "s3:ObjectCreated:Post",
+    "s3:ObjectCreated:Put",
+    "s3:ObjectRemoved:*",
+    "s3:ObjectRemoved:Delete",
+    "s3:ObjectRemoved:DeleteMarkerCreated",
+    "s3:ObjectRestore:*",
+    "s3:ObjectRestore:Completed",
+    "s3:ObjectRestore:Delete",
+    "s3:ObjectRestore:Post",
+    "s3:ObjectTagging:*",
+    "s3:ObjectTagging:Delete",
+    "s3:ObjectTagging:Put",
+    "s3:ReducedRedundancyLostObject",
+    "s3:Replication:*",
+    "s3:Replication:OperationFailedReplication",
+    "s3:Replication:OperationMissedThreshold",
+    "s3:Replication:OperationNotTracked",
+    "s3:Replication:OperationReplicatedAfterThreshold",
+];
+
+/// A bucket's notification configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct FunctionTargets {
+pub(crate) struct Notification {
     elements: Vec<Element>,
-    pub(crate) targets: Vec<FunctionTarget>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) event_bridge: bool,
 }
 
-impl FunctionTargets {
-    /// Takes the functions' configurations out of `root`, which keeps all others. One without an id gets one.
-    pub(crate) fn take_from(root: &mut Element) -> Self {
-        let mut elements: Vec<Element> =
-            root.elements().filter(|element| element.name == FUNCTION_CONFIGURATION).cloned().collect();
-        root.retain(|element| element.name != FUNCTION_CONFIGURATION);
-        for element in &mut elements {
-            complete(element);
+impl Notification {
+    /// Reads a configuration. What has no id gets one.
+    ///
+    /// # Errors
+    /// What S3 says of a configuration that breaks one of its rules.
+    pub(crate) fn read(root: &Element) -> Result<Self, &'static str> {
+        let is_known = |name: &str| name == EVENT_BRIDGE || CONFIGURATIONS.iter().any(|(known, _)| *known == name);
+        let mut elements: Vec<Element> = root.elements().filter(|element| is_known(&element.name)).cloned().collect();
+        let mut targets = Vec::new();
+        for element in elements.iter_mut().filter(|element| element.name != EVENT_BRIDGE) {
+            complete(element)?;
+            targets.push(read_target(element)?);
         }
-        let targets = elements.iter().map(read_target).collect();
-        Self { elements, targets }
+        let rules = || targets.iter().map(|target| &target.rule);
+        if rules().enumerate().any(|(index, one)| rules().skip(index + 1).any(|two| one.overlaps(two))) {
+            return Err(INVALID_DESTINATION);
+        }
+        let event_bridge = elements.iter().any(|element| element.name == EVENT_BRIDGE);
+        Ok(Self { elements, targets, event_bridge })
     }
 
-    /// Puts the configurations back into an answer.
+    /// Puts the configurations into an answer.
     pub(crate) fn add_to(&self, root: &mut Element) {
         for element in &self.elements {
             root.push(element.clone());
         }
     }
 
-    /// The functions that want to know about `event` (`ObjectCreated:Put`) of the object `key`.
-    pub(crate) fn matching(&self, event: &str, key: &str) -> impl Iterator<Item = &FunctionTarget> {
+    /// The destinations that want to know about `event` (`ObjectCreated:Put`) of the object `key`.
+    pub(crate) fn matching(&self, event: &str, key: &str) -> impl Iterator<Item = &Target> {
         self.targets.iter().filter(move |target| target.rule.matches(event, key))
     }
 }
 
+/// What S3 says of a destination that is missing, refuses it, or overlaps with another.
+pub(crate) const INVALID_DESTINATION: &str = "Unable to validate the following destination configurations";
+
 /// What S3 adds and how it spells it: an id, and `Prefix` and `Suffix` with a capital.
-fn complete(configuration: &mut Element) {
+fn complete(configuration: &mut Element) -> Result<(), &'static str> {
     if configuration.child_text("Id").is_none_or(|id| id.is_empty()) {
         configuration.set_child_text("Id", &uuid::Uuid::new_v4().to_string());
     }
+    let mut is_known = true;
     configuration.visit_mut(&mut |element| {
         if element.name == "FilterRule"
             && let Some(name) = element.child_mut("Name")
         {
-            let spelled = if name.text().eq_ignore_ascii_case("prefix") { "Prefix" } else { "Suffix" };
-            name.set_text(spelled);
+            match name.text().to_ascii_lowercase().as_str() {
+                "prefix" => name.set_text("Prefix"),
+                "suffix" => name.set_text("Suffix"),
+                _ => is_known = false,
+            }
         }
     });
+    if is_known { Ok(()) } else { Err("filter rule name must be either prefix or suffix") }
 }
 
-fn read_target(configuration: &Element) -> FunctionTarget {
-    FunctionTarget {
-        id: configuration.child_text("Id").unwrap_or_default(),
-        function_arn: configuration.child_text("CloudFunction").unwrap_or_default(),
-        rule: read_rule(configuration),
+fn read_target(configuration: &Element) -> Result<Target, &'static str> {
+    let place = CONFIGURATIONS.iter().find(|(name, _)| *name == configuration.name).map_or("", |(_, place)| place);
+    let arn = configuration.child_text(place).unwrap_or_default();
+    let destination = match place {
+        "Queue" => QueueRef::from_arn(&arn).map(Destination::Queue),
+        "Topic" => arn.starts_with("arn:").then_some(Destination::Topic(arn)),
+        _ => arn.starts_with("arn:").then_some(Destination::Function(arn)),
+    };
+    let destination = destination.ok_or("The ARN could not be parsed")?;
+    let rule = read_rule(configuration);
+    if rule.events.is_empty() || rule.events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
+        return Err("A specified event is not supported for notifications.");
     }
+    Ok(Target { id: configuration.child_text("Id").unwrap_or_default(), destination, rule })
 }
 
 fn read_rule(configuration: &Element) -> EventRule {
@@ -122,57 +193,11 @@ fn events_overlap(one: &str, two: &str) -> bool {
     }
 }
 
-/// Whether two configurations of any kind in `root` could be about the same event.
-pub(crate) fn has_overlap(root: &Element) -> bool {
-    let rules: Vec<EventRule> =
-        root.elements().filter(|element| CONFIGURATIONS.contains(&element.name.as_str())).map(read_rule).collect();
-    rules.iter().enumerate().any(|(index, one)| rules[index + 1..].iter().any(|two| one.overlaps(two)))
-}
-
-/// Whether a function's policy lets S3 invoke it for this bucket. `account` is the bucket owner's.
-pub(crate) fn permits_s3(statements: &[serde_json::Value], bucket: &str, account: &str) -> bool {
-    let bucket_arn = format!("arn:aws:s3:::{bucket}");
-    statements.iter().any(|statement| {
-        let is_s3 = ["s3.amazonaws.com", "*"].into_iter().any(|name| {
-            holds_text(&statement["Principal"], name) || holds_text(&statement["Principal"]["Service"], name)
-        });
-        let invokes = ["lambda:InvokeFunction", "lambda:*", "*"]
-            .into_iter()
-            .any(|action| holds_text(&statement["Action"], action));
-        statement["Effect"] == "Allow"
-            && is_s3
-            && invokes
-            && conditions_hold(&statement["Condition"], &bucket_arn, account)
-    })
-}
-
-/// A policy writes one text as it is and several as a list.
-fn holds_text(value: &serde_json::Value, wanted: &str) -> bool {
-    value.as_str() == Some(wanted) || value.as_array().is_some_and(|list| list.iter().any(|item| item == wanted))
-}
-
-fn conditions_hold(condition: &serde_json::Value, bucket_arn: &str, account: &str) -> bool {
-    let operators = condition.as_object().into_iter().flatten();
-    operators.flat_map(|(_, keys)| keys.as_object().into_iter().flatten()).all(|(key, pattern)| {
-        let actual = match key.to_ascii_lowercase().as_str() {
-            "aws:sourcearn" => bucket_arn,
-            "aws:sourceaccount" => account,
-            _ => return false,
-        };
-        let patterns = pattern.as_array().cloned().unwrap_or_else(|| vec![pattern.clone()]);
-        patterns
-            .iter()
-            .filter_map(serde_json::Value::as_str)
-            .any(|glob| crate::faults::rules::matches_glob(glob, actual))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
@@ -187,56 +212,56 @@ mod tests {
                  </CloudFunctionConfiguration>"
             );
         }
-        xml.push_str("<QueueConfiguration><Queue>q</Queue><Event>s3:ObjectRemoved:*</Event></QueueConfiguration></NotificationConfiguration>");
+        xml.push_str("<QueueConfiguration><Queue>arn:aws:sqs:us-east-1:1:q</Queue><Event>s3:ObjectRemoved:*</Event></QueueConfiguration></NotificationConfiguration>");
         Element::parse(xml.as_bytes()).expect("well-formed")
+    }
+
+    fn read(entries: &[(&str, &str, &str)]) -> Notification {
+        Notification::read(&configuration(entries)).expect("a configuration")
     }
 
     #[test]
     fn a_target_matches_by_event_prefix_and_suffix_of_the_decoded_key() {
-        let mut root = configuration(&[("s3:ObjectCreated:*", "in box/", ".png")]);
-        let targets = FunctionTargets::take_from(&mut root);
-        assert_eq!(root.elements().count(), 1, "the queue stays");
-        assert_eq!(targets.matching("ObjectCreated:Put", "in box/a+b.png").count(), 1);
-        assert_eq!(targets.matching("ObjectCreated:CompleteMultipartUpload", "in box/.png").count(), 1);
-        assert_eq!(targets.matching("ObjectRemoved:Delete", "in box/a.png").count(), 0);
-        assert_eq!(targets.matching("ObjectCreated:Put", "in+box/a.png").count(), 0);
-        assert_eq!(targets.matching("ObjectCreated:Put", "in box/a.PNG").count(), 0);
+        let notification = read(&[("s3:ObjectCreated:*", "in box/", ".png")]);
+        let count = |event: &str, key: &str| notification.matching(event, key).count();
+        assert_eq!(count("ObjectCreated:Put", "in box/a+b.png"), 1);
+        assert_eq!(count("ObjectCreated:CompleteMultipartUpload", "in box/.png"), 1);
+        assert_eq!(count("ObjectCreated:Put", "in+box/a.png"), 0);
+        assert_eq!(count("ObjectCreated:Put", "in box/a.PNG"), 0);
+        let removed: Vec<_> = notification.matching("ObjectRemoved:Delete", "in box/a.png").collect();
+        assert!(matches!(removed[..], [Target { destination: Destination::Queue(_), .. }]), "{removed:?}");
     }
 
     #[test]
     fn an_answer_shows_an_id_and_capital_filter_names() {
-        let mut root = configuration(&[("s3:ObjectCreated:Put", "a", "b")]);
-        let targets = FunctionTargets::take_from(&mut root);
-        targets.add_to(&mut root);
+        let notification = read(&[("s3:ObjectCreated:Put", "a", "b")]);
+        let mut root = Element::new("NotificationConfiguration");
+        notification.add_to(&mut root);
         let document = root.to_document();
         assert!(document.contains("<Name>Prefix</Name>") && document.contains("<Name>Suffix</Name>"), "{document}");
-        assert!(!targets.targets[0].id.is_empty());
+        assert!(!notification.targets[0].id.is_empty());
+    }
+
+    #[test]
+    fn what_s3_does_not_know_is_refused() {
+        let refusal =
+            |xml: &str| Notification::read(&Element::parse(xml.as_bytes()).expect("XML")).expect_err("refused");
+        let event = configuration(&[("s3:ObjectMoved:*", "", "")]).to_document();
+        assert!(refusal(&event).contains("event is not supported"));
+        let filter = configuration(&[("s3:ObjectCreated:*", "", "")]).to_document().replace("SUFFIX", "regex");
+        assert!(refusal(&filter).contains("prefix or suffix"));
+        let queue = configuration(&[]).to_document().replace("arn:aws:sqs:us-east-1:1:q", "q");
+        assert!(refusal(&queue).contains("ARN"));
     }
 
     #[test]
     fn overlaps_need_a_common_event_prefix_and_suffix() {
-        let overlap = |entries: &[(&str, &str, &str)]| has_overlap(&configuration(entries));
+        let overlap = |entries: &[(&str, &str, &str)]| Notification::read(&configuration(entries)).is_err();
         assert!(overlap(&[("s3:ObjectCreated:*", "", ""), ("s3:ObjectCreated:Put", "a/", "")]));
         assert!(overlap(&[("s3:ObjectCreated:*", "a", ""), ("s3:ObjectCreated:*", "", ".png")]));
         assert!(!overlap(&[("s3:ObjectCreated:*", "a/", ""), ("s3:ObjectCreated:*", "b/", "")]));
         assert!(!overlap(&[("s3:ObjectCreated:Put", "", ""), ("s3:ObjectCreated:Copy", "", "")]));
         assert!(overlap(&[("s3:ObjectRemoved:Delete", "", "")]), "with the queue");
-    }
-
-    #[test]
-    fn a_policy_permits_only_the_bucket_that_it_names() {
-        let statement = |arn: &str| {
-            json!({ "Effect": "Allow", "Principal": { "Service": "s3.amazonaws.com" }, "Action": "lambda:InvokeFunction",
-                "Condition": { "ArnLike": { "AWS:SourceArn": arn }, "StringEquals": { "AWS:SourceAccount": "1" } } })
-        };
-        assert!(permits_s3(&[statement("arn:aws:s3:::in")], "in", "1"));
-        assert!(permits_s3(&[statement("arn:aws:s3:::*")], "in", "1"));
-        assert!(!permits_s3(&[statement("arn:aws:s3:::other")], "in", "1"));
-        assert!(!permits_s3(&[statement("arn:aws:s3:::in")], "in", "2"));
-        assert!(!permits_s3(&[], "in", "1"));
-        let mut events = statement("arn:aws:s3:::in");
-        events["Principal"] = json!({ "Service": "events.amazonaws.com" });
-        assert!(!permits_s3(&[events], "in", "1"));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod function;
 pub(crate) mod pki;
 
 use std::collections::HashMap;

@@ -41,6 +41,7 @@ fn make_request(session: &Session, args: &Args) -> Request {
     let request = session.request(&args.lab, "net-up");
     let rename = |command: &str, old: &str, new: &str| command.replacen(old, new, 1);
     Request {
+        program: format!("{} nat", request.program),
         again: rename(&request.again, "net-up up", "net-up nat open"),
         down: rename(&request.down, "net-up down", "net-up nat close"),
         ..request

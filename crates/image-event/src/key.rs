@@ -1,53 +1,71 @@
-//! Object keys: what an S3 event writes, what S3 means by it, and the name of the result.
+//! Object keys: what an event writes, what S3 means by it, and the names of results and reports.
 //!
-//! An event carries its keys form-encoded (`+` is a space, `%XX` a byte of UTF-8); S3's calls take them plain; headers
-//! (`x-amz-copy-source`, user metadata) take them percent-encoded.
+//! S3's events and manifests carry keys form-encoded (`+` is a space, `%XX` a byte of UTF-8); S3's calls take them
+//! plain; headers (`x-amz-copy-source`, user metadata) take them percent-encoded.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-use crate::reason::Reason;
+use crate::job::Refusal;
 
 /// The longest key S3 accepts, in bytes of UTF-8 (S3 user guide, "Naming Amazon S3 objects").
-pub(crate) const MAX_KEY_BYTES: usize = 1024;
+pub const MAX_KEY_BYTES: usize = 1024;
 
 /// How much of an encoded key goes into the metadata. S3 allows 2 KB for all user metadata of an object; the other
-/// entries and the names take less than 300 bytes.
-const MAX_METADATA_BYTES: usize = 1700;
-
-/// What stands after the source's stem in the result's key.
-const SUFFIX: &str = "-processed.png";
+/// entries and the names take less than 600 bytes.
+const MAX_METADATA_BYTES: usize = 1350;
 
 /// RFC 3986's unreserved characters and `/` stay as they are: everything else would be changed by some header parser,
 /// or by the signature's folding of spaces.
 const IN_A_HEADER: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
+/// A name that S3 would not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the result's key would have {bytes} bytes, S3 allows {MAX_KEY_BYTES}")]
+pub struct KeyTooLong {
+    /// Its length in bytes.
+    pub bytes: usize,
+}
+
 /// Decodes a key as it stands in an event.
 ///
 /// # Errors
-/// [`Reason::KeyNotUtf8`] where the bytes are no UTF-8: S3 has no such key, so no retry would find it.
-pub(crate) fn decode_event_key(encoded: &str) -> Result<String, Reason> {
+/// [`Refusal::KeyNotUtf8`] where the bytes are no UTF-8: S3 has no such key, so no retry would find it.
+pub fn decode_event_key(encoded: &str) -> Result<String, Refusal> {
     let spaced = encoded.replace('+', " ");
-    percent_decode(spaced.as_bytes()).decode_utf8().map(Cow::into_owned).map_err(|_| Reason::KeyNotUtf8)
+    percent_decode(spaced.as_bytes()).decode_utf8().map(Cow::into_owned).map_err(|_| Refusal::KeyNotUtf8)
 }
 
-/// The result's key: `<key without extension>-processed.png`, in the same folders.
-///
-/// What counts as an extension is what Python's `os.path.splitext` takes for one, since the lab began as Python: the part
-/// after the last dot of the last folder's entry, unless only dots stand before it (`.hidden` has none).
+/// A result's key, in the same folders: `<key without extension>-processed.<extension>`, and for a picture of a
+/// thumbnail set `<key without extension>-<size>-processed.<extension>`.
 ///
 /// # Errors
-/// [`Reason::KeyTooLong`] where the result's key would pass S3's 1,024 bytes.
-pub(crate) fn derive_output_key(key: &str) -> Result<String, Reason> {
-    let output = format!("{}{SUFFIX}", strip_extension(key));
-    if output.len() > MAX_KEY_BYTES {
-        return Err(Reason::KeyTooLong { bytes: output.len() });
-    }
-    Ok(output)
+/// [`KeyTooLong`] where it would pass S3's 1,024 bytes.
+pub fn name_result(key: &str, size: Option<u32>, extension: &str) -> Result<String, KeyTooLong> {
+    let stem = strip_extension(key);
+    check_length(match size {
+        Some(size) => format!("{stem}-{size}-processed.{extension}"),
+        None => format!("{stem}-processed.{extension}"),
+    })
 }
 
-fn strip_extension(key: &str) -> &str {
+/// The key of the report about an object of which no picture can be made: `<key>-failed.json`.
+///
+/// # Errors
+/// [`KeyTooLong`] where it would pass S3's 1,024 bytes.
+pub fn name_report(key: &str) -> Result<String, KeyTooLong> {
+    check_length(format!("{key}-failed.json"))
+}
+
+fn check_length(key: String) -> Result<String, KeyTooLong> {
+    if key.len() > MAX_KEY_BYTES { Err(KeyTooLong { bytes: key.len() }) } else { Ok(key) }
+}
+
+/// A key without its extension. What counts as one is what Python's `os.path.splitext` takes for one, since the lab began
+/// as Python: the part after the last dot of the last folder's entry, unless only dots stand before it (`.hidden` has
+/// none).
+pub fn strip_extension(key: &str) -> &str {
     let name_at = key.rfind('/').map_or(0, |slash| slash + 1);
     let name = &key[name_at..];
     match name.rfind('.') {
@@ -57,12 +75,12 @@ fn strip_extension(key: &str) -> &str {
 }
 
 /// Encodes a key (or `bucket/key`) so that any header carries it unchanged; percent-decoding gives it back.
-pub(crate) fn encode_for_header(text: &str) -> String {
+pub fn encode_for_header(text: &str) -> String {
     utf8_percent_encode(text, IN_A_HEADER).to_string()
 }
 
 /// The key as the result's metadata names it: encoded, and cut where S3's 2 KB for metadata would be passed.
-pub(crate) fn encode_for_metadata(key: &str) -> String {
+pub fn encode_for_metadata(key: &str) -> String {
     let mut encoded = encode_for_header(key);
     encoded.truncate(MAX_METADATA_BYTES);
     encoded
@@ -94,7 +112,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_utf8_are_refused() {
-        assert_eq!(decode_event_key("a%FFb.png"), Err(Reason::KeyNotUtf8));
+        assert_eq!(decode_event_key("a%FFb.png"), Err(Refusal::KeyNotUtf8));
     }
 
     #[test]
@@ -109,15 +127,18 @@ mod tests {
             ("a/.x.jpg", "a/.x-processed.png"),
             ("trailing.", "trailing-processed.png"),
         ] {
-            assert_eq!(derive_output_key(key).unwrap(), output);
+            assert_eq!(name_result(key, None, "png").unwrap(), output);
         }
+        assert_eq!(name_result("a/b.jpg", Some(200), "webp").unwrap(), "a/b-200-processed.webp");
+        assert_eq!(name_report("a/b.jpg").unwrap(), "a/b.jpg-failed.json");
     }
 
     #[test]
-    fn a_result_whose_key_would_be_too_long_is_refused() {
-        let fits = "k".repeat(MAX_KEY_BYTES - SUFFIX.len());
-        assert!(derive_output_key(&fits).is_ok());
-        assert_eq!(derive_output_key(&format!("{fits}k")), Err(Reason::KeyTooLong { bytes: 1025 }));
+    fn a_name_that_would_be_too_long_is_refused() {
+        let fits = "k".repeat(MAX_KEY_BYTES - "-processed.png".len());
+        assert!(name_result(&fits, None, "png").is_ok());
+        assert_eq!(name_result(&format!("{fits}k"), None, "png"), Err(KeyTooLong { bytes: 1025 }));
+        assert_eq!(name_report(&"k".repeat(1024)), Err(KeyTooLong { bytes: 1036 }));
     }
 
     proptest! {
@@ -141,11 +162,11 @@ mod tests {
 
         #[test]
         fn a_result_stays_in_its_folder(folder in "[a-z./]{0,20}", name in "[a-zA-Z0-9.é ]{1,20}") {
-            let output = derive_output_key(&format!("{folder}/{name}")).unwrap();
+            let output = name_result(&format!("{folder}/{name}"), None, "png").unwrap();
             let prefix = format!("{folder}/");
             prop_assert!(output.starts_with(&prefix));
             prop_assert!(!output[prefix.len()..].contains('/'));
-            prop_assert!(output.ends_with(SUFFIX));
+            prop_assert!(output.ends_with("-processed.png"));
         }
     }
 }

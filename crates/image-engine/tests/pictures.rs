@@ -9,13 +9,16 @@ use image::{
     DynamicImage, ExtendedColorType, GrayAlphaImage, ImageBuffer, ImageEncoder as _, ImageFormat, Luma, LumaA, Rgb,
     RgbImage, Rgba, RgbaImage,
 };
-use image_processor::{Limits, Reason, process_image};
+use image_engine::{Engine, Limits, Reason, Recipe};
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { max_pixels: 50_000_000, memory: None };
-
 fn process(bytes: &[u8]) -> Result<Vec<u8>, Reason> {
-    process_image(bytes.to_vec(), &LIMITS)
+    process_within(bytes, &Limits::default())
+}
+
+fn process_within(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Reason> {
+    let made = Engine::new().process(bytes, &Recipe::default(), limits)?;
+    Ok(made.pictures.into_iter().next().expect("one picture").bytes)
 }
 
 /// Processes and decodes the result, which must be a PNG.
@@ -339,11 +342,11 @@ fn a_header_that_claims_too_much_is_refused_for_it() {
 
 #[test]
 fn an_image_that_the_functions_memory_cannot_hold_is_refused() {
-    let limits = Limits { max_pixels: 50_000_000, memory: Some(128 * 1024 * 1024) };
+    let limits = Limits { memory: Some(128 * 1024 * 1024), ..Limits::default() };
     let png = png_file(7000, 7000, [8, 2, 0], &[png_chunk(*b"IDAT", &stored_zlib(&[0; 64]))]);
-    let reason = process_image(png, &limits).unwrap_err();
+    let reason = process_within(&png, &limits).unwrap_err();
     assert!(matches!(reason, Reason::TooMuchMemory { has_mb: 128, .. }), "{reason:?}");
-    assert!(process_image(encode(busy(200, 100), ImageFormat::Png), &limits).is_ok());
+    assert!(process_within(&encode(busy(200, 100), ImageFormat::Png), &limits).is_ok());
 }
 
 /// Files as other programs write them, which the `image` crate's encoders do not make.
@@ -393,9 +396,8 @@ proptest! {
             let length = file.len();
             file[at % length] = byte;
         }
-        let limits = Limits { max_pixels: 1_000_000, memory: None };
-        // A decoder's panic would be caught by the handler; it must not be a picture larger than allowed.
-        if let Ok(Ok(png)) = std::panic::catch_unwind(|| process_image(file, &limits)) {
+        let limits = Limits { max_pixels: 1_000_000, ..Limits::default() };
+        if let Ok(png) = process_within(&file, &limits) {
             let result = image::load_from_memory(&png).unwrap();
             prop_assert!(u64::from(result.width()) * u64::from(result.height()) <= 1_000_000);
         }

@@ -1,7 +1,4 @@
-//! From the bytes of any supported image to the bytes of a plain PNG: upright, in sRGB, without metadata. No IO.
-//!
-//! Whoever may upload decides what is in these bytes, so nothing in them is believed: the claimed size is checked before
-//! anything is allocated for it, and a file that ends early is refused, not filled up with grey.
+//! From the bytes of any supported image to upright pixels in sRGB.
 
 use std::io::{Cursor, Write as _};
 
@@ -9,7 +6,9 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader};
 
 use crate::colour::convert_to_srgb;
+use crate::engine::{Source, SourceFormat};
 use crate::jpeg::scan_jpeg;
+use crate::limits::Limits;
 use crate::reason::Reason;
 
 const MIB: u64 = 1024 * 1024;
@@ -20,38 +19,8 @@ const BASE_MEMORY: u64 = 24 * MIB;
 /// Below this many bytes a file's frame outweighs its pixels, and there is nothing to gain.
 const SMALL: usize = 4096;
 
-/// The largest image that is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Width × height, in pixels.
-    pub max_pixels: u64,
-    /// The whole process's memory in bytes, where it is known.
-    pub memory: Option<u64>,
-}
-
-/// Decodes an image and encodes it as PNG.
-///
-/// Grey, alpha and 16 bits a sample are kept; palettes become colours; floating-point samples become 16 bits; of an
-/// animation the first picture is taken. The orientation of EXIF or TIFF is applied. An RGB colour profile is applied
-/// and dropped, so the result is what PNG without a profile means: sRGB. Nothing else of the source's metadata goes into
-/// the result.
-///
-/// # Errors
-/// A [`Reason`]: not an image, damaged, unsupported, or past `limits`. All of them are permanent.
-///
-/// # Panics
-/// A decoder with a bug may. Callers that serve others catch it.
-pub fn process_image(bytes: Vec<u8>, limits: &Limits) -> Result<Vec<u8>, Reason> {
-    if bytes.is_empty() {
-        return Err(Reason::Empty);
-    }
-    let source = Source::examine(&bytes)?;
-    let image = decode(bytes, &source, limits)?;
-    compress(&image).map_err(|error| Reason::Unsupported { format: source.name, detail: error.to_string() })
-}
-
 /// Compresses quickly, and not at all where that has made the picture larger (as it does noise).
-fn compress(image: &DynamicImage) -> Result<Vec<u8>, png::EncodingError> {
+pub(crate) fn compress(image: &DynamicImage) -> Result<Vec<u8>, png::EncodingError> {
     let fast = encode_png(image, png::Compression::Fast)?;
     if fast.len() <= image.as_bytes().len() || fast.len() < SMALL {
         return Ok(fast);
@@ -61,41 +30,46 @@ fn compress(image: &DynamicImage) -> Result<Vec<u8>, png::EncodingError> {
 }
 
 /// What the first look at the bytes tells.
-struct Source {
-    format: ImageFormat,
-    name: &'static str,
+pub(crate) struct File {
+    format: SourceFormat,
     input_bytes: u64,
     /// Decoding keeps all coefficients beside the pixels.
     progressive: bool,
     complete: bool,
 }
 
-impl Source {
-    fn examine(bytes: &[u8]) -> Result<Self, Reason> {
-        let format = image::guess_format(bytes).map_err(|_| Reason::NotAnImage)?;
-        let name = match format {
-            ImageFormat::Jpeg => "JPEG",
-            ImageFormat::Png => "PNG",
-            ImageFormat::Gif => "GIF",
-            ImageFormat::WebP => "WebP",
-            ImageFormat::Bmp => "BMP",
-            ImageFormat::Tiff => "TIFF",
-            _ => return Err(Reason::NotAnImage),
-        };
-        let (complete, progressive) = match format {
-            ImageFormat::Jpeg => {
-                let scan = scan_jpeg(bytes);
-                (scan.complete, scan.progressive)
-            }
-            ImageFormat::WebP => (is_riff_complete(bytes), false),
-            // The other decoders notice a missing end themselves.
-            _ => (true, false),
-        };
-        Ok(Self { format, name, input_bytes: bytes.len() as u64, progressive, complete })
+/// Looks at the bytes.
+///
+/// # Errors
+/// [`Reason::Empty`] and [`Reason::NotAnImage`].
+pub(crate) fn examine(bytes: &[u8]) -> Result<File, Reason> {
+    if bytes.is_empty() {
+        return Err(Reason::Empty);
     }
+    let format = match image::guess_format(bytes).map_err(|_| Reason::NotAnImage)? {
+        ImageFormat::Jpeg => SourceFormat::Jpeg,
+        ImageFormat::Png => SourceFormat::Png,
+        ImageFormat::Gif => SourceFormat::Gif,
+        ImageFormat::WebP => SourceFormat::Webp,
+        ImageFormat::Bmp => SourceFormat::Bmp,
+        ImageFormat::Tiff => SourceFormat::Tiff,
+        _ => return Err(Reason::NotAnImage),
+    };
+    let (complete, progressive) = match format {
+        SourceFormat::Jpeg => {
+            let scan = scan_jpeg(bytes);
+            (scan.complete, scan.progressive)
+        }
+        SourceFormat::Webp => (is_riff_complete(bytes), false),
+        // The other decoders notice a missing end themselves.
+        _ => (true, false),
+    };
+    Ok(File { format, input_bytes: bytes.len() as u64, progressive, complete })
+}
 
+impl File {
     fn explain(&self, error: &ImageError) -> Reason {
-        let format = self.name;
+        let format = self.format.name();
         let detail = error.to_string();
         match error {
             ImageError::Unsupported(_) => Reason::Unsupported { format, detail },
@@ -110,31 +84,46 @@ fn is_riff_complete(bytes: &[u8]) -> bool {
         if u32::from_le_bytes([*a, *b, *c, *d]) as usize <= rest.len())
 }
 
-fn decode(bytes: Vec<u8>, source: &Source, limits: &Limits) -> Result<DynamicImage, Reason> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), source.format);
+/// Decodes, converts to sRGB and sets upright.
+///
+/// # Errors
+/// See [`Reason`].
+pub(crate) fn decode(bytes: &[u8], file: &File, limits: &Limits) -> Result<(DynamicImage, Source), Reason> {
+    let format = match file.format {
+        SourceFormat::Jpeg => ImageFormat::Jpeg,
+        SourceFormat::Png => ImageFormat::Png,
+        SourceFormat::Gif => ImageFormat::Gif,
+        SourceFormat::Webp => ImageFormat::WebP,
+        SourceFormat::Bmp => ImageFormat::Bmp,
+        SourceFormat::Tiff => ImageFormat::Tiff,
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = image::Limits::default();
     allowed.max_alloc = Some(allocation_limit(limits));
     reader.limits(allowed);
-    let mut decoder = reader.into_decoder().map_err(|error| source.explain(&error))?;
+    let mut decoder = reader.into_decoder().map_err(|error| file.explain(&error))?;
 
-    check_claimed_size(decoder.dimensions(), decoder.color_type(), source, limits)?;
-    if !source.complete {
-        return Err(Reason::Damaged { format: source.name, detail: "it ends too early".to_owned() });
+    check_claimed_size(decoder.dimensions(), decoder.color_type(), file, limits)?;
+    if !file.complete {
+        return Err(Reason::Damaged { format: file.format.name(), detail: "it ends too early".to_owned() });
     }
 
+    let (width, height) = decoder.dimensions();
+    let source = Source { format: file.format, width, height };
     // Metadata that cannot be read is as good as none: the pixels may still be fine.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().unwrap_or(None);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| source.explain(&error))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| file.explain(&error))?;
     if let Some(profile) = profile {
         convert_to_srgb(&mut image, &profile);
     }
     image.apply_orientation(orientation);
-    Ok(match image {
+    let image = match image {
         DynamicImage::ImageRgb32F(_) => DynamicImage::ImageRgb16(image.into_rgb16()),
         DynamicImage::ImageRgba32F(_) => DynamicImage::ImageRgba16(image.into_rgba16()),
         other => other,
-    })
+    };
+    Ok((image, source))
 }
 
 /// What the decoders may allocate between them: eight bytes a pixel, for the pixels and twice that for intermediate ones.
@@ -145,7 +134,7 @@ fn allocation_limit(limits: &Limits) -> u64 {
 fn check_claimed_size(
     (width, height): (u32, u32),
     colour: ColorType,
-    source: &Source,
+    file: &File,
     limits: &Limits,
 ) -> Result<(), Reason> {
     let pixels = u64::from(width) * u64::from(height);
@@ -153,7 +142,7 @@ fn check_claimed_size(
         return Err(Reason::TooManyPixels { width, height, max: limits.max_pixels });
     }
     let raw = pixels.saturating_mul(u64::from(colour.bytes_per_pixel()));
-    let needs = estimate_peak_memory(raw, source);
+    let needs = estimate_peak_memory(raw, file);
     match limits.memory {
         Some(has) if needs > has => Err(Reason::TooMuchMemory { needs_mb: needs.div_ceil(MIB), has_mb: has / MIB }),
         _ => Ok(()),
@@ -162,9 +151,9 @@ fn check_claimed_size(
 
 /// The most that is alive at one time: the pixels, and beside them their turned copy or the PNG (which is no larger for
 /// anything but noise). Decoding a progressive JPEG holds 16-bit coefficients beside the pixels, a TIFF its own copy.
-fn estimate_peak_memory(raw: u64, source: &Source) -> u64 {
-    let copies = if source.progressive { 3 } else { 2 };
-    BASE_MEMORY.saturating_add(raw.saturating_mul(copies)).saturating_add(source.input_bytes.saturating_mul(2))
+fn estimate_peak_memory(raw: u64, file: &File) -> u64 {
+    let copies = if file.progressive { 3 } else { 2 };
+    BASE_MEMORY.saturating_add(raw.saturating_mul(copies)).saturating_add(file.input_bytes.saturating_mul(2))
 }
 
 /// Streams the rows into the encoder: neither a second copy of 16-bit samples nor of the compressed data is ever held.
