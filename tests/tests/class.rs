@@ -112,6 +112,20 @@ fn owners_of_one_account_share_it_without_meeting_and_slow_down_together() {
 }
 
 #[test]
+fn credentials_that_expire_begin_nobody_else() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    write_class(&aws, "roster.csv", 4, false);
+    aws.set_faults(&json!([{ "action": "CreateSubnet", "effect": "expired-credentials" }]));
+    let up = aws.run("class-up", &["up", "roster.csv", "--at-once", "1", "--yes", "--json"]).expect_code(1).json();
+    let (done, begun): (Vec<_>, Vec<_>) = results(&up).into_iter().partition(|(_, result)| result == "not-started");
+    assert_eq!((done.len(), begun), (3, vec![("s01".to_owned(), "failed".to_owned())]), "{up}");
+    assert_eq!(count_calls(&aws, |action| action == "CreateVpc"), 1);
+    aws.clear_faults();
+    let again = aws.run("class-up", &["up", "roster.csv", "--failed", "--yes", "--json"]).expect_code(0).json();
+    assert_eq!(again["done"], 4, "{again}");
+}
+
+#[test]
 fn a_class_that_does_not_fit_is_refused_before_anything_is_written() {
     let aws = LocalAws::start(&["--state-times", "0"]);
     write_class(&aws, "roster.csv", 30, false);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use lab_common::{Lab, estimate, quote};
+use lab_common::{Lab, estimate, quote, tells_of_expiry};
 use lab_plan::{
     Exit, Ids, Line, Problem, Progress, RATE_FILE, Signals, State, Step, Stop, confirm, print_err, print_out,
     require_someone_to_ask, round_usd, run_steps, to_json,
@@ -278,13 +278,18 @@ impl Work<'_> {
         let mut running = FuturesUnordered::new();
         let mut outcomes: Vec<_> =
             self.class.students.iter().map(|student| new_outcome(self.class, self.doors, student)).collect();
+        let mut goes_on = true;
         loop {
-            while running.len() < usize::from(self.args.class.at_once) && self.stop.asked().is_none() {
+            let free = || goes_on && self.stop.asked().is_none();
+            while running.len() < usize::from(self.args.class.at_once) && free() {
                 let Some((index, student)) = waiting.next() else { break };
                 let line = progress.begin(&student.title(), "");
                 running.push(async move { (index, self.for_one(student, line).await) });
             }
             let Some((index, outcome)) = running.next().await else { break };
+            // Credentials that have expired for one have for all that use the same.
+            let is_expired = |failure: &Failure| tells_of_expiry(&failure.reason);
+            goes_on &= self.class.students[index].role().is_some() || !outcome.failed.iter().any(is_expired);
             outcomes[index] = outcome;
         }
         drop(running);

@@ -182,7 +182,7 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
         recorder: RefCell::new(Recorder::start()),
     };
     let answer = match verb {
-        Verb::Up => run.record(run.change(Goal::Up)).await,
+        Verb::Up => run.record(Box::pin(run.change(Goal::Up))).await,
         Verb::Down => run.change(Goal::Down).await,
         Verb::Plan { check } => run.plan(check).await,
         Verb::Status => run.status().await,
@@ -394,7 +394,8 @@ impl<C: Concern> Run<'_, C> {
 
     async fn apply(&self, plan: &Plan<C::Op>, live: &C::Live) -> Outcome {
         let ids = self.concern.ids(live);
-        let apply = async |step: &Step<C::Op>, context: Context<'_>| self.concern.apply(step, context).await;
+        // Of a concern's many calls each is a future within others: here it is kept off the stack.
+        let apply = async |step: &Step<C::Op>, context: Context<'_>| Box::pin(self.concern.apply(step, context)).await;
         run_steps(&plan.steps, &ids, self.stop, &self.progress, apply).await
     }
 
