@@ -1,5 +1,7 @@
 //! One step of the window, carried out.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{DomainType, NatGatewayState, ResourceType};
 use lab_common::{Tags, explain};
@@ -20,6 +22,10 @@ const EVERYWHERE: &str = "0.0.0.0/0";
 /// Tokens tried before giving up. Each stands for a gateway that was made with the same address and deleted since; a
 /// closed window gives its address back, so there are hardly ever two.
 const TOKENS: u32 = 5;
+
+/// How long the run whose address is kept may take to make its gateway: some calls.
+const THEIR_GATEWAY: Pace =
+    Pace { first: Duration::from_millis(100), longest: Duration::from_millis(500), deadline: Duration::from_secs(4) };
 
 /// Carries out one step; answers with the id of what it made or changed.
 pub(crate) async fn apply(
@@ -85,8 +91,18 @@ impl Worker<'_> {
         let kept = self.choose("an address", &made, see).await?;
         if kept != made {
             self.release(&made).await?;
+            // Its run makes a gateway with it next: two calls with one address would meet.
+            let look = async || self.find_user(&kept).await;
+            let _ = find_within(THEIR_GATEWAY, self.context.stop, look).await?;
         }
         Ok(kept)
+    }
+
+    /// The open gateway that has this address.
+    async fn find_user(&self, address: &str) -> Result<Option<String>, Problem> {
+        let open = find_nat_gateways(self.ec2, self.tags).await?.into_iter().filter(NatGateway::is_open);
+        let mut users = open.filter(|gateway| gateway.allocation.as_deref() == Some(address));
+        Ok(users.next().map(|gateway| gateway.id))
     }
 
     /// The token holds the address, which no two windows share.
@@ -97,6 +113,9 @@ impl Worker<'_> {
         subnet: &str,
         gone: &[String],
     ) -> Result<String, Problem> {
+        if let Some(theirs) = self.find_user(address).await? {
+            return Ok(theirs);
+        }
         for n in 0..TOKENS {
             let token = client_token(&[GATEWAY, address, subnet, name], n);
             let made = self.create_nat_gateway_with(name, address, subnet, &token).await?;
@@ -154,9 +173,7 @@ impl Worker<'_> {
         match made.await? {
             // Another run was first to use the address.
             Err(error) if is_duplicate(&error) => {
-                let open = find_nat_gateways(self.ec2, self.tags).await?.into_iter().filter(NatGateway::is_open);
-                let taken = open.into_iter().find(|gateway| gateway.allocation.as_deref() == Some(address));
-                taken.map(|gateway| gateway.id).ok_or_else(|| explain_create("CreateNatGateway", &error))
+                self.find_user(address).await?.ok_or_else(|| explain_create("CreateNatGateway", &error))
             }
             made => made.map_err(|error| explain_create("CreateNatGateway", &error)),
         }
