@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly nextest_version=0.9.143
 readonly deny_version=0.20.2
+readonly fuzz_version=0.13.2
 readonly rust_at_least=1.95
 
 say() { echo "setup: $*" >&2; }
@@ -28,6 +29,10 @@ install_packages() {
 
 packages=()
 has cc || packages+=(gcc libc6-dev)
+# libjpeg-turbo is built from source: its build, and the assembler of its x86 part.
+has cmake || packages+=(cmake)
+has make || packages+=(make)
+if [[ $(uname -m) == x86_64 ]] && ! has nasm; then packages+=(nasm); fi
 has python3 || packages+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 has curl || packages+=(curl)
@@ -44,6 +49,9 @@ if [[ ${1:-} == --tests ]]; then
   has cloud-init || packages+=(cloud-init)
   has openssl || packages+=(openssl)
   has_in_sbin tcpdump || packages+=(tcpdump)
+  has chromium || packages+=(chromium)
+  has node || packages+=(nodejs)
+  has npm || packages+=(npm)
 fi
 install_packages "${packages[@]}"
 
@@ -62,6 +70,16 @@ if ! cmp -s scripts/requirements.txt "$mark"; then
   cp scripts/requirements.txt "$mark"
 fi
 
+# What drives the browser: without a browser of its own.
+if [[ ${1:-} == --tests ]] && ! cmp -s tests/browser/package.json target/browser/package.json; then
+  say "installing playwright-core"
+  mkdir -p target/browser
+  cp tests/browser/package.json target/browser/package.json.new
+  npm install --silent --ignore-scripts --no-save --no-audit --no-fund --prefix target/browser \
+    "playwright-core@$(sed -n 's/.*"playwright-core": "\(.*\)".*/\1/p' tests/browser/package.json)"
+  mv target/browser/package.json.new target/browser/package.json
+fi
+
 if [[ ${1:-} == --tests ]] && [[ $(cargo nextest --version 2>/dev/null | head -n 1) != "cargo-nextest $nextest_version"* ]]; then
   say "installing cargo-nextest $nextest_version (some minutes)"
   cargo install --quiet --locked --version "$nextest_version" cargo-nextest
@@ -70,4 +88,9 @@ fi
 if [[ ${1:-} == --tests && $(cargo deny --version 2>/dev/null) != "cargo-deny $deny_version" ]]; then
   say "installing cargo-deny $deny_version (some minutes)"
   cargo install --quiet --locked --version "$deny_version" cargo-deny
+fi
+
+if [[ ${1:-} == --tests && $(cargo fuzz --version 2>/dev/null) != "cargo-fuzz $fuzz_version" ]]; then
+  say "installing cargo-fuzz $fuzz_version (some minutes)"
+  cargo install --quiet --locked --version "$fuzz_version" cargo-fuzz
 fi

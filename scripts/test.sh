@@ -34,6 +34,8 @@ export LAB_MATRIX_REPORT=$target/fault-matrix
 rm -rf "$LAB_MATRIX_REPORT"
 failed=0
 cargo nextest run --workspace --no-fail-fast "$@" || failed=$?
+say "fuzzing, a minute in all"
+scripts/fuzz.sh --seconds 6 || failed=$?
 if [[ -d $LAB_MATRIX_REPORT ]]; then
   say "fault matrix"
   "$target/debug/fault-table" "$LAB_MATRIX_REPORT"

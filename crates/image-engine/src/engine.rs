@@ -3,15 +3,25 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use crate::decode::{Need, open};
 use crate::limits::Limits;
-use crate::picture::{decode, examine};
+use crate::picture::{Workshop, make_picture};
+use crate::plan::plan_targets;
 use crate::reason::Reason;
 use crate::recipe::{Format, Recipe};
-use crate::render::{encode, fit_size, prepare, resize, targets};
 
-/// Makes pictures. Keep one for many images.
-#[derive(Debug, Default)]
-pub struct Engine {}
+/// Makes pictures. It keeps decoders, encoders and buffers for the next image: one engine is for many images, one after
+/// another.
+#[derive(Default)]
+pub struct Engine {
+    workshop: Workshop,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        out.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
 
 /// What was made of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,41 +119,43 @@ impl Engine {
     /// A [`Reason`]: not an image, damaged, unsupported, or past `limits`. All of them are permanent. A decoder that panics
     /// is one of them; the engine can be used again.
     pub fn process(&mut self, bytes: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Made, Reason> {
-        catch_unwind(AssertUnwindSafe(|| make(bytes, recipe, limits))).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| make(&mut self.workshop, bytes, recipe, limits))).unwrap_or_else(|panic| {
             *self = Self::default();
             Err(Reason::DecoderPanicked(describe_panic(panic.as_ref())))
         })
     }
 }
 
-fn make(bytes: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Made, Reason> {
+fn make(workshop: &mut Workshop, bytes: &[u8], recipe: &Recipe, limits: &Limits) -> Result<Made, Reason> {
     let mut times = Times::default();
     let start = Instant::now();
-    let file = examine(bytes)?;
-    let (image, source) = decode(bytes, &file, limits)?;
-    times.decode = start.elapsed();
-    limits.check_time()?;
-
-    if recipe.watermark.is_some() {
-        return Err(Reason::Unsupported {
-            format: source.format.name(),
-            detail: "watermarks are not drawn yet".into(),
-        });
+    let opened = open(bytes, limits)?;
+    let (source, orientation) = (opened.source, opened.orientation);
+    let targets = plan_targets((source.width, source.height), orientation, recipe);
+    for target in &targets {
+        limits.check_pixels(target.width, target.height)?;
     }
-    let mut pictures = Vec::new();
-    for target in targets(recipe) {
-        let start = Instant::now();
-        let (scale, crop) = fit_size((image.width(), image.height()), target.as_ref());
-        let picture = prepare(resize(&image, scale, crop), recipe);
-        times.resize += start.elapsed();
+    workshop.conversion.set(opened.profile.as_deref());
+    let pure = !workshop.conversion.changes();
+    let need = Need {
+        targets: &targets,
+        grayscale: recipe.grayscale && pure,
+        planes: recipe.format == Format::Jpeg && recipe.watermark.is_none() && pure,
+    };
+    let mut pixels = Some(opened.read(&need, limits, &mut workshop.tools)?);
+    times.decode = start.elapsed();
+
+    let mut pictures = Vec::with_capacity(targets.len());
+    for (index, target) in targets.iter().enumerate() {
         limits.check_time()?;
-        let start = Instant::now();
-        let bytes =
-            encode(&picture, recipe).map_err(|detail| Reason::Unsupported { format: source.format.name(), detail })?;
-        times.encode += start.elapsed();
-        limits.check_time()?;
-        let size = target.and_then(|target| target.size);
-        pictures.push(Picture { bytes, format: recipe.format, width: picture.width(), height: picture.height(), size });
+        let last = index + 1 == targets.len();
+        let picture = make_picture(workshop, &mut pixels, last, target, orientation, recipe, &mut times)
+            .map_err(|detail| Reason::Unsupported { format: source.format.name(), detail })?;
+        pictures.push(picture);
+    }
+    limits.check_time()?;
+    if let Some(pixels) = pixels {
+        workshop.tools.keep(pixels);
     }
     Ok(Made { source, pictures, times })
 }

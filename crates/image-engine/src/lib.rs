@@ -5,13 +5,17 @@
 //! anything is allocated for it, and a file that ends early is refused, not filled up with grey.
 
 mod colour;
+mod decode;
+mod encode;
 mod engine;
-mod jpeg;
 mod limits;
 mod picture;
+mod plan;
+mod raster;
 mod reason;
 mod recipe;
-mod render;
+mod scale;
+mod watermark;
 
 pub use engine::{Engine, Made, Picture, Source, SourceFormat, Times};
 pub use limits::Limits;

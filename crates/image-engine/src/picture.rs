@@ -1,200 +1,121 @@
-//! From the bytes of any supported image to upright pixels in sRGB.
+//! From decoded pixels to one picture: size, orientation, colours, ground, text, depth, file.
 
-use std::io::{Cursor, Write as _};
+use std::time::Instant;
 
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader};
 
-use crate::colour::convert_to_srgb;
-use crate::engine::{Source, SourceFormat};
-use crate::jpeg::scan_jpeg;
-use crate::limits::Limits;
-use crate::reason::Reason;
+use crate::colour::{Conversion, lay_on, planes_to_rgb, to_grey};
+use crate::decode::{Pixels, Tools};
+use crate::encode::Encoders;
+use crate::engine::{Picture, Times};
+use crate::plan::Target;
+use crate::raster::{Raster, Samples};
+use crate::recipe::{Depth, Format, Recipe};
+use crate::scale::{scale_planes, scale_raster};
+use crate::watermark::write_watermark;
 
-const MIB: u64 = 1024 * 1024;
-
-/// What the process needs besides the image: code, TLS, S3 client, buffers (9 MiB seen), and room for the allocator.
-const BASE_MEMORY: u64 = 24 * MIB;
-
-/// Below this many bytes a file's frame outweighs its pixels, and there is nothing to gain.
-const SMALL: usize = 4096;
-
-/// Compresses quickly, and not at all where that has made the picture larger (as it does noise).
-pub(crate) fn compress(image: &DynamicImage) -> Result<Vec<u8>, png::EncodingError> {
-    let fast = encode_png(image, png::Compression::Fast)?;
-    if fast.len() <= image.as_bytes().len() || fast.len() < SMALL {
-        return Ok(fast);
-    }
-    drop(fast);
-    encode_png(image, png::Compression::NoCompression)
+/// What is kept between images.
+#[derive(Default)]
+pub(crate) struct Workshop {
+    pub(crate) tools: Tools,
+    pub(crate) conversion: Conversion,
+    encoders: Encoders,
+    /// Memory for scaled planes, to be used again.
+    planes: Vec<u8>,
 }
 
-/// What the first look at the bytes tells.
-pub(crate) struct File {
-    format: SourceFormat,
-    input_bytes: u64,
-    /// Decoding keeps all coefficients beside the pixels.
-    progressive: bool,
-    complete: bool,
-}
-
-/// Looks at the bytes.
+/// Makes a picture; the last one may use the pixels up.
 ///
 /// # Errors
-/// [`Reason::Empty`] and [`Reason::NotAnImage`].
-pub(crate) fn examine(bytes: &[u8]) -> Result<File, Reason> {
-    if bytes.is_empty() {
-        return Err(Reason::Empty);
+/// What the encoder said.
+pub(crate) fn make_picture(
+    workshop: &mut Workshop,
+    pixels: &mut Option<Pixels>,
+    last: bool,
+    target: &Target,
+    orientation: Orientation,
+    recipe: &Recipe,
+    times: &mut Times,
+) -> Result<Picture, String> {
+    let start = Instant::now();
+    if let Some(Pixels::Planes { planes, extents }) = pixels
+        && stay_planes(workshop, target, orientation, recipe)
+    {
+        let buffer = std::mem::take(&mut workshop.planes);
+        let scaled = scale_planes(&mut workshop.tools.resizer, planes, *extents, target, 2, buffer);
+        let sides = crate::raster::turned((target.width, target.height), orientation);
+        let scaled = scaled.into_upright(orientation);
+        times.resize += start.elapsed();
+        let start = Instant::now();
+        let bytes = workshop.encoders.encode_planes(&scaled, sides, recipe.quality)?;
+        times.encode += start.elapsed();
+        workshop.planes = scaled.samples;
+        return Ok(Picture { bytes, format: recipe.format, width: sides.0, height: sides.1, size: target.size });
     }
-    let format = match image::guess_format(bytes).map_err(|_| Reason::NotAnImage)? {
-        ImageFormat::Jpeg => SourceFormat::Jpeg,
-        ImageFormat::Png => SourceFormat::Png,
-        ImageFormat::Gif => SourceFormat::Gif,
-        ImageFormat::WebP => SourceFormat::Webp,
-        ImageFormat::Bmp => SourceFormat::Bmp,
-        ImageFormat::Tiff => SourceFormat::Tiff,
-        _ => return Err(Reason::NotAnImage),
-    };
-    let (complete, progressive) = match format {
-        SourceFormat::Jpeg => {
-            let scan = scan_jpeg(bytes);
-            (scan.complete, scan.progressive)
+    let scaled = scale(workshop, pixels, last, target).into_upright(orientation);
+    let raster = finish(workshop, scaled, recipe);
+    times.resize += start.elapsed();
+    let start = Instant::now();
+    let (width, height) = (raster.width, raster.height);
+    let bytes = workshop.encoders.encode(&raster, recipe.format, recipe.quality)?;
+    times.encode += start.elapsed();
+    if last && pixels.is_none() {
+        *pixels = Some(raster.into_pixels());
+    }
+    Ok(Picture { bytes, format: recipe.format, width, height, size: target.size })
+}
+
+/// Whether planes go into a JPEG without becoming RGB in between. Mirrored, planes of odd sides would begin with half of
+/// a colour sample.
+fn stay_planes(workshop: &Workshop, target: &Target, orientation: Orientation, recipe: &Recipe) -> bool {
+    let even = target.width.is_multiple_of(2) && target.height.is_multiple_of(2);
+    recipe.format == Format::Jpeg
+        && recipe.watermark.is_none()
+        && !recipe.grayscale
+        && !workshop.conversion.changes()
+        && (even || orientation == Orientation::NoTransforms)
+}
+
+fn scale(workshop: &mut Workshop, pixels: &mut Option<Pixels>, last: bool, target: &Target) -> Raster {
+    let resizer = &mut workshop.tools.resizer;
+    match pixels {
+        Some(Pixels::Planes { planes, extents }) => {
+            let buffer = std::mem::take(&mut workshop.planes);
+            let scaled = scale_planes(resizer, planes, *extents, target, 1, buffer);
+            let raster = planes_to_rgb(&scaled);
+            workshop.planes = scaled.samples;
+            raster
         }
-        SourceFormat::Webp => (is_riff_complete(bytes), false),
-        // The other decoders notice a missing end themselves.
-        _ => (true, false),
-    };
-    Ok(File { format, input_bytes: bytes.len() as u64, progressive, complete })
-}
-
-impl File {
-    fn explain(&self, error: &ImageError) -> Reason {
-        let format = self.format.name();
-        let detail = error.to_string();
-        match error {
-            ImageError::Unsupported(_) => Reason::Unsupported { format, detail },
-            _ => Reason::Damaged { format, detail },
+        Some(Pixels::Raster { raster, extent }) => {
+            let sides = (f64::from(raster.width), f64::from(raster.height));
+            let same = (raster.width, raster.height) == (target.width, target.height);
+            if !(same && *extent == sides && target.whole() == sides) {
+                return scale_raster(resizer, raster, *extent, target);
+            }
+            if !last {
+                return raster.clone();
+            }
+            let Some(Pixels::Raster { raster, .. }) = pixels.take() else { unreachable!("it was a raster") };
+            raster
         }
+        None => unreachable!("only the last picture uses the pixels up"),
     }
 }
 
-/// Whether the file is as long as its RIFF header says (the size stands at byte 4 and does not count those before it).
-fn is_riff_complete(bytes: &[u8]) -> bool {
-    matches!(bytes, [_, _, _, _, a, b, c, d, rest @ ..]
-        if u32::from_le_bytes([*a, *b, *c, *d]) as usize <= rest.len())
-}
-
-/// Decodes, converts to sRGB and sets upright.
-///
-/// # Errors
-/// See [`Reason`].
-pub(crate) fn decode(bytes: &[u8], file: &File, limits: &Limits) -> Result<(DynamicImage, Source), Reason> {
-    let format = match file.format {
-        SourceFormat::Jpeg => ImageFormat::Jpeg,
-        SourceFormat::Png => ImageFormat::Png,
-        SourceFormat::Gif => ImageFormat::Gif,
-        SourceFormat::Webp => ImageFormat::WebP,
-        SourceFormat::Bmp => ImageFormat::Bmp,
-        SourceFormat::Tiff => ImageFormat::Tiff,
-    };
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut allowed = image::Limits::default();
-    allowed.max_alloc = Some(allocation_limit(limits));
-    reader.limits(allowed);
-    let mut decoder = reader.into_decoder().map_err(|error| file.explain(&error))?;
-
-    check_claimed_size(decoder.dimensions(), decoder.color_type(), file, limits)?;
-    if !file.complete {
-        return Err(Reason::Damaged { format: file.format.name(), detail: "it ends too early".to_owned() });
+fn finish(workshop: &mut Workshop, mut raster: Raster, recipe: &Recipe) -> Raster {
+    workshop.conversion.apply(&mut raster);
+    if matches!(raster.samples, Samples::Sixteen(_)) && (recipe.depth == Depth::Eight || recipe.format != Format::Png) {
+        raster = raster.into_eight();
     }
-
-    let (width, height) = decoder.dimensions();
-    let source = Source { format: file.format, width, height };
-    // Metadata that cannot be read is as good as none: the pixels may still be fine.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let profile = decoder.icc_profile().unwrap_or(None);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| file.explain(&error))?;
-    if let Some(profile) = profile {
-        convert_to_srgb(&mut image, &profile);
+    let white = (recipe.format == Format::Jpeg).then_some([255; 3]);
+    if let Some(ground) = recipe.background.or(white) {
+        raster = lay_on(raster, ground);
     }
-    image.apply_orientation(orientation);
-    let image = match image {
-        DynamicImage::ImageRgb32F(_) => DynamicImage::ImageRgb16(image.into_rgb16()),
-        DynamicImage::ImageRgba32F(_) => DynamicImage::ImageRgba16(image.into_rgba16()),
-        other => other,
-    };
-    Ok((image, source))
-}
-
-/// What the decoders may allocate between them: eight bytes a pixel, for the pixels and twice that for intermediate ones.
-fn allocation_limit(limits: &Limits) -> u64 {
-    limits.max_pixels.saturating_mul(3 * 8).min(limits.memory.unwrap_or(u64::MAX))
-}
-
-fn check_claimed_size(
-    (width, height): (u32, u32),
-    colour: ColorType,
-    file: &File,
-    limits: &Limits,
-) -> Result<(), Reason> {
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > limits.max_pixels {
-        return Err(Reason::TooManyPixels { width, height, max: limits.max_pixels });
+    if recipe.grayscale {
+        raster = to_grey(raster);
     }
-    let raw = pixels.saturating_mul(u64::from(colour.bytes_per_pixel()));
-    let needs = estimate_peak_memory(raw, file);
-    match limits.memory {
-        Some(has) if needs > has => Err(Reason::TooMuchMemory { needs_mb: needs.div_ceil(MIB), has_mb: has / MIB }),
-        _ => Ok(()),
+    if let Some(text) = &recipe.watermark {
+        write_watermark(&mut raster, text, &mut workshop.tools.resizer);
     }
-}
-
-/// The most that is alive at one time: the pixels, and beside them their turned copy or the PNG (which is no larger for
-/// anything but noise). Decoding a progressive JPEG holds 16-bit coefficients beside the pixels, a TIFF its own copy.
-fn estimate_peak_memory(raw: u64, file: &File) -> u64 {
-    let copies = if file.progressive { 3 } else { 2 };
-    BASE_MEMORY.saturating_add(raw.saturating_mul(copies)).saturating_add(file.input_bytes.saturating_mul(2))
-}
-
-/// Streams the rows into the encoder: neither a second copy of 16-bit samples nor of the compressed data is ever held.
-fn encode_png(image: &DynamicImage, compression: png::Compression) -> Result<Vec<u8>, png::EncodingError> {
-    let (colour, depth) = match image.color() {
-        ColorType::L8 => (png::ColorType::Grayscale, png::BitDepth::Eight),
-        ColorType::La8 => (png::ColorType::GrayscaleAlpha, png::BitDepth::Eight),
-        ColorType::Rgb8 => (png::ColorType::Rgb, png::BitDepth::Eight),
-        ColorType::L16 => (png::ColorType::Grayscale, png::BitDepth::Sixteen),
-        ColorType::La16 => (png::ColorType::GrayscaleAlpha, png::BitDepth::Sixteen),
-        ColorType::Rgb16 => (png::ColorType::Rgb, png::BitDepth::Sixteen),
-        ColorType::Rgba16 => (png::ColorType::Rgba, png::BitDepth::Sixteen),
-        // Rgba8, and what `decode` has not let through.
-        _ => (png::ColorType::Rgba, png::BitDepth::Eight),
-    };
-    let mut output = Vec::new();
-    let mut encoder = png::Encoder::new(&mut output, image.width(), image.height());
-    encoder.set_color(colour);
-    encoder.set_depth(depth);
-    encoder.set_compression(compression);
-    let mut writer = encoder.write_header()?;
-    let mut rows = writer.stream_writer_with_size(64 * 1024)?;
-    if depth == png::BitDepth::Sixteen {
-        write_big_endian(&mut rows, image.as_bytes())?;
-    } else {
-        rows.write_all(image.as_bytes())?;
-    }
-    rows.finish()?;
-    drop(writer);
-    Ok(output)
-}
-
-/// PNG's samples are big-endian, a [`DynamicImage`]'s are the machine's.
-fn write_big_endian(writer: &mut impl std::io::Write, native: &[u8]) -> std::io::Result<()> {
-    let mut block = Vec::with_capacity(64 * 1024);
-    for samples in native.chunks(block.capacity()) {
-        block.clear();
-        block.extend(
-            samples.chunks_exact(2).flat_map(|sample| u16::from_ne_bytes([sample[0], sample[1]]).to_be_bytes()),
-        );
-        writer.write_all(&block)?;
-    }
-    Ok(())
+    raster
 }

@@ -36,6 +36,16 @@ pub enum Reason {
         /// The limit, in pixels.
         max: u64,
     },
+    /// The file holds more pictures than allowed.
+    #[error("the {format} file holds {frames} pictures, more than the {max} that are allowed")]
+    TooManyFrames {
+        /// The format's name.
+        format: &'static str,
+        /// How many there are, as far as they were counted.
+        frames: u32,
+        /// The limit.
+        max: u32,
+    },
     /// The memory would not hold the image.
     #[error("the image needs about {needs_mb} MB of memory and the function has {has_mb}: raise the function's memory")]
     TooMuchMemory {
@@ -61,6 +71,7 @@ impl Reason {
             Self::Unsupported { .. } => "unsupported_image",
             Self::Damaged { .. } => "damaged_image",
             Self::TooManyPixels { .. } => "too_many_pixels",
+            Self::TooManyFrames { .. } => "too_many_frames",
             Self::TooMuchMemory { .. } => "too_much_memory",
             Self::TookTooLong => "took_too_long",
             Self::DecoderPanicked(_) => "decoder_panicked",

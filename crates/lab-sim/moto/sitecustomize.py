@@ -6,6 +6,7 @@ A part that does not fit the installed moto is left out: everything works withou
 import functools
 import gc
 import io
+import time
 import types
 
 
@@ -78,6 +79,20 @@ def keep_connections():
     WSGIRequestHandler.run_wsgi, WSGIRequestHandler.send_header = run_wsgi, send_header_but_close
 
 
+def count_messages_sooner():
+    """A queue counts all its messages for each that is sent or received, and reads a slow clock for each that it counts."""
+    from moto.sqs import models
+
+    models.unix_time = time.time
+    models.unix_time_millis = lambda: time.time() * 1000.0
+
+    def is_kept(self, queue_name, message):
+        kept_for = self.get_queue(queue_name).message_retention_period
+        return kept_for + message.sent_timestamp / 1000 > time.time()
+
+    models.SQSBackend.is_message_valid_based_on_retention_period = is_kept
+
+
 def answer_in_one_piece():
     """The server writes an answer in many small pieces, and a line about it to a log that nobody reads."""
     from werkzeug.serving import WSGIRequestHandler
@@ -94,7 +109,15 @@ def collect_less():
 
 
 def make_haste():
-    parts = [look_for_services_once, find_tags_by_id, list_methods_once, keep_connections, answer_in_one_piece, collect_less]
+    parts = [
+        look_for_services_once,
+        find_tags_by_id,
+        list_methods_once,
+        keep_connections,
+        count_messages_sooner,
+        answer_in_one_piece,
+        collect_less,
+    ]
     for part in parts:
         try:
             part()

@@ -20,6 +20,10 @@ pub(crate) enum Protocol {
     RestJson,
     /// S3's XML over method and path.
     S3,
+    /// XML over method and path, as S3 Control writes it.
+    RestXml,
+    /// CBOR, with the action in the path: `CloudWatch`, from newer SDKs.
+    Cbor,
 }
 
 /// What a request is.
@@ -58,6 +62,8 @@ pub(crate) fn classify(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[
         .map(str::to_owned);
 
     let service = match &scope {
+        // S3 Control is signed as S3; its own are the version in the path and the account in a header.
+        Some(scope) if scope.service == "s3" && is_s3control(uri.path(), headers) => "s3control".to_owned(),
         Some(scope) => scope.service.clone(),
         None if form_action.as_deref().is_some_and(|action| action.starts_with("AssumeRoleWith")) => "sts".to_owned(),
         None => "s3".to_owned(),
@@ -69,11 +75,15 @@ pub(crate) fn classify(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[
         .unwrap_or_else(|| "us-east-1".to_owned());
 
     let (protocol, action) = match (service.as_str(), form_action, target) {
+        ("s3control", _, _) => (Protocol::RestXml, s3control_action(method, uri.path())),
         ("s3", _, _) => (Protocol::S3, s3_action(method, uri.path(), &query, headers)),
         ("lambda", _, _) => (Protocol::RestJson, lambda_action(method, uri.path())),
         ("ec2", Some(action), _) => (Protocol::Ec2, action),
         (_, Some(action), _) => (Protocol::Query, action),
         (_, None, Some(target)) => (Protocol::Json, last_part(&target, '.')),
+        (_, None, None) if header(headers, "smithy-protocol") == Some("rpc-v2-cbor") => {
+            (Protocol::Cbor, rest_action(method, uri.path()))
+        }
         (_, None, None) => (Protocol::RestJson, rest_action(method, uri.path())),
     };
     let access_key = scope.map(|scope| scope.access_key).unwrap_or_default();
@@ -129,6 +139,36 @@ pub(crate) fn split_s3_path(path: &str) -> (String, String) {
     let path = path.strip_prefix('/').unwrap_or(path);
     let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
     (decode_percent(bucket), decode_percent(key))
+}
+
+/// The version in the paths of S3 Control.
+const S3CONTROL: &str = "/v20180820/";
+
+fn is_s3control(path: &str, headers: &HeaderMap) -> bool {
+    path.starts_with(S3CONTROL) && headers.contains_key("x-amz-account-id")
+}
+
+/// The parts of an S3 Control path behind its version: `["jobs", "ID", "status"]`.
+pub(crate) fn s3control_path(path: &str) -> Vec<String> {
+    let path = path.strip_prefix(S3CONTROL).unwrap_or_default();
+    path.split('/').filter(|part| !part.is_empty()).map(decode_percent).collect()
+}
+
+fn s3control_action(method: &Method, path: &str) -> String {
+    let parts = s3control_path(path);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let action = match (method.as_str(), parts.as_slice()) {
+        ("POST", ["jobs"]) => "CreateJob",
+        ("GET", ["jobs"]) => "ListJobs",
+        ("GET", ["jobs", _]) => "DescribeJob",
+        ("POST", ["jobs", _, "status"]) => "UpdateJobStatus",
+        ("POST", ["jobs", _, "priority"]) => "UpdateJobPriority",
+        ("GET", ["jobs", _, "tagging"]) => "GetJobTagging",
+        ("PUT", ["jobs", _, "tagging"]) => "PutJobTagging",
+        ("DELETE", ["jobs", _, "tagging"]) => "DeleteJobTagging",
+        _ => return rest_action(method, path),
+    };
+    action.to_owned()
 }
 
 /// Subresources of a bucket: the query name, and the action's noun for GET, PUT and DELETE.
@@ -374,6 +414,24 @@ mod tests {
         ] {
             assert_eq!(classify_signed("lambda", method, path).action, action, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn s3_control_is_told_from_s3_and_cbor_from_json() {
+        let mut headers = signed("s3");
+        let class = |headers: &HeaderMap, method: Method, path: &'static str| {
+            classify(&method, &Uri::from_static(path), headers, b"")
+        };
+        assert_eq!(class(&headers, Method::PUT, "/v20180820/jobs").action, "PutObject");
+        headers.insert("x-amz-account-id", HeaderValue::from_static("123456789012"));
+        let update = class(&headers, Method::POST, "/v20180820/jobs/0f8f/status?requestedJobStatus=Ready");
+        assert_eq!((update.service.as_str(), update.action.as_str()), ("s3control", "UpdateJobStatus"));
+        assert_eq!(update.protocol, Protocol::RestXml);
+
+        let mut headers = signed("monitoring");
+        headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        let get = class(&headers, Method::POST, "/service/GraniteServiceVersion20100801/operation/GetMetricData");
+        assert_eq!((get.action.as_str(), get.protocol), ("GetMetricData", Protocol::Cbor));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::quotas::{Quota, parse_quota};
+use crate::quotas::{CONCURRENCY, Quota, parse_quota};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -89,7 +89,7 @@ pub struct Cli {
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub session_ends: Option<i64>,
 
-    /// How many function instances may run at once
+    /// How many function instances may run at once; --quota L-B99A9384=N says the same
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
 
@@ -111,6 +111,14 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// How many function instances may run at once, in each Region.
+    pub(crate) fn concurrent_executions(&self) -> u32 {
+        let quota = self.quotas.iter().find(|quota| quota.code == CONCURRENCY);
+        // A quota is no negative number, and a larger one than this is no bound here.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+        quota.map_or(self.concurrency, |quota| quota.value as u32)
+    }
+
     /// The factor from AWS's times to ours.
     pub(crate) fn time_scale(&self) -> f64 {
         if self.real_times { 1.0 } else { self.state_times }

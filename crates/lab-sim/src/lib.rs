@@ -6,8 +6,8 @@
 //! address, an item that is not visible yet).
 //!
 //! The way of a request: `front` reads it, `classify` names it, `faults` may spoil it, an overlay (`lambda`,
-//! `s3`, `ec2`, `acm`, `ssm`) or `moto` answers it, `calls` records it. `run` starts and stops everything. `vpn` turns Client
-//! VPN endpoints into real servers where that is asked for.
+//! `s3`, `s3control`, `sqs`, `ec2`, `acm`, …) or `moto` answers it, `calls` records it. `run` starts and stops everything.
+//! `vpn` turns Client VPN endpoints into real servers where that is asked for.
 //!
 //! It listens on 127.0.0.1 only. Nothing here is needed for the real AWS, and no other program knows that it exists.
 
@@ -16,6 +16,7 @@ mod acm;
 mod call;
 mod caller;
 mod calls;
+mod cbor;
 mod classify;
 pub mod cli;
 mod control;
@@ -29,12 +30,14 @@ mod iam;
 mod images;
 mod lambda;
 mod late;
+mod monitoring;
 mod moto;
 mod overlay;
 mod quotas;
 mod resource_policy;
 pub mod run;
 mod s3;
+mod s3control;
 mod session;
 mod sim;
 mod sns;

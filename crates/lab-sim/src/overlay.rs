@@ -34,6 +34,8 @@ async fn act(sim: &Arc<Sim>, call: &Call, aftermath: Aftermath) -> Answer {
         "ec2" => crate::ec2::answer_call(sim, call, aftermath).await,
         "s3" => crate::s3::answer_call(sim, call).await,
         "lambda" => crate::lambda::answer_call(sim, call).await,
+        "monitoring" => crate::monitoring::answer_call(sim, call).await,
+        "s3control" => crate::s3control::answer_call(sim, call).await,
         "sqs" => crate::sqs::answer_call(sim, call).await,
         "ssm" => crate::ssm::answer_call(sim, call).await,
         "servicequotas" => crate::quotas::answer_call(sim, call).await,

@@ -27,6 +27,7 @@ use crate::lambda::LambdaHost;
 use crate::late::LateBook;
 use crate::moto::{ACCOUNT, MotoError, MotoProcess, find_moto};
 use crate::s3::S3Overlay;
+use crate::s3control::S3ControlOverlay;
 use crate::session::SessionEnd;
 use crate::sim::{AccountSeed, CommandId, Sim, StateTimes, lock};
 use crate::sqs::SqsOverlay;
@@ -184,7 +185,7 @@ fn serve_namespaces(
 fn new_seed(cli: &Cli, folder: &Path) -> AccountSeed {
     AccountSeed {
         functions: folder.join("functions"),
-        concurrency: cli.concurrency,
+        concurrency: cli.concurrent_executions(),
         foreign_buckets: cli.foreign_buckets.clone(),
         my_ip: cli.my_ip,
         tag_memory: cli.tag_memory,
@@ -214,9 +215,10 @@ fn new_sim(
         calls: Arc::new(calls),
         faults: Arc::new(Mutex::new(faults)),
         command: Arc::new(Mutex::new(None)),
-        lambda: LambdaHost::new(folder.join("functions").join(ACCOUNT), cli.concurrency),
+        lambda: LambdaHost::new(folder.join("functions").join(ACCOUNT), cli.concurrent_executions()),
         s3: S3Overlay::new(cli.foreign_buckets.clone()),
         ec2: Ec2Overlay::new(cli.my_ip),
+        s3control: S3ControlOverlay::default(),
         sqs: SqsOverlay::default(),
         acm: AcmOverlay::default(),
         late: LateBook::default(),

@@ -14,6 +14,7 @@ use crate::late::LateBook;
 use crate::moto::MotoClient;
 use crate::quotas::Quota;
 use crate::s3::S3Overlay;
+use crate::s3control::S3ControlOverlay;
 use crate::session::SessionEnd;
 use crate::sqs::SqsOverlay;
 use crate::tagging::TagMemory;
@@ -42,6 +43,7 @@ pub(crate) struct Sim {
     pub(crate) command: Arc<Mutex<Option<CommandId>>>,
     pub(crate) lambda: LambdaHost,
     pub(crate) s3: S3Overlay,
+    pub(crate) s3control: S3ControlOverlay,
     pub(crate) ec2: Ec2Overlay,
     pub(crate) sqs: SqsOverlay,
     pub(crate) acm: AcmOverlay,
@@ -101,6 +103,7 @@ impl Sim {
             lambda: LambdaHost::new(seed.functions.join(account), seed.concurrency),
             s3: S3Overlay::new(seed.foreign_buckets.clone()),
             ec2: Ec2Overlay::new(seed.my_ip),
+            s3control: S3ControlOverlay::default(),
             sqs: SqsOverlay::default(),
             acm: AcmOverlay::default(),
             late: LateBook::default(),
@@ -113,6 +116,8 @@ impl Sim {
     pub(crate) async fn reset(&self) {
         self.lambda.reset().await;
         self.s3.reset();
+        self.sqs.reset();
+        self.s3control.reset(self);
         self.ec2.reset().await;
         self.acm.reset();
         self.late.reset();

@@ -13,6 +13,22 @@ while :; do
     id=$(tr -d '\r' <"$head" | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
     echo "event $event"
     case "$event" in
+    *invocationSchemaVersion*)
+        # One task of a batch job: its key says how it ends.
+        task=$(printf '%s' "$event" | sed 's/.*"taskId":"\([^"]*\)".*/\1/')
+        case "$event" in
+        *never*) code=PermanentFailure ;;
+        *twice*) if mkdir "$STATE/tried" 2>/dev/null; then code=TemporaryFailure; else code=Succeeded; fi ;;
+        *) code=Succeeded ;;
+        esac
+        curl -sS -o /dev/null --data-binary "{\"treatMissingKeysAs\":\"PermanentFailure\",\"results\":[{\"taskId\":\"$task\",\"resultCode\":\"$code\",\"resultString\":\"said \\\"$code\\\"\"}]}" \
+            "$api/invocation/$id/response"
+        continue
+        ;;
+    *measure*)
+        now=$(date +%s)000
+        echo "{\"_aws\":{\"Timestamp\":$now,\"CloudWatchMetrics\":[{\"Namespace\":\"hybrid-lab\",\"Dimensions\":[[\"FunctionName\"]],\"Metrics\":[{\"Name\":\"Bytes\",\"Unit\":\"Bytes\"}]}]},\"FunctionName\":\"echo\",\"Bytes\":7}"
+        ;;
     *partly*)
         # The messages whose body begins with "partly" fail.
         failed=$(printf '%s' "$event" | sed 's/"body":/\n&/g' | sed -n 's/^"body":"partly.*"messageId":"\([^"]*\)".*/{"itemIdentifier":"\1"}/p' | paste -sd, -)

@@ -1,4 +1,4 @@
-//! What S3 tells queues, topics and EventBridge about.
+//! What S3 tells queues, topics and `EventBridge` about.
 
 mod support;
 

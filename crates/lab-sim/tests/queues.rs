@@ -131,11 +131,24 @@ fn what_fails_comes_back_until_it_goes_to_the_dead_letters() {
     assert_eq!(letter["Body"], "{\"fail\":1}");
     assert_eq!(count(&sim, &url), 0);
 
+    // Back to the queue it goes, which tries it again.
+    let handle = json!({ "QueueUrl": letters, "ReceiptHandle": letter["ReceiptHandle"], "VisibilityTimeout": 0 });
+    sqs(&sim, "ChangeMessageVisibility", &handle).ok();
+    let wrong = sqs(&sim, "StartMessageMoveTask", &json!({ "SourceArn": arn("work") }));
+    assert_eq!((wrong.status, &wrong.json()["__type"]), (400, &json!("InvalidParameterValue")), "no dead letters");
+    sqs(&sim, "StartMessageMoveTask", &json!({ "SourceArn": arn("letters") })).ok();
+    wait_for("the move", || {
+        let tasks = sqs(&sim, "ListMessageMoveTasks", &json!({ "SourceArn": arn("letters") })).ok().json();
+        let task = &tasks["Results"][0];
+        (task["Status"] == "COMPLETED" && task["ApproximateNumberOfMessagesMoved"] == 1).then_some(())
+    });
+    wait_for("the dead letter again", || receive(&sim, &letters));
+
     let log = json!({ "logGroupName": "/aws/lambda/echo", "filterPattern": "" });
     let lines = sim.json("logs", "Logs_20140328.FilterLogEvents", &log).ok().json();
     let starts = lines["events"].as_array().expect("lines").iter();
     let starts = starts.filter(|line| line["message"].as_str().is_some_and(|line| line.starts_with("START")));
-    assert_eq!(starts.count(), 3, "as often as maxReceiveCount says");
+    assert_eq!(starts.count(), 6, "twice as often as maxReceiveCount says");
 }
 
 #[test]

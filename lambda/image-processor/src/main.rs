@@ -8,6 +8,10 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
+    // With arguments it is a command for files; Lambda gives none.
+    if std::env::args_os().len() > 1 {
+        return image_command::run();
+    }
     start_logging();
     let settings = match Settings::read(|name| std::env::var(name).ok()) {
         Ok(settings) => settings,

@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, header};
 use serde_json::json;
 
 use crate::call::{Answer, new_request_id};
+use crate::cbor::{Kind, encode};
 use crate::classify::{Class, Protocol};
 use crate::xml::Element;
 
@@ -14,11 +15,13 @@ pub(crate) struct ServiceError {
     pub(crate) status: u16,
     pub(crate) code: String,
     pub(crate) message: String,
+    /// What Lambda says besides.
+    pub(crate) reason: Option<&'static str>,
 }
 
 impl ServiceError {
     pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into() }
+        Self { status, code: code.to_owned(), message: message.into(), reason: None }
     }
 
     /// The error that an answer of EC2's holds.
@@ -33,8 +36,8 @@ impl ServiceError {
     pub(crate) fn throttled(class: &Class) -> Self {
         match class.protocol {
             Protocol::Ec2 => Self::new(503, "RequestLimitExceeded", "Request limit exceeded."),
-            Protocol::S3 => Self::new(503, "SlowDown", "Please reduce your request rate."),
-            Protocol::Query => Self::new(400, "Throttling", "Rate exceeded"),
+            Protocol::S3 | Protocol::RestXml => Self::new(503, "SlowDown", "Please reduce your request rate."),
+            Protocol::Query | Protocol::Cbor => Self::new(400, "Throttling", "Rate exceeded"),
             Protocol::Json if class.service == "sqs" => Self::new(400, "RequestThrottled", "Request is throttled."),
             Protocol::Json => Self::new(400, "ThrottlingException", "Rate exceeded"),
             Protocol::RestJson => Self::new(429, "TooManyRequestsException", "Rate exceeded"),
@@ -46,8 +49,9 @@ impl ServiceError {
         let message = "An internal error has occurred.";
         match class.protocol {
             Protocol::Ec2 => Self::new(500, "InternalError", message),
+            Protocol::RestXml => Self::new(500, "InternalServiceException", message),
             Protocol::S3 => Self::new(500, "InternalError", "We encountered an internal error. Please try again."),
-            Protocol::Query => Self::new(500, "InternalFailure", message),
+            Protocol::Query | Protocol::Cbor => Self::new(500, "InternalFailure", message),
             Protocol::Json => Self::new(500, "InternalServerError", message),
             Protocol::RestJson => Self::new(500, "ServiceException", message),
         }
@@ -58,7 +62,9 @@ impl ServiceError {
         let message = "The service is unavailable. Please try again shortly.";
         match class.protocol {
             Protocol::Ec2 => Self::new(503, "Unavailable", message),
-            Protocol::S3 | Protocol::Query => Self::new(503, "ServiceUnavailable", message),
+            Protocol::S3 | Protocol::RestXml | Protocol::Query | Protocol::Cbor => {
+                Self::new(503, "ServiceUnavailable", message)
+            }
             Protocol::Json | Protocol::RestJson => Self::new(503, "ServiceUnavailableException", message),
         }
     }
@@ -68,8 +74,8 @@ impl ServiceError {
         let message = "The security token included in the request is expired";
         match class.protocol {
             Protocol::Ec2 => Self::new(400, "RequestExpired", "Request has expired."),
-            Protocol::S3 => Self::new(400, "ExpiredToken", "The provided token has expired."),
-            Protocol::Query => Self::new(403, "ExpiredToken", message),
+            Protocol::S3 | Protocol::RestXml => Self::new(400, "ExpiredToken", "The provided token has expired."),
+            Protocol::Query | Protocol::Cbor => Self::new(403, "ExpiredToken", message),
             Protocol::Json => Self::new(400, "ExpiredTokenException", message),
             Protocol::RestJson => Self::new(403, "ExpiredTokenException", message),
         }
@@ -82,8 +88,10 @@ impl ServiceError {
             Protocol::Ec2 => {
                 Self::new(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
             }
-            Protocol::S3 => Self::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
-            Protocol::Query => Self::new(403, "InvalidClientTokenId", message),
+            Protocol::S3 | Protocol::RestXml => {
+                Self::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+            }
+            Protocol::Query | Protocol::Cbor => Self::new(403, "InvalidClientTokenId", message),
             Protocol::Json => Self::new(400, "UnrecognizedClientException", message),
             Protocol::RestJson => Self::new(403, "UnrecognizedClientException", message),
         }
@@ -93,19 +101,18 @@ impl ServiceError {
     pub(crate) fn to_answer(&self, protocol: Protocol) -> Answer {
         let id = new_request_id();
         let body = match protocol {
-            Protocol::Ec2 => self.ec2_document(&id),
-            Protocol::Query => self.query_document(&id),
-            Protocol::S3 => self.s3_document(&id),
-            Protocol::Json => json!({ "__type": self.code, "message": self.message }).to_string(),
-            Protocol::RestJson => {
-                let side = if self.status < 500 { "User" } else { "Service" };
-                json!({ "Type": side, "Message": self.message, "message": self.message }).to_string()
-            }
+            Protocol::Ec2 => self.ec2_document(&id).into_bytes(),
+            Protocol::Query | Protocol::RestXml => self.query_document(&id).into_bytes(),
+            Protocol::S3 => self.s3_document(&id).into_bytes(),
+            Protocol::Json => json!({ "__type": self.code, "message": self.message }).to_string().into_bytes(),
+            Protocol::Cbor => encode(&json!({ "__type": self.code, "message": self.message }), |_| Kind::Plain),
+            Protocol::RestJson => self.rest_json().to_string().into_bytes(),
         };
         let kind = match protocol {
             Protocol::Ec2 | Protocol::Query => "text/xml;charset=UTF-8",
-            Protocol::S3 => "application/xml",
+            Protocol::S3 | Protocol::RestXml => "application/xml",
             Protocol::Json => "application/x-amz-json-1.1",
+            Protocol::Cbor => "application/cbor",
             Protocol::RestJson => "application/json",
         };
         let mut answer = Response::new(Bytes::from(body));
@@ -116,12 +123,24 @@ impl ServiceError {
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(id_header, id);
         }
+        if protocol == Protocol::Cbor {
+            headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        }
         if protocol == Protocol::RestJson
             && let Ok(code) = HeaderValue::from_str(&self.code)
         {
             headers.insert("x-amzn-errortype", code);
         }
         answer
+    }
+
+    fn rest_json(&self) -> serde_json::Value {
+        let side = if self.status < 500 { "User" } else { "Service" };
+        let mut error = json!({ "Type": side, "Message": self.message, "message": self.message });
+        if let Some(reason) = self.reason {
+            error["Reason"] = json!(reason);
+        }
+        error
     }
 
     fn code_and_message(&self, element: &mut Element) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Cursor, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -222,8 +222,6 @@ pub(crate) struct Function {
     current: Mutex<Arc<Version>>,
     changed: Mutex<Instant>,
     updated: AtomicBool,
-    pub(crate) reserved_concurrency: Mutex<Option<u32>>,
-    pub(crate) running: AtomicU32,
     deleted: AtomicBool,
 }
 
@@ -234,8 +232,6 @@ impl Function {
             current: Mutex::new(Arc::new(version)),
             changed: Mutex::new(now),
             updated: AtomicBool::new(false),
-            reserved_concurrency: Mutex::new(None),
-            running: AtomicU32::new(0),
             deleted: AtomicBool::new(false),
         }
     }

@@ -1,22 +1,21 @@
 //! Invoking functions: at once and waiting for the answer, or later with Lambda's retries and destinations.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderValue;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::destinations::{EventSettings, read_settings, send_record};
 use super::environment::{Environment, Failure, InitFailure, Place, RunResult};
 use super::function::{Function, FunctionKey, Version};
+use super::slots::Running;
 use super::{body_json, key_of, logs, not_found};
 use crate::call::{Answer, Call, answer, new_request_id};
 use crate::faults::answers::ServiceError;
-use crate::sim::{Sim, lock};
+use crate::sim::Sim;
 
 /// The largest event of a synchronous invocation.
 const MAX_SYNC_PAYLOAD: usize = 6 * 1024 * 1024;
@@ -104,9 +103,10 @@ async fn invoke_now(sim: &Arc<Sim>, function: &Arc<Function>, payload: Bytes) ->
             "The operation cannot be performed at this time. The function is currently in the following state: Pending";
         return Err(ServiceError::new(409, "ResourceConflictException", message));
     }
-    let slot = Arc::clone(&sim.lambda.slots).try_acquire_owned().ok();
-    let _running = Running::begin(function, slot)
-        .ok_or_else(|| ServiceError::new(429, "TooManyRequestsException", "Rate Exceeded."))?;
+    let _running = sim.lambda.slots.begin(&function.key).map_err(|full| ServiceError {
+        reason: Some(full.reason()),
+        ..ServiceError::new(429, "TooManyRequestsException", "Rate Exceeded.")
+    })?;
     Ok(run_once(sim, function, payload, &new_request_id()).await)
 }
 
@@ -172,41 +172,9 @@ async fn finish(
     }
 }
 
-/// Counts a running invocation and holds its slot.
-struct Running {
-    function: Arc<Function>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Running {
-    /// `None` without a slot, or when the function's reserved concurrency is used up.
-    fn begin(function: &Arc<Function>, slot: Option<OwnedSemaphorePermit>) -> Option<Self> {
-        let slot = slot?;
-        let reserved = lock(&function.reserved_concurrency).unwrap_or(u32::MAX);
-        let add = |running: u32| (running < reserved).then_some(running + 1);
-        function.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
-        Some(Self { function: Arc::clone(function), _slot: slot })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.function.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 /// An asynchronous event waits for its turn. Lambda does so for six hours; here, as long as lab-sim runs.
 async fn wait_for_slot(sim: &Arc<Sim>, function: &Arc<Function>) -> Option<Running> {
-    loop {
-        let slot = Arc::clone(&sim.lambda.slots).acquire_owned().await.ok();
-        if let Some(running) = Running::begin(function, slot) {
-            return Some(running);
-        }
-        if function.is_deleted() {
-            return None;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    sim.lambda.slots.wait(&function.key, || function.is_deleted()).await
 }
 
 /// One attempt, in a warm environment or a new one, with its log lines written before it counts as done.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::function::Function;
+use super::metrics::put_metrics;
 use crate::sim::Sim;
 
 /// A log stream's name: date, version, and something unique.
@@ -36,4 +37,5 @@ pub(crate) async fn write_lines(sim: &Sim, function: &Function, stream: &str, li
     let group = &function.current().config.log_group;
     let body = json!({ "logGroupName": group, "logStreamName": stream, "logEvents": events });
     sim.moto.json("logs", &function.key.region, "Logs_20140328.PutLogEvents", &body).await;
+    put_metrics(sim, &function.key.region, lines).await;
 }

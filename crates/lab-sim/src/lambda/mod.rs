@@ -1,11 +1,14 @@
 //! Lambda: moto keeps functions, policies and configurations; lab-sim keeps their code and runs it.
 
+mod concurrency;
 mod destinations;
 mod environment;
 mod function;
 mod invoke;
 mod logs;
+mod metrics;
 mod runtime_api;
+mod slots;
 mod sources;
 
 use std::collections::HashMap;
@@ -13,22 +16,21 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::Method;
-use serde_json::{Value, json};
-use tokio::sync::Semaphore;
-
 use crate::call::{Answer, Call};
 use crate::classify::{Protocol, lambda_path};
 use crate::faults::answers::ServiceError;
 use crate::form::{decode_percent, encode_form};
 use crate::sim::{Sim, lock};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
 
 pub(crate) use function::FunctionKey;
 use function::{Code, Function, FunctionConfig, Version};
-pub(crate) use invoke::invoke_async;
+pub(crate) use invoke::{invoke_async, invoke_when_free};
+use slots::Slots;
 use sources::Mappings;
 
 /// The functions and what runs them.
@@ -37,9 +39,7 @@ pub(crate) struct LambdaHost {
     folder: PathBuf,
     functions: Mutex<HashMap<FunctionKey, Arc<Function>>>,
     /// How many environments may work at once.
-    concurrency: u32,
-    /// One permit for each of them.
-    slots: Arc<Semaphore>,
+    pub(crate) slots: Arc<Slots>,
     pub(crate) mappings: Mappings,
     counter: AtomicU64,
 }
@@ -50,8 +50,7 @@ impl LambdaHost {
         Self {
             folder,
             functions: Mutex::new(HashMap::new()),
-            concurrency,
-            slots: Arc::new(Semaphore::new(concurrency as usize)),
+            slots: Arc::new(Slots::new(concurrency)),
             mappings: Mappings::default(),
             counter: AtomicU64::new(0),
         }
@@ -64,6 +63,7 @@ impl LambdaHost {
     /// Ends and forgets every function.
     pub(crate) async fn reset(&self) {
         self.mappings.reset();
+        self.slots.reset();
         let functions: Vec<_> = lock(&self.functions).drain().collect();
         for (_, function) in functions {
             function.delete();
@@ -99,7 +99,10 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
         }
         "DeleteFunction" => delete_function(sim, call).await,
         "AddPermission" => add_permission(sim, call).await,
-        "PutFunctionConcurrency" | "DeleteFunctionConcurrency" => change_concurrency(sim, call).await,
+        "GetFunctionConcurrency" => concurrency::get(sim, call),
+        "PutFunctionConcurrency" => concurrency::put(sim, call),
+        "DeleteFunctionConcurrency" => concurrency::delete(sim, call),
+        "GetAccountSettings" => Ok(concurrency::account_settings(sim, call)),
         "Invoke" => invoke::answer_invoke(sim, call).await,
         "InvokeAsync" => invoke::answer_invoke_async(sim, call),
         _ => Ok(sim.moto.forward(call).await),
@@ -284,6 +287,9 @@ async fn get_function(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceErro
     let key = key_of(call);
     Ok(edit_json(sim.moto.forward(call).await, |whole| {
         show_state_of(sim, &key, &mut whole["Configuration"]);
+        if let Some(reserved) = sim.lambda.slots.reserved(&key) {
+            whole["Concurrency"] = json!({ "ReservedConcurrentExecutions": reserved });
+        }
         if sim.lambda.find(&key).is_some() {
             let path = format!("functions/{}/{}/{}/code.zip", sim.account, key.region, encode_form(&key.name));
             whole["Code"]["Location"] = json!(format!("{}{}{path}", sim.endpoint, crate::control::PREFIX));
@@ -322,6 +328,7 @@ async fn delete_function(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceE
         let function = lock(&sim.lambda.functions).remove(&key);
         if let Some(function) = function {
             function.delete();
+            sim.lambda.slots.release(&key);
         }
     }
     Ok(answer)
@@ -352,17 +359,6 @@ pub(crate) async fn read_policy(sim: &Sim, key: &FunctionKey) -> Vec<Value> {
     let policy = body_json(&answer)["Policy"].as_str().map(str::to_owned).unwrap_or_default();
     let document: Value = serde_json::from_str(&policy).unwrap_or_default();
     document["Statement"].as_array().cloned().unwrap_or_default()
-}
-
-async fn change_concurrency(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
-    let answer = sim.moto.forward(call).await;
-    if answer.status().is_success()
-        && let Some(function) = sim.lambda.find(&key_of(call))
-    {
-        let wanted = call.json()["ReservedConcurrentExecutions"].as_u64();
-        *lock(&function.reserved_concurrency) = wanted.and_then(|wanted| u32::try_from(wanted).ok());
-    }
-    Ok(answer)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! SQS: moto keeps the queues. Its queues lose messages when two calls change them at once, so it gets one call at a
 //! time, and waiting for a message happens here instead of there.
 
+mod moves;
 mod queue;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::classify::Protocol;
 use crate::form::Form;
 use crate::sim::Sim;
 
+use moves::Moves;
 pub(crate) use queue::{Message, QueueRef};
 
 /// How often an empty queue is looked at: what moto moves by itself (a visibility timeout that is over, a topic's message)
@@ -28,9 +30,15 @@ const LONGEST_WAIT: u64 = 20;
 pub(crate) struct SqsOverlay {
     /// Some queue has got a message, or shows one again.
     changed: Notify,
+    moves: Moves,
 }
 
 impl SqsOverlay {
+    /// Forgets what is being moved.
+    pub(crate) fn reset(&self) {
+        self.moves.reset();
+    }
+
     /// Some queue has got a message.
     pub(crate) fn tell(&self) {
         self.changed.notify_waiters();
@@ -46,6 +54,9 @@ impl SqsOverlay {
 pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
     if call.class.action == "ReceiveMessage" {
         return receive(sim, call).await;
+    }
+    if call.class.action.contains("MessageMoveTask") && call.class.protocol == Protocol::Json {
+        return moves::answer_call(sim, call).await;
     }
     let answer = sim.moto.forward(call).await;
     sim.sqs.tell();

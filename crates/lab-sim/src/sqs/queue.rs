@@ -74,6 +74,23 @@ impl QueueRef {
         sim.sqs.tell();
     }
 
+    /// Sends a received message on, as a new one.
+    pub(crate) async fn forward(&self, sim: &Sim, message: &Message) {
+        let mut body = json!({ "MessageBody": message.body });
+        if message.given.is_object() {
+            body["MessageAttributes"] = message.given.clone();
+        }
+        self.ask(sim, "SendMessage", body).await;
+        sim.sqs.tell();
+    }
+
+    /// The queues that have this one for their dead letters.
+    pub(crate) async fn dead_letter_sources(&self, sim: &Sim) -> Vec<Self> {
+        let answer = read_json(&self.ask(sim, "ListDeadLetterSourceQueues", json!({})).await);
+        let urls = answer["queueUrls"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        urls.filter_map(|url| Self::from_url(url, &self.region)).collect()
+    }
+
     /// Receives up to `count` messages, at most ten, without waiting.
     pub(crate) async fn receive(&self, sim: &Sim, count: usize) -> Vec<Message> {
         let wish = json!({

@@ -4,6 +4,7 @@
 mod mapping;
 mod poller;
 mod report;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use self::mapping::{Mapping, Settings, check_visibility};
+use self::mapping::Mapping;
+use self::settings::{Settings, check_visibility, invalid};
 use super::{FunctionKey, body_json, not_found};
 use crate::call::{Answer, Call, answer, json_answer};
 use crate::classify::lambda_path;
@@ -80,10 +82,6 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Option<Result<An
 /// There is no such mapping.
 fn no_mapping() -> ServiceError {
     ServiceError::new(404, "ResourceNotFoundException", "The resource you requested does not exist.")
-}
-
-fn invalid(message: impl Into<String>) -> ServiceError {
-    ServiceError::new(400, "InvalidParameterValueException", message)
 }
 
 async fn create(sim: &Arc<Sim>, call: &Call) -> Option<Result<Answer, ServiceError>> {

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::mapping::{Duty, Mapping, visibility_timeout};
+use super::mapping::{Duty, Mapping};
 use super::report::failed_messages;
+use super::settings::visibility_timeout;
 use crate::events::pattern::matches;
-use crate::lambda::invoke::invoke_when_free;
+use crate::lambda::invoke_when_free;
 use crate::sim::Sim;
 use crate::sqs::Message;
 
@@ -39,7 +40,7 @@ pub(crate) async fn serve(sim: Arc<Sim>, mapping: Arc<Mapping>) {
             tokio::time::sleep(STATE_POLL).await;
             continue;
         };
-        let at_once = duty.settings.max_concurrency.unwrap_or(sim.lambda.concurrency) as usize;
+        let at_once = duty.settings.max_concurrency.unwrap_or(sim.lambda.slots.limit) as usize;
         if working.len() >= at_once {
             let _ = tokio::time::timeout(IDLE, working.join_next()).await;
             continue;

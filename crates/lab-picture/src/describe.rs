@@ -1,0 +1,78 @@
+//! A picture in words, for whoever cannot see it.
+
+use std::fmt::Write as _;
+
+use crate::layout::tell;
+use crate::scene::{Host, Presence, Route, Scene, Source, Subnet};
+use crate::text::clean;
+
+/// Everything the picture shows, from outside to inside.
+pub(crate) fn describe(scene: &Scene) -> String {
+    let mut text = format!("In Region {}", scene.region);
+    if let Some(account) = &scene.account {
+        let _ = write!(text, ", account ending in {account}");
+    }
+    let _ = write!(text, ", costing ${:.4} an hour.", scene.usd_per_hour);
+    if let Some(vpc) = &scene.vpc {
+        let _ = write!(text, " VPC {}, {}.", tell(&vpc.part), vpc.cidr);
+        if let Some(gateway) = &vpc.gateway {
+            let _ = write!(text, " Internet gateway {}.", tell(gateway));
+        }
+        for subnet in &vpc.subnets {
+            describe_subnet(&mut text, subnet);
+        }
+        if let Some(vpn) = &vpc.vpn {
+            let subnets: Vec<_> = vpn.subnets.iter().map(|(role, _)| role.as_str()).collect();
+            let with =
+                if subnets.is_empty() { "no subnet".to_owned() } else { format!("subnet {}", subnets.join(", ")) };
+            let _ = write!(text, " VPN endpoint {}, {}, associated with {with}.", tell(&vpn.part), vpn.carrier);
+        }
+    }
+    if let Some(pipeline) = &scene.pipeline {
+        let _ = write!(text, " Input bucket {}.", tell(&pipeline.input));
+        let _ = write!(text, " Trigger: {}.", tell(&pipeline.trigger));
+        if let Some(queue) = &pipeline.queue {
+            let _ = write!(text, " Queue {}.", tell(queue));
+        }
+        let _ = write!(text, " Function {}.", tell(&pipeline.function));
+        let _ = write!(text, " Output bucket {}.", tell(&pipeline.output));
+    }
+    for other in &scene.others {
+        let _ = write!(text, " Also: {}.", tell(other));
+    }
+    text
+}
+
+fn describe_subnet(text: &mut String, subnet: &Subnet) {
+    let way = match subnet.route {
+        Route::None => "no way to the internet",
+        Route::Gateway => "the internet gateway as its way to the internet",
+        Route::Nat => "the NAT gateway as its way to the internet",
+    };
+    let zone = subnet.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
+    let _ = write!(text, " Subnet {}, {}{zone}, with {way}.", tell(&subnet.part), subnet.cidr);
+    if let Some(nat) = &subnet.nat {
+        let _ = write!(text, " In it: NAT gateway {}.", tell(nat));
+    }
+    for host in &subnet.hosts {
+        let _ = write!(text, " In it: host {}{}.", tell(&host.part), describe_rules(host));
+    }
+}
+
+fn describe_rules(host: &Host) -> String {
+    if host.inbound.is_empty() {
+        return "; nobody may reach it".to_owned();
+    }
+    let rules = host.inbound.iter().map(|rule| {
+        let from = match &rule.from {
+            Source::Anywhere => "anywhere".to_owned(),
+            Source::Laptop(_) => "your laptop".to_owned(),
+            Source::Network(cidr) => clean(cidr),
+            Source::Vpn => "VPN clients".to_owned(),
+            Source::Host(role) => format!("host {}", clean(role)),
+        };
+        let missing = if rule.presence == Presence::There { "" } else { " (not as wanted)" };
+        format!("{} from {from}{missing}", rule.ports)
+    });
+    format!("; it lets in {}", rules.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,54 @@
+//! Many labs on one sheet.
+
+use crate::colours::{MUTED, TEXT};
+use crate::drawing::{Drawing, Group, Label, Shape};
+use crate::geometry::point;
+use crate::layout::{MARGIN, SUBTITLE, TITLE, arrange};
+use crate::scene::Scene;
+use crate::text::wrap;
+
+/// Lays out labs in columns, in their order from above.
+pub(crate) fn arrange_all(scenes: &[Scene], title: &str) -> Drawing {
+    let drawings: Vec<Drawing> = scenes.iter().map(arrange).collect();
+    let columns = choose_columns(drawings.len());
+    let rate: f64 = scenes.iter().map(|scene| scene.usd_per_hour).sum();
+    let labs = if scenes.len() == 1 { "1 lab".to_owned() } else { format!("{} labs", scenes.len()) };
+    let subtitle = format!("{labs} · ${rate:.4} an hour");
+    let widths: Vec<f64> = (0..columns)
+        .map(|column| drawings.iter().skip(column).step_by(columns).map(|one| one.width).fold(0.0, f64::max))
+        .collect();
+    let width = widths.iter().sum::<f64>().max(480.0);
+    let mut head = Group::new("");
+    let mut y = MARGIN;
+    for (text, face, class) in [(title, TITLE, TEXT), (subtitle.as_str(), SUBTITLE, MUTED)] {
+        for line in wrap(text, face, width - 2.0 * MARGIN, 1) {
+            head.shapes.push(Shape::Text(Label::new(point(MARGIN, y), line, face, class)));
+        }
+        y += face.line_height() + 2.0;
+    }
+    let description: Vec<String> = drawings.iter().map(|drawing| format!("{}.", drawing.title)).collect();
+    let mut groups = vec![head];
+    let mut rows = drawings.into_iter().peekable();
+    while rows.peek().is_some() {
+        let row: Vec<_> = rows.by_ref().take(columns).collect();
+        let height = row.iter().map(|one| one.height).fold(0.0, f64::max);
+        let mut x = 0.0;
+        for (drawing, width) in row.into_iter().zip(&widths) {
+            groups.extend(drawing.groups.into_iter().map(|group| group.translated(point(x, y))));
+            x += width;
+        }
+        y += height;
+    }
+    Drawing {
+        width,
+        height: y + MARGIN,
+        title: title.to_owned(),
+        description: format!("{subtitle}: {}", description.join(" ")),
+        groups,
+    }
+}
+
+/// As wide as high, about: a lab is one and a half times as wide as high.
+fn choose_columns(labs: usize) -> usize {
+    (1..=labs).find(|columns| columns * columns * 3 >= labs * 2).unwrap_or(1)
+}

@@ -1,0 +1,5 @@
+//! JPEG files, at full size.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lab_fuzz::process_as(b"\xFF\xD8\xFF", bytes));
