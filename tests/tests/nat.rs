@@ -57,7 +57,8 @@ fn writes(aws: &LocalAws) -> Vec<String> {
 fn opening_again_only_reads_and_closing_leaves_nothing() {
     let aws = start(&[]);
     let _ = aws.run("net-up", &["nat", "open"]).expect_code(0);
-    assert_eq!(writes(&aws), ["AllocateAddress", "CreateNatGateway", "CreateRoute"]);
+    let numbered = ["AllocateAddress", "CreateTags", "CreateNatGateway", "CreateTags", "CreateRoute"];
+    assert_eq!(writes(&aws), numbered);
     assert_open(&aws, "after open");
     aws.clear_calls();
     let again = aws.run("net-up", &["nat", "open", "--json"]).expect_code(0).json();

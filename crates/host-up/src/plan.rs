@@ -272,9 +272,9 @@ fn plan_host(scene: Scene<'_>, host: &WantedHost, draft: &mut Draft) -> Result<(
     }
 }
 
-/// Whether `other` is one that its run would have terminated, had it not been killed: it lost its turn to `first`.
+/// Whether `other` is one that its run terminates, unless it was killed: it lost its turn to `first`, which is before it.
 fn is_spare(other: &Instance, first: &Instance) -> bool {
-    other.made_by_run && first.number.is_some_and(|first| other.number.is_none_or(|other| other > first))
+    other.made_by_run && first.made_by_run && first.number.is_some()
 }
 
 fn plan_launch(scene: Scene<'_>, host: &WantedHost, draft: &mut Draft) -> Result<(), Vec<Problem>> {
