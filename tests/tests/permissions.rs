@@ -62,5 +62,7 @@ fn each_program_calls_only_what_its_policy_permits() {
     run("host-up", &["down", "--yes"]);
     run("net-up", &["down", "--yes"]);
     run("lab-status", &["leaks"]);
+    std::fs::write(aws.folder.path().join("r.csv"), "owner\nada\nbob\n").expect("a roster");
+    run("class-up", &["plan", "r.csv"]);
     assert!(refused.is_empty(), "not in docs/permissions: {refused:#?}");
 }

@@ -37,7 +37,12 @@ pub struct LabArgs {
 
 /// The program's arguments. What is wrong with them ends the program as clap does; with `--json` stdout holds it too.
 pub fn parse_args<A: clap::Parser>() -> A {
-    A::try_parse().unwrap_or_else(|error| {
+    parse_words(std::env::args_os())
+}
+
+/// Like [`parse_args`], for a program that completes its own command line first.
+pub fn parse_words<A: clap::Parser>(words: impl IntoIterator<Item = std::ffi::OsString>) -> A {
+    A::try_parse_from(words).unwrap_or_else(|error| {
         // Help and version are no errors.
         if error.use_stderr() {
             answer_error(error.to_string().trim_end());

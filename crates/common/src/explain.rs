@@ -52,6 +52,11 @@ pub fn is_about_credentials(problem: &Problem) -> bool {
     [EXPIRED_CREDENTIALS, UNKNOWN_CREDENTIALS, NO_CREDENTIALS].contains(&problem.what())
 }
 
+/// Whether a program's own words say that its credentials have expired.
+pub fn tells_of_expiry(said: &str) -> bool {
+    said.contains(EXPIRED_CREDENTIALS)
+}
+
 /// Whether nobody knows if AWS has acted: the answer never came, or says only that something broke inside.
 ///
 /// A call whose request provably never left (no connection, no credentials) is not lost, and neither is one that AWS

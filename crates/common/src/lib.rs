@@ -27,12 +27,12 @@ mod tags;
 
 pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
-pub use cli::{LabArgs, parse_args};
+pub use cli::{LabArgs, parse_args, parse_words};
 pub use clock::Clock;
 pub use estimate::{Billed, Estimate, estimate};
 pub use explain::{
     RENEW_CREDENTIALS, describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer,
-    is_unknown_caller, no_credentials,
+    is_unknown_caller, no_credentials, tells_of_expiry,
 };
 pub use home::{Home, Secret};
 pub use lab::{

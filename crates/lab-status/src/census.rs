@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) unread: Vec<String>,
     /// What the tagging API names, and no call of ours can confirm: ARNs.
     pub(crate) unconfirmed: Vec<String>,
+    /// The tags of all services could be listed.
+    pub(crate) knows_tags: bool,
     /// What the user should know besides.
     pub(crate) notes: Vec<String>,
 }
@@ -108,7 +110,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
     strangers.retain(|stranger| !things.iter().any(|thing| thing.id == stranger.id));
     things.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
     things.dedup_by(|a, b| a.id == b.id && a.kind == b.kind);
-    let unconfirmed = hints.list_unconfirmed();
+    let (unconfirmed, knows_tags) = (hints.list_unconfirmed(), !hints.is_denied());
     let mut notes = hints.notes;
     notes.extend(tell_unlooked(census.unlooked.get()));
     let name = caller.arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
@@ -120,6 +122,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
         strangers,
         unread: census.unread.into_inner(),
         unconfirmed,
+        knows_tags,
         notes,
     })
 }

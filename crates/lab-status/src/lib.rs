@@ -58,8 +58,8 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     }
 }
 
-/// What a look answers: the text, and how the program ends.
-type Answer = Result<(String, Exit), Problem>;
+/// What a look answers: the text, what else the user should know, and how the program ends.
+type Answer = Result<(String, Vec<String>, Exit), Problem>;
 
 async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let session = stop.or(Session::open(&args.lab)).await?;
@@ -84,9 +84,8 @@ async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             _ => {}
         }
         let text = if args.lab.json { show::to_json(&heading, &found)? } else { show::to_text(&heading, &found) };
-        say_notes(&found.notes);
         let exit = if found.unread.is_empty() { Exit::Done } else { Exit::Failed };
-        Ok((text, exit))
+        Ok((text, found.notes, exit))
     })
     .await
 }
@@ -105,7 +104,8 @@ async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         let left = find_left(&clients, &scope).await?;
         let text =
             if args.lab.json { show::leaks_to_json(&heading, &left)? } else { show::leaks_to_text(&heading, &left) };
-        Ok((text, judge(&left)))
+        let exit = judge(&left);
+        Ok((text, left.notes, exit))
     })
     .await
 }
@@ -117,16 +117,15 @@ async fn show_all_labs(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         let left = find_left(&clients, &scope).await?;
         let region = &access.region;
         let text = if args.lab.json { labs::to_document(region, &left)? } else { labs::to_text(region, &left) };
-        Ok((text, judge(&left)))
+        let exit = judge(&left);
+        Ok((text, left.notes, exit))
     })
     .await
 }
 
 async fn find_left(clients: &Clients, scope: &Scope) -> Result<Left, Problem> {
     let world = Box::pin(census::observe(clients, scope)).await?;
-    let left = leaks::find_leaks(&world, scope);
-    say_notes(&left.notes);
-    Ok(left)
+    Ok(leaks::find_leaks(&world, scope))
 }
 
 fn judge(left: &Left) -> Exit {
@@ -136,9 +135,10 @@ fn judge(left: &Left) -> Exit {
 /// Looks once, or again and again.
 async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer) -> Result<Exit, Problem> {
     if let Some(seconds) = args.watch {
-        return watch::watch(seconds, stop, async || look().await.map(|(text, _)| text)).await;
+        return watch::watch(seconds, stop, async || look().await.map(|(text, notes, _)| (text, notes))).await;
     }
-    let (text, exit) = stop.or(look()).await?;
+    let (text, notes, exit) = stop.or(look()).await?;
+    say_notes(&notes);
     lab_plan::print_out(&text)?;
     Ok(exit)
 }

@@ -136,6 +136,9 @@ pub(crate) fn look_at(thing: &Thing, scope: &Scope) -> String {
         "role" => format!("iam get-role --role-name {name}"),
         "security-group" => format!("ec2 describe-security-groups --group-ids {id}"),
         "vpc-endpoint" => format!("ec2 describe-vpc-endpoints --vpc-endpoint-ids {id}"),
+        "vpc-peering-connection" => {
+            format!("ec2 describe-vpc-peering-connections --vpc-peering-connection-ids {id}")
+        }
         kind @ ("instance" | "internet-gateway" | "key-pair" | "network-interface" | "route-table" | "subnet"
         | "volume" | "vpc") => format!("ec2 describe-{kind}s --{kind}-ids {id}"),
         _ => format!("ec2 describe-tags --filters Name=resource-id,Values={id}"),

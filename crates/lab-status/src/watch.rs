@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use lab_common::is_about_credentials;
 use lab_plan::{Exit, Problem, Stop, print_out};
 
-/// Shows what `look` answers every so many seconds until someone asks to stop. A look that fails is told, and the next
+use crate::say_notes;
+
+/// Shows what `look` answers, a text and notes, every so many seconds until someone asks to stop. A look that fails is told, and the next
 /// one comes all the same; only wrong arguments and credentials that are not accepted end it.
 ///
 /// # Errors
@@ -15,7 +17,7 @@ use lab_plan::{Exit, Problem, Stop, print_out};
 pub(crate) async fn watch(
     seconds: u64,
     stop: &Stop,
-    mut look: impl AsyncFnMut() -> Result<String, Problem>,
+    mut look: impl AsyncFnMut() -> Result<(String, Vec<String>), Problem>,
 ) -> Result<Exit, Problem> {
     let screen = Screen::new();
     let mut last = String::new();
@@ -28,8 +30,10 @@ pub(crate) async fn watch(
         let time = Timestamp::now().strftime("%H:%M:%S UTC");
         let head = format!("{time}, every {seconds} s, Ctrl-C ends\n");
         match answer {
-            Ok(text) => {
+            Ok((text, notes)) => {
                 screen.show(&format!("{head}{text}"))?;
+                // Below what they speak of: the screen has been cleared before.
+                say_notes(&notes);
                 last = text;
             }
             Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return Err(problem),
@@ -98,10 +102,10 @@ mod tests {
             looks += 1;
             match looks {
                 1 => Err(Problem::failed("throttled")),
-                2 => Ok("fine\n".to_owned()),
+                2 => Ok(("fine\n".to_owned(), vec![])),
                 _ => {
                     stop.ask(Exit::Interrupted);
-                    Ok(String::new())
+                    Ok((String::new(), vec![]))
                 }
             }
         })

@@ -36,6 +36,11 @@ impl Hints {
         Self { is_denied: true, notes: vec![note], ..Self::default() }
     }
 
+    /// Whether it could not be asked.
+    pub(super) fn is_denied(&self) -> bool {
+        self.is_denied
+    }
+
     /// Whether this thing has to be looked at.
     pub(super) fn point_at(&self, arn: &str) -> bool {
         self.is_denied || self.arns.contains(arn)

@@ -410,6 +410,7 @@ mod tests {
             leaving: Vec::new(),
             total: Total::default(),
             unread: Vec::new(),
+            knows_tags: true,
             notes: Vec::new(),
         }
     }
