@@ -142,6 +142,10 @@ pub(crate) struct ClassArgs {
     /// Answer every question with yes
     #[arg(long, global = true, help_heading = "Answers")]
     pub(crate) yes: bool,
+    /// One line an event, words, nothing drawn: for a screen reader
+    #[arg(long, env = "LAB_PLAIN", hide_env_values = true, global = true, help_heading = "Answers",
+          value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) plain: bool,
 }
 
 impl Args {

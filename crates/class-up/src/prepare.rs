@@ -134,6 +134,7 @@ pub(crate) async fn open_doors(args: &Args, class: &mut Class, stop: &Stop) -> R
         endpoint_url: args.class.endpoint_url.clone(),
         json: args.class.json,
         yes: args.class.yes,
+        plain: args.class.plain,
     };
     let session = stop.or(Session::open(&options)).await?;
     for student in &mut class.students {

@@ -273,7 +273,7 @@ struct Work<'a> {
 impl Work<'_> {
     /// Works for at most so many owners at a time; answers in the roster's order.
     async fn for_everybody(&self) -> Vec<Outcome> {
-        let progress = Progress::stderr();
+        let progress = Progress::stderr(self.args.class.plain);
         let mut waiting = self.class.students.iter().enumerate();
         let mut running = FuturesUnordered::new();
         let mut outcomes: Vec<_> =
@@ -296,7 +296,7 @@ impl Work<'_> {
         outcomes
     }
 
-    async fn for_one(&self, student: &Student, line: Line<'_>) -> Outcome {
+    async fn for_one(&self, student: &Student, line: Line) -> Outcome {
         let start = Instant::now();
         let mut outcome = new_outcome(self.class, self.doors, student);
         let answer = self.work(student, &line, &mut outcome).await;
@@ -317,7 +317,7 @@ impl Work<'_> {
     }
 
     /// Runs an owner's programs. What they fail at goes into `outcome`.
-    async fn work(&self, student: &Student, line: &Line<'_>, outcome: &mut Outcome) -> Result<(), Problem> {
+    async fn work(&self, student: &Student, line: &Line, outcome: &mut Outcome) -> Result<(), Problem> {
         let folder = &self.class.folder;
         let desk = self.open_desk(student, line).await?;
         folder.collect_parts(student.owner());
@@ -351,7 +351,7 @@ impl Work<'_> {
     }
 
     /// What an owner's programs have in common. Waits until none of an earlier run is at work any more.
-    async fn open_desk<'s>(&'s self, student: &'s Student, line: &Line<'_>) -> Result<Desk<'s>, Problem> {
+    async fn open_desk<'s>(&'s self, student: &'s Student, line: &Line) -> Result<Desk<'s>, Problem> {
         let folder = &self.class.folder;
         let hold = folder.open_hold(student.owner())?;
         loop {
@@ -406,7 +406,7 @@ impl Work<'_> {
         variables
     }
 
-    async fn run_all(&self, desk: &Desk<'_>, part: &Lab, steps: &[Step<Job>], line: &Line<'_>, outcome: &mut Outcome) {
+    async fn run_all(&self, desk: &Desk<'_>, part: &Lab, steps: &[Step<Job>], line: &Line, outcome: &mut Outcome) {
         let (number, failed) = (Cell::new(0), RefCell::new(Vec::new()));
         let (now, status) = (RefCell::new(Vec::<String>::new()), RefCell::new(None));
         let say = || line.waits_for(&now.borrow().join(", "));

@@ -33,6 +33,10 @@ pub struct LabArgs {
     /// Answer every question with yes
     #[arg(long, global = true, help_heading = "Answers")]
     pub yes: bool,
+    /// One line an event, words, nothing drawn: for a screen reader
+    #[arg(long, env = "LAB_PLAIN", hide_env_values = true, global = true, help_heading = "Answers",
+          value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain: bool,
 }
 
 /// The program's arguments. What is wrong with them ends the program as clap does; with `--json` stdout holds it too.

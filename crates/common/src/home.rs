@@ -110,7 +110,7 @@ impl Home {
         if self.write_once(name, secret.reveal())? {
             return Ok(secret);
         }
-        self.find_secret(name)?.ok_or_else(|| Problem::failed(format!("{} came and went", self.path(name).display())))
+        self.find_secret(name)?.ok_or_else(|| lost_file(self.path(name).display()))
     }
 
     /// Writes a new file with mode 0600 that appears under its name only once it is complete. `false`, and nothing is
@@ -244,6 +244,12 @@ impl Home {
             _ => problem,
         }
     }
+}
+
+/// The problem of a file that was there a moment ago.
+pub fn lost_file(path: impl std::fmt::Display) -> Problem {
+    Problem::failed(format!("{path} has just been deleted by another program"))
+        .fix("see to it that nothing else cleans up there, then run the same command again")
 }
 
 fn create_directory(path: &Path) -> Result<(), Problem> {

@@ -34,7 +34,7 @@ pub use explain::{
     RENEW_CREDENTIALS, describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer,
     is_unknown_caller, no_credentials, tells_of_expiry,
 };
-pub use home::{Home, Secret};
+pub use home::{Home, Secret, lost_file};
 pub use lab::{
     Account, Allow, Arch, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
     Transport, Vpn,

@@ -93,6 +93,7 @@ impl Session {
             home: Home::of(&self.lab).ok().map(|home| home.path("")),
             json: args.json,
             quiet: false,
+            plain: args.plain,
             yes: args.yes,
             budget: self.budget(),
             prices: format!("estimate: list prices of {}, {}", prices::PRICES_REGION, prices::PRICES_OF),

@@ -17,9 +17,9 @@ Examples:
   host-up down public               terminate one host, keep what others share
   host-up --lab hol02 --owner ada plan public
 
-The network comes first: net-up. Exit codes: 0 done, 1 failed, 2 command line or
-lab.toml wrong, 3 plan --check found changes or status --check-ready a host that
-is not ready, 130 Ctrl-C, 143 SIGTERM.";
+The network comes first: net-up. Exit codes: 0 done, 1 failed, 2 usage or lab.toml,
+3 plan --check found changes or status --check-ready a host that is not ready,
+130 Ctrl-C, 143 SIGTERM.";
 
 /// The hosts of a lab: key pair, permissions and instances
 #[derive(Debug, Clone, Parser)]
@@ -45,12 +45,12 @@ pub enum Verb {
         #[arg(long)]
         wait_ready: bool,
     },
-    /// Say what `up` would do
+    /// Say what `up` would change; nothing is written
     Plan {
         /// Only these hosts of lab.toml
         #[arg(value_name = "HOST")]
         hosts: Vec<String>,
-        /// Exit with 3 when there is something to do
+        /// Exit with 3 when there is something to change
         #[arg(long)]
         check: bool,
     },

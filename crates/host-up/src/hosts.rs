@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::InstanceStateName;
 use lab_account::Preflight;
 use lab_common::{Home, Runs, Session, academy};
 use lab_ec2::note_open_nat;
-use lab_plan::{Concern, Context, Cost, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
+use lab_plan::{Concern, Context, Cost, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Usual, Verb};
 
 use crate::apply::Hands;
 use crate::clients::Clients;
@@ -18,6 +18,9 @@ use crate::resources::list_resources;
 use crate::roles;
 use crate::secrets::{Logins, PASSWORD_FILE, TOKEN_FILE};
 use crate::want::{WantedHost, check_hosts, want_hosts};
+
+/// From a start until both status checks have passed.
+const CHECKS: Usual = Usual::minutes(2, 4, "EC2's guide says a few minutes");
 
 /// The hosts of a lab, or some of them: key pair, role, profile and instances.
 #[derive(Debug)]
@@ -286,6 +289,11 @@ impl Concern for Hosts<'_> {
             settling.extend(live.alive(&host.host).filter_map(|instance| self.await_instance(instance)));
         }
         Ok(settling)
+    }
+
+    fn usual(&self, _: &Live, goal: Goal) -> Option<Usual> {
+        // How long a host's own setup takes depends on what it installs.
+        (goal == Goal::Up && !self.wait_ready).then_some(CHECKS)
     }
 
     fn pace(&self) -> Pace {

@@ -21,7 +21,8 @@ Examples:
   lab-status serve                      the lab in a browser, followed live
 
 Exit codes: 0 done, for leaks only when nothing is left; 1 failed, something is
-left, or doctor found what would stop the lab; 2 usage or lab.toml; 130 Ctrl-C; 143 SIGTERM.";
+left, or doctor found what would stop the lab; 2 usage or lab.toml; 130 Ctrl-C;
+143 SIGTERM.";
 
 /// Shows what exists of the lab, across all services, and what it costs.
 /// It only reads.

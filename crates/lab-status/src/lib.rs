@@ -26,7 +26,7 @@ mod watch;
 
 use jiff::Timestamp;
 use lab_common::{Access, Session};
-use lab_plan::{Exit, Problem, Progress, Stop};
+use lab_plan::{Exit, Problem, Stop, print_err};
 
 pub use cli::Args;
 
@@ -135,7 +135,10 @@ fn judge(left: &Left) -> Exit {
 /// Looks once, or again and again.
 async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer) -> Result<Exit, Problem> {
     if let Some(seconds) = args.watch {
-        return watch::watch(seconds, stop, async || look().await.map(|(text, notes, _)| (text, notes))).await;
+        return watch::watch(seconds, stop, args.lab.plain, async || {
+            look().await.map(|(text, notes, _)| (text, notes))
+        })
+        .await;
     }
     let (text, notes, exit) = stop.or(look()).await?;
     say_notes(&notes);
@@ -144,8 +147,7 @@ async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer)
 }
 
 fn say_notes(notes: &[String]) {
-    let progress = Progress::stderr();
     for note in notes {
-        progress.say(&format!("note: {note}"));
+        print_err(&format!("note: {note}"));
     }
 }

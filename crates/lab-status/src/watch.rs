@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use console::Term;
 use jiff::Timestamp;
 use lab_common::is_about_credentials;
-use lab_plan::{Exit, Problem, Stop, print_out};
+use lab_plan::{Exit, Look, Problem, Stop, print_out};
+
+/// Empties a terminal and goes to its top: ECMA-48's CUP and ED.
+const CLEAR: &str = "\x1b[H\x1b[2J";
 
 use crate::say_notes;
 
@@ -17,9 +19,10 @@ use crate::say_notes;
 pub(crate) async fn watch(
     seconds: u64,
     stop: &Stop,
+    plain: bool,
     mut look: impl AsyncFnMut() -> Result<(String, Vec<String>), Problem>,
 ) -> Result<Exit, Problem> {
-    let screen = Screen::new();
+    let screen = Screen { keeps: Look::of_stdout(plain).live };
     let mut last = String::new();
     loop {
         let answer = tokio::select! {
@@ -38,7 +41,7 @@ pub(crate) async fn watch(
             }
             Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return Err(problem),
             Err(problem) => {
-                screen.show(&format!("{head}{}", describe_failure(&problem, screen.keeps().then_some(&last))))?;
+                screen.show(&format!("{head}{}", describe_failure(&problem, screen.keeps.then_some(&last))))?;
             }
         }
         if stop.sleep(Duration::from_secs(seconds)).await.is_err() {
@@ -57,28 +60,14 @@ fn describe_failure(problem: &Problem, last: Option<&String>) -> String {
 }
 
 /// Where it is shown.
-struct Screen(Option<Term>);
+struct Screen {
+    /// Whether one answer takes the place of the one before it.
+    keeps: bool,
+}
 
 impl Screen {
-    fn new() -> Self {
-        let term = Term::stdout();
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self((term.is_term() && !dumb).then_some(term))
-    }
-
-    fn keeps(&self) -> bool {
-        self.0.is_some()
-    }
-
     fn show(&self, text: &str) -> Result<(), Problem> {
-        match &self.0 {
-            Some(term) => {
-                // A terminal that is gone ends the program by SIGHUP.
-                let _ = term.clear_screen();
-                print_out(text)
-            }
-            None => print_out(&format!("{text}\n")),
-        }
+        if self.keeps { print_out(&format!("{CLEAR}{text}")) } else { print_out(&format!("{text}\n")) }
     }
 }
 
@@ -98,7 +87,7 @@ mod tests {
     async fn it_goes_on_after_a_failure_and_ends_when_asked() {
         let stop = Stop::new();
         let mut looks = 0;
-        let exit = watch(5, &stop, async || {
+        let exit = watch(5, &stop, false, async || {
             looks += 1;
             match looks {
                 1 => Err(Problem::failed("throttled")),
@@ -115,7 +104,8 @@ mod tests {
 
     #[tokio::test]
     async fn expired_credentials_end_it() {
-        let problem = watch(5, &Stop::new(), async || Err(Problem::failed("the AWS credentials have expired"))).await;
+        let problem =
+            watch(5, &Stop::new(), false, async || Err(Problem::failed("the AWS credentials have expired"))).await;
         assert!(problem.is_err());
     }
 }

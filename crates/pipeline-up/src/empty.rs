@@ -39,7 +39,7 @@ async fn delete_versions(clients: &Clients, name: &str, stop: &Stop) -> Result<(
         first_before = Some(first);
         if deleted - said >= SPEAK_UP {
             said = deleted;
-            eprintln!("  ...     {name}: {deleted} objects deleted");
+            lab_plan::print_err(&format!("  waits   {name}: {deleted} objects deleted"));
         }
     }
 }

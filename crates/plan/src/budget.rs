@@ -1,6 +1,7 @@
 //! What `[budget]` of lab.toml wants asked before money is spent. Pure.
 
-use crate::report::{round_usd, show_usd};
+use crate::report::round_usd;
+use crate::show::show_usd;
 
 /// `[budget]`, and what the whole lab is estimated to cost.
 #[derive(Debug, Clone, Copy, PartialEq)]

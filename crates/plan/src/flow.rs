@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,12 +12,11 @@ use tokio::time::Instant;
 use crate::ask::{confirm, require_someone_to_ask, require_someone_to_ask_about};
 use crate::program::{print_out, to_json};
 use crate::record::Recorder;
-use crate::report::{
-    FailureDocument, PlanDocument, StatusDocument, list_changed, show_failure, show_plan, show_status, show_usd,
-};
+use crate::report::{FailureDocument, PlanDocument, StatusDocument, list_changed};
+use crate::show::{show_failure, show_plan, show_status, show_summary, show_usd};
 use crate::{
-    Budget, Changed, Context, Cost, Exit, Heading, Ids, Outcome, Pace, Plan, Problem, Progress, Resource, Step, Stop,
-    run_steps, wait_for,
+    Budget, Changed, Context, Cost, Exit, Heading, Ids, Look, Outcome, Pace, Plan, Problem, Progress, Resource, Step,
+    Stop, Usual, run_steps, sum_usd, wait_for,
 };
 
 /// What the user asked for.
@@ -49,6 +49,7 @@ pub type Settling = Vec<String>;
 
 /// How a verb is to be carried out.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "four answers that do not depend on each other")]
 pub struct Request {
     /// Which lab.
     pub heading: Heading,
@@ -60,6 +61,8 @@ pub struct Request {
     pub json: bool,
     /// Nothing on stdout: it is somebody else's.
     pub quiet: bool,
+    /// One line an event, words instead of signs, nothing drawn: for a screen reader.
+    pub plain: bool,
     /// All questions are answered with yes.
     pub yes: bool,
     /// What is asked before money is spent.
@@ -98,6 +101,12 @@ pub trait Concern {
     fn settling(&self, live: &Self::Live, goal: Goal) -> Result<Settling, Problem> {
         let _ = (live, goal);
         Ok(Settling::new())
+    }
+
+    /// How long `settling` usually takes, where something of `live` is to be awaited.
+    fn usual(&self, live: &Self::Live, goal: Goal) -> Option<Usual> {
+        let _ = (live, goal);
+        None
     }
 
     /// How long `settling` may take.
@@ -175,7 +184,7 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
         verb,
         request,
         stop,
-        progress: Progress::stderr(),
+        progress: Progress::stderr(request.plain),
         changed: RefCell::default(),
         usd_per_hour: Cell::default(),
         said: RefCell::default(),
@@ -198,7 +207,9 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
 pub fn answer_nothing(request: &Request, verb: Verb) -> Result<Exit, Problem> {
     let changed: Option<&[Changed]> = (verb == Verb::Down).then_some(&[]);
     let heading = &request.heading;
-    print(request.json, &StatusDocument::new(heading, &[], changed, None, &[]), || show_status(heading, &[], ""))?;
+    print(request.json, &StatusDocument::new(heading, &[], changed, None, &[]), || {
+        show_status(Look::of_stdout(request.plain), heading, &[], "")
+    })?;
     Ok(Exit::Done)
 }
 
@@ -269,7 +280,7 @@ impl<C: Concern> Run<'_, C> {
         let questions = self.list_questions(&plan, Goal::Up).into_iter();
         notes.extend(questions.map(|question| format!("`up` will ask: {question}")));
         self.print(&PlanDocument::new(heading, &plan, next.as_deref(), &notes), || {
-            show_plan(heading, &plan, &self.request.prices)
+            show_plan(self.look(), heading, &plan, &self.request.prices)
         })?;
         self.say_notes(&notes);
         self.say_next(next.as_deref());
@@ -314,6 +325,7 @@ impl<C: Concern> Run<'_, C> {
             }
         }
         let live = self.reach(live, plan, goal).await?;
+        self.sum_up(&live);
         self.print_status(&live, Some(&self.changed.borrow()), goal)?;
         Ok(Exit::Done)
     }
@@ -342,7 +354,8 @@ impl<C: Concern> Run<'_, C> {
     }
 
     fn say_plan(&self, plan: &Plan<C::Op>) {
-        self.progress.say(show_plan(&self.request.heading, plan, &self.request.prices).trim_end());
+        let look = Look::of_stderr(self.request.plain);
+        self.progress.say(show_plan(look, &self.request.heading, plan, &self.request.prices).trim_end());
     }
 
     /// Keeps a record of a run that had something to do. That it could not be kept is no failure of the run.
@@ -430,6 +443,9 @@ impl<C: Concern> Run<'_, C> {
             }
             let missing = missing.join(", ");
             wait.waits_for(&missing);
+            if let Some(usual) = self.concern.usual(&live, goal) {
+                wait.usually(usual);
+            }
             waited_for.replace(missing);
             Ok(None)
         })
@@ -505,10 +521,24 @@ impl<C: Concern> Run<'_, C> {
         let notes = self.concern.notes(live, self.verb);
         let all_notes: Vec<String> = self.said.borrow().iter().chain(&notes).cloned().collect();
         let document = StatusDocument::new(heading, &resources, changed, next.as_deref(), &all_notes);
-        self.print(&document, || show_status(heading, &resources, &self.request.prices))?;
+        self.print(&document, || show_status(self.look(), heading, &resources, &self.request.prices))?;
         self.say_notes(&notes);
         self.say_next(next.as_deref());
         Ok(())
+    }
+
+    /// What was done, how long it took and why; and what it costs, where stdout does not say so to the same reader.
+    fn sum_up(&self, live: &C::Live) {
+        let reads_stdout = !self.request.json && !self.request.quiet && std::io::stdout().is_terminal();
+        let usd = (!reads_stdout).then(|| sum_usd(&self.concern.resources(live)));
+        let (took, chain) = self.recorder.borrow().find_chain();
+        let look = Look::of_stderr(self.request.plain);
+        self.progress.say(&show_summary(look, self.changed.borrow().len(), took, &chain, usd));
+    }
+
+    /// How text is shown on stdout.
+    fn look(&self) -> Look {
+        Look::of_stdout(self.request.plain)
     }
 
     fn say_notes(&self, notes: &[String]) {

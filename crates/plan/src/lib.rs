@@ -9,9 +9,11 @@
 
 mod ask;
 mod budget;
+mod chain;
 mod flow;
 mod ids;
 mod limit;
+mod look;
 mod problem;
 mod program;
 mod progress;
@@ -19,8 +21,11 @@ mod record;
 mod report;
 mod run;
 mod schedule;
+mod show;
 mod step;
 mod stop;
+mod text;
+mod usual;
 mod wait;
 
 pub use ask::{confirm, require_someone_to_ask};
@@ -28,6 +33,7 @@ pub use budget::{Budget, Cost};
 pub use flow::{Concern, Goal, Request, Settling, Verb, answer_nothing, run_verb};
 pub use ids::Ids;
 pub use limit::{Limiter, RATE_FILE};
+pub use look::Look;
 pub use problem::{Exit, Problem};
 pub use program::{answer_error, print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
@@ -37,4 +43,5 @@ pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};
 pub use step::{Action, Plan, Step};
 pub use stop::{Signals, Stop};
+pub use usual::Usual;
 pub use wait::{Pace, find_within, retry_while, wait_for};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use crate::progress::{pause, print_line};
 use crate::{Exit, Problem, Signals, Stop};
 
 /// Runs a program on one thread: Ctrl-C and SIGTERM ask its [`Stop`], its problem goes to stderr as `NAME: …`, and
@@ -58,7 +59,7 @@ static ANSWERED: AtomicBool = AtomicBool::new(false);
 /// When stdout cannot be written to for another reason.
 pub fn print_out(text: &str) -> Result<(), Problem> {
     ANSWERED.store(true, Ordering::Relaxed);
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match pause(|| std::io::stdout().write_all(text.as_bytes())) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Problem::failed("cannot write to stdout").because(error.to_string()))
         }
@@ -69,7 +70,7 @@ pub fn print_out(text: &str) -> Result<(), Problem> {
 /// Writes a line to stderr. Where nobody reads it any more (a terminal that was closed, `2>&1 | head`), the work it speaks
 /// of goes on all the same.
 pub fn print_err(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    print_line(line);
 }
 
 /// What `--json` prints where there is nothing but an error to tell.

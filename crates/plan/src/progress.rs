@@ -1,115 +1,143 @@
-//! What the user sees on stderr while steps run: a line a step, redrawn on a terminal, plain lines otherwise.
+//! What the user sees on stderr while steps run: a tree that is redrawn on a terminal, a line an event elsewhere.
 
-use std::time::{Duration, Instant};
+mod board;
+mod paint;
+mod screen;
+mod tree;
 
-use console::{Term, style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use board::Row;
 
-use crate::{Problem, print_err};
+use crate::chain::resolve_needs;
+use crate::look::Look;
+use crate::text::clean;
+use crate::{Problem, State, Step, Usual};
 
-/// Draws the steps of a run on stderr. Colours and redrawing only on a terminal; `NO_COLOR` and `TERM=dumb` respected.
+pub(crate) use screen::{pause, print_line};
+
+/// Shows the steps of a run on stderr. Colours and redrawing only on a terminal that can do it; `--plain`, `NO_COLOR`,
+/// `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are respected.
+///
+/// A process has one screen: what several of them show at the same time stands together on it.
 #[derive(Debug)]
-pub struct Progress(Mode);
-
-#[derive(Debug)]
-enum Mode {
-    Silent,
-    Lines,
-    Redrawn(MultiProgress),
-}
+pub struct Progress(Option<Look>);
 
 impl Progress {
-    /// For stderr as it is: redrawn on a terminal, plain lines otherwise.
-    pub fn stderr() -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if Term::stderr().is_term() && !dumb {
-            Self(Mode::Redrawn(MultiProgress::with_draw_target(ProgressDrawTarget::stderr())))
-        } else {
-            Self(Mode::Lines)
-        }
+    /// For stderr as it is. `plain`: one line an event and nothing drawn, for a screen reader.
+    pub fn stderr(plain: bool) -> Self {
+        Self(Some(Look::of_stderr(plain)))
     }
 
     /// Shows nothing.
     pub fn silent() -> Self {
-        Self(Mode::Silent)
+        Self(None)
     }
 
     /// Shows a line of text above whatever is being redrawn.
     pub fn say(&self, text: &str) {
-        match &self.0 {
-            Mode::Silent => {}
-            Mode::Lines => print_err(text),
-            Mode::Redrawn(bars) => bars.suspend(|| print_err(text)),
+        if self.0.is_some() {
+            print_line(text);
         }
     }
 
     /// Begins a line that [`Line::end`] ends.
-    pub fn begin(&self, title: &str, detail: &str) -> Line<'_> {
-        let title = if detail.is_empty() { title.to_owned() } else { format!("{title} ({detail})") };
-        let bar = match &self.0 {
-            Mode::Redrawn(bars) => {
-                let bar = bars.add(ProgressBar::new_spinner());
-                bar.set_style(spinner());
-                bar.set_message(title.clone());
-                bar.enable_steady_tick(Duration::from_millis(120));
-                Some(bar)
-            }
-            Mode::Silent | Mode::Lines => None,
-        };
-        let now = Instant::now();
-        Line { progress: self, bar, title, start: now, said: std::cell::Cell::new(now) }
+    pub fn begin(&self, title: &str, detail: &str) -> Line {
+        Line { key: self.0.map(|look| screen::add(look, Row::new(0, None, clean(title), clean(detail)))) }
+    }
+
+    /// Shows the steps of a plan until [`Tree::close`].
+    pub(crate) fn open<O>(&self, steps: &[Step<O>]) -> Tree {
+        let Some(look) = self.0 else { return Tree(None) };
+        let needs = resolve_needs(steps.iter().map(|step| (step.role.as_str(), step.needs.as_slice())));
+        let places = tree::arrange(&needs);
+        let mut row_of = vec![0; steps.len()];
+        for (row, place) in places.iter().enumerate() {
+            row_of[place.step] = row;
+        }
+        let first = screen::open_plan(
+            look,
+            places.into_iter().enumerate().map(|(number, place)| {
+                let step = &steps[place.step];
+                let title = clean(&format!("{} {}", step.kind, step.name));
+                let mut row = Row::new(number as u64, Some(step.action), title, clean(&step.detail));
+                row.rails = place.rails;
+                row.needs = needs[place.step].iter().map(|need| row_of[*need]).collect();
+                row.usual = step.usual;
+                row
+            }),
+        );
+        Tree(Some(row_of.into_iter().map(|row| first + row as u64).collect()))
     }
 }
 
-fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+/// The steps of a plan on the screen.
+#[derive(Debug)]
+pub(crate) struct Tree(Option<Vec<u64>>);
+
+impl Tree {
+    /// A step begins.
+    pub(crate) fn begin(&self, step: usize) -> Line {
+        let key = self.0.as_ref().and_then(|keys| keys.get(step)).copied();
+        if let Some(key) = key {
+            screen::change(key, Row::begin);
+            screen::tell_begun(key);
+        }
+        Line { key }
+    }
+}
+
+impl Drop for Tree {
+    /// Nothing runs any more: what has not begun never will.
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            screen::close_plan(|row| {
+                if row.state == State::Waiting {
+                    row.state = State::Blocked;
+                }
+            });
+        }
+    }
 }
 
 /// A step or a wait under way.
 #[derive(Debug)]
-pub struct Line<'a> {
-    progress: &'a Progress,
-    bar: Option<ProgressBar>,
-    title: String,
-    start: Instant,
-    said: std::cell::Cell<Instant>,
+pub struct Line {
+    key: Option<u64>,
 }
 
-/// Without a terminal a long wait speaks up this often.
-const SPEAK_UP: Duration = Duration::from_secs(20);
-
-impl Line<'_> {
+impl Line {
     /// Says what it waits for now.
     pub fn waits_for(&self, what: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: {what}", self.title));
-        } else if self.said.get().elapsed() >= SPEAK_UP {
-            self.said.set(Instant::now());
-            self.progress.say(&format!(
-                "  ...     {}: {what} ({:.0} s)",
-                self.title,
-                self.start.elapsed().as_secs_f64()
-            ));
+        if let Some(key) = self.key {
+            screen::change(key, |row, _| row.more = clean(what));
+        }
+    }
+
+    /// Says how long it usually takes.
+    pub fn usually(&self, usual: Usual) {
+        if let Some(key) = self.key {
+            screen::change(key, |row, _| row.usual = Some(usual));
         }
     }
 
     /// Ends the line: done, with the id of what was made, or failed.
     pub fn end(self, answer: Result<Option<&str>, &Problem>) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        let mut line = self;
+        if let Some(key) = line.key.take() {
+            match answer {
+                Ok(id) => screen::end(key, State::Done, &clean(id.unwrap_or_default())),
+                Err(_) => screen::end(key, State::Failed, ""),
+            }
         }
-        let seconds = self.start.elapsed().as_secs_f64();
-        let (word, tail) = match answer {
-            Ok(id) => (style("done  ").green(), id.map(|id| format!("  {id}")).unwrap_or_default()),
-            Err(_) => (style("failed").red(), String::new()),
-        };
-        self.progress.say(&format!("  {}  {}{tail}  {seconds:.1} s", word.for_stderr(), self.title));
     }
 
-    /// Ends the line without a word.
-    pub fn clear(self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+    /// Ends the line without a word, as dropping it does.
+    pub fn clear(self) {}
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            screen::clear(key);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::chain::{find_longest_chain, resolve_needs};
 use crate::{Exit, Heading, Outcome, Problem, State, Step};
 
 /// How the name of a record begins; the program's follows.
@@ -84,6 +85,11 @@ impl RunRecord {
         records
     }
 
+    /// The steps that decided how long it took, by index, the first one first: each waited for the one before it.
+    pub fn longest_chain(&self) -> Vec<usize> {
+        find_chain(&self.steps)
+    }
+
     /// Where the record of `program` is kept in a lab's folder.
     pub fn path(home: &Path, program: &str) -> PathBuf {
         home.join(format!("{PREFIX}{}.json", program.replace(' ', "-")))
@@ -155,6 +161,18 @@ impl Recorder {
         });
     }
 
+    /// How long the run has taken so far; and the titles and times of the steps that decided it.
+    pub(crate) fn find_chain(&self) -> (Duration, Vec<(String, Duration)>) {
+        let chain = find_chain(&self.steps).into_iter().map(|index| &self.steps[index]);
+        let chain = chain.map(|step| {
+            let (begun, ended) = step.time.unwrap_or_default();
+            let is_check = step.action == RecordedStep::CHECK;
+            let title = if is_check { step.action.clone() } else { format!("{} {}", step.kind, step.name) };
+            (title, Duration::from_millis(ended.saturating_sub(begun)))
+        });
+        (self.start.elapsed(), chain.collect())
+    }
+
     /// The record, if there was anything to do: a run that only looked leaves the last one in its place.
     pub(crate) fn finish(self, program: &str, heading: &Heading, answer: Result<(), &Problem>) -> Option<RunRecord> {
         let end = match answer.map_err(Problem::exit) {
@@ -173,6 +191,11 @@ impl Recorder {
             steps: self.steps,
         })
     }
+}
+
+fn find_chain(steps: &[RecordedStep]) -> Vec<usize> {
+    let ends: Vec<_> = steps.iter().map(|step| step.time.map(|(_, end)| end)).collect();
+    find_longest_chain(&ends, &resolve_needs(steps.iter().map(|step| (step.role.as_str(), step.needs.as_slice()))))
 }
 
 fn since(start: Instant, moment: Instant) -> u64 {

@@ -1,7 +1,6 @@
 //! What a verb answers: one document that serves text and JSON alike.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -164,105 +163,9 @@ pub fn round_usd(usd: f64) -> f64 {
     (usd * 1e6).round() / 1e6 + 0.0
 }
 
-/// `$0.0104 an hour`
-pub(crate) fn show_usd(usd: f64) -> String {
-    let usd = round_usd(usd);
-    if usd == 0.0 { "nothing by the hour".to_owned() } else { format!("${usd:.4} an hour") }
-}
-
-/// Where the figures come from; nothing where there are none.
-fn note_prices(usd: f64, prices: &str) -> String {
-    if usd == 0.0 { String::new() } else { format!(" ({prices})") }
-}
-
-/// A plan as a reader likes it: one line a change, with its sign.
-pub(crate) fn show_plan<O>(heading: &Heading, plan: &Plan<O>, prices: &str) -> String {
-    let Heading { lab, owner, region } = heading;
-    let mut text = format!("{lab} of {owner} in {region}: ");
-    if plan.is_empty() {
-        let _ = writeln!(text, "nothing to change, {} as wanted", count(plan.unchanged, "resource"));
-        return text;
-    }
-    let _ = writeln!(text, "{}, {} as wanted", count(plan.steps.len(), "change"), count(plan.unchanged, "resource"));
-    let kinds = plan.steps.iter().map(|step| step.kind.len()).max().unwrap_or(0);
-    for step in &plan.steps {
-        let detail = if step.detail.is_empty() { String::new() } else { format!("  ({})", step.detail) };
-        let cost = if step.usd_per_hour == 0.0 { String::new() } else { format!("  {:+.4} $/h", step.usd_per_hour) };
-        let _ = writeln!(text, "  {} {:kinds$}  {}{detail}{cost}", step.action.sign(), step.kind, step.name);
-    }
-    let usd = plan.usd_per_hour;
-    let _ = writeln!(text, "this part costs {} once applied{}", show_usd(usd), note_prices(usd, prices));
-    text
-}
-
-/// What exists, as a table.
-pub(crate) fn show_status(heading: &Heading, resources: &[Resource], prices: &str) -> String {
-    let Heading { lab, owner, region } = heading;
-    if resources.is_empty() {
-        return format!("{lab} of {owner} in {region}: nothing of this part exists\n");
-    }
-    let mut text = format!("{lab} of {owner} in {region}: {}\n", count(resources.len(), "resource"));
-    let width = |field: fn(&Resource) -> &str| resources.iter().map(|r| field(r).chars().count()).max().unwrap_or(0);
-    let (kinds, names) = (width(|r| r.kind), width(|r| &r.name));
-    let (ids, states) = (width(|r| &r.id), width(|r| &r.state));
-    for resource in resources {
-        let Resource { kind, name, id, state, usd_per_hour, more } = resource;
-        let cost = if *usd_per_hour == 0.0 { String::new() } else { format!("  {usd_per_hour:.4} $/h") };
-        let mut line = format!("  {kind:kinds$}  {name:names$}  {id:ids$}  {state:states$}{cost}");
-        for (field, value) in more {
-            let _ = write!(line, "  {field}={}", show_value(value));
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    let usd = sum_usd(resources);
-    let _ = writeln!(text, "this part costs {}{}", show_usd(usd), note_prices(usd, prices));
-    text
-}
-
-fn show_value(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// `1 change`, `2 changes`
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
-/// What was done, what was not and why, what may remain and cost money, and the command that continues.
-pub(crate) fn show_failure<O>(steps: &[Step<O>], outcome: &Outcome, ways_on: &str) -> String {
-    let with = |wanted: &[State]| -> Vec<&Step<O>> {
-        let pairs = steps.iter().zip(&outcome.states);
-        pairs.filter(|(_, state)| wanted.contains(state)).map(|(step, _)| step).collect()
-    };
-    let done = with(&[State::Done]);
-    let mut text = format!("done: {} of {}\n", done.len(), count(steps.len(), "step"));
-    for (index, problem) in &outcome.failures {
-        let reason = problem.to_string().replace('\n', "\n    ");
-        let _ = writeln!(text, "failed: {}\n    {reason}", steps[*index].title());
-    }
-    for step in with(&[State::Blocked, State::Waiting]) {
-        let _ = writeln!(text, "not started: {}", step.title());
-    }
-    let made = with(&[State::Done, State::Failed]).into_iter().filter(|step| step.usd_per_hour > 0.0);
-    for step in made {
-        let _ = writeln!(text, "may exist and cost {}: {} {}", show_usd(step.usd_per_hour), step.kind, step.name);
-    }
-    let kept =
-        with(&[State::Failed, State::Blocked, State::Waiting]).into_iter().filter(|step| step.usd_per_hour < 0.0);
-    for step in kept {
-        let _ = writeln!(text, "still exists and costs {}: {} {}", show_usd(-step.usd_per_hour), step.kind, step.name);
-    }
-    text + ways_on
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Problem;
 
     fn heading() -> Heading {
         Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() }
@@ -292,41 +195,5 @@ mod tests {
                            "usd_per_hour": 0.01, "zone": "a"}]
         });
         assert_eq!(json, expected);
-    }
-
-    #[test]
-    fn a_failed_teardown_names_what_goes_on_costing() {
-        let steps = [Step::new(Action::Delete, "instance", "a", "one", ()).costs(-0.0104)];
-        let failures = vec![(0, Problem::failed("denied"))];
-        let outcome =
-            Outcome { states: vec![State::Failed], made: vec![None], times: vec![None], failures, stopped: None };
-        let text = show_failure(&steps, &outcome, "go on: host-up down");
-        assert!(text.contains("still exists and costs $0.0104 an hour: instance one"), "{text}");
-    }
-
-    #[test]
-    fn a_failure_names_what_was_done_what_not_and_what_costs() {
-        let steps = [
-            Step::new(Action::Create, "instance", "a", "one", ()).costs(0.0104),
-            Step::new(Action::Create, "instance", "b", "two", ()),
-            Step::new(Action::Create, "instance", "c", "three", ()),
-        ];
-        let outcome = Outcome {
-            states: vec![State::Done, State::Failed, State::Blocked],
-            made: vec![Some("i-1".into()), None, None],
-            times: vec![None; 3],
-            failures: vec![(1, Problem::failed("no capacity").fix("try another zone"))],
-            stopped: None,
-        };
-        let text = show_failure(&steps, &outcome, "go on: host-up up");
-        for part in [
-            "done: 1 of 3 steps",
-            "failed: create instance two\n    no capacity\n      fix: try another zone",
-            "not started: create instance three",
-            "may exist and cost $0.0104 an hour: instance one",
-            "go on: host-up up",
-        ] {
-            assert!(text.contains(part), "{part:?} is missing from\n{text}");
-        }
     }
 }

@@ -17,7 +17,7 @@ pub struct Context<'a> {
     /// Whether the user has asked us to stop; long waits look at it.
     pub stop: &'a Stop,
     /// The step's line on the user's screen; long waits say there what they wait for.
-    pub line: &'a Line<'a>,
+    pub line: &'a Line,
 }
 
 /// What became of each step, in the plan's order.
@@ -58,6 +58,7 @@ pub async fn run_steps<O>(
     let mut made = vec![None; steps.len()];
     let mut times = vec![None; steps.len()];
     let mut failures = Vec::new();
+    let tree = progress.open(steps);
     let mut running = FuturesUnordered::new();
     let mut goes_on = true;
     loop {
@@ -65,10 +66,10 @@ pub async fn run_steps<O>(
             let free = AT_ONCE - running.len();
             for index in schedule.ready().take(free).collect::<Vec<_>>() {
                 schedule.start(index);
-                let (carry_out, this) = (&apply, &steps[index]);
+                let (carry_out, this, tree) = (&apply, &steps[index], &tree);
                 running.push(async move {
                     let start = Instant::now();
-                    let line = progress.begin(&this.title(), &this.detail);
+                    let line = tree.begin(index);
                     let answer = carry_out(this, Context { ids, stop, line: &line }).await;
                     line.end(answer.as_ref().map(Option::as_deref));
                     (index, answer, (start, Instant::now()))
@@ -93,6 +94,7 @@ pub async fn run_steps<O>(
         }
     }
     drop(running);
+    drop(tree);
     let states = schedule.states().to_vec();
     let unfinished = states.iter().any(|state| *state != State::Done);
     Outcome { states, made, times, failures, stopped: stop.asked().filter(|_| unfinished) }

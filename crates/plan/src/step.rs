@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::Usual;
+use crate::look::Ink;
 use crate::report::round_usd;
 
 /// What a step does to its resource.
@@ -23,6 +25,15 @@ impl Action {
             Self::Create => '+',
             Self::Update => '~',
             Self::Delete => '-',
+        }
+    }
+
+    /// The colour that adds to the sign.
+    pub(crate) const fn ink(self) -> Ink {
+        match self {
+            Self::Create => Ink::Good,
+            Self::Update => Ink::Change,
+            Self::Delete => Ink::Bad,
         }
     }
 
@@ -56,6 +67,9 @@ pub struct Step<O> {
     /// Why or how, in a few words, where the name does not say it all.
     #[serde(skip)]
     pub detail: String,
+    /// How long it usually takes, where that is worth knowing: from some ten seconds on.
+    #[serde(skip)]
+    pub usual: Option<Usual>,
     /// A question that must be answered with yes before the plan is applied.
     #[serde(skip)]
     pub ask: Option<String>,
@@ -75,6 +89,7 @@ impl<O> Step<O> {
             needs: Vec::new(),
             usd_per_hour: 0.0,
             detail: String::new(),
+            usual: None,
             ask: None,
             op,
         }
@@ -98,6 +113,13 @@ impl<O> Step<O> {
     #[must_use]
     pub fn costs(mut self, usd_per_hour: f64) -> Self {
         self.usd_per_hour = round_usd(usd_per_hour);
+        self
+    }
+
+    /// Says how long it usually takes.
+    #[must_use]
+    pub fn usually(mut self, usual: Usual) -> Self {
+        self.usual = Some(usual);
         self
     }
 

@@ -10,17 +10,21 @@ use crate::picture::Size;
 
 const EXAMPLES: &str = "\
 Examples:
-  upload-sample-image --lab hol02 --owner ana            the seed's picture, as lab-image.png
-  upload-sample-image --wait --out results               and fetch what the function makes of it
+  upload-sample-image                     the seed's picture, as lab-image.png
+  upload-sample-image --wait --out results
+                                          and fetch what the function makes of it
   upload-sample-image --text 'Hola!' --size 320x120 --key test/hola.png
-  upload-sample-image --file scans/*.tiff --key scans/   files of your own, into a folder
-  upload-sample-image --count 50 --wait=2m --json        lab-image-1.png to lab-image-50.png at once
+  upload-sample-image --file scans/*.tiff --key scans/
+                                          files of your own, into a folder
+  upload-sample-image --count 50 --wait=2m --json
+                                          lab-image-1.png to lab-image-50.png
 
-The buckets are those of [images] in the lab file; pipeline-up makes them.";
+The buckets are those of [images] in the lab file; pipeline-up makes them.
+Exit codes: 0 done, 1 failed, 2 usage or lab.toml, 130 Ctrl-C, 143 SIGTERM.";
 
 /// Makes a sample image, uploads it to the lab's input bucket, and fetches the processed one
 #[derive(Debug, Parser)]
-#[command(name = "upload-sample-image", version, after_help = EXAMPLES)]
+#[command(name = "upload-sample-image", version, after_help = EXAMPLES, max_term_width = 80)]
 pub struct Args {
     /// What is written on the picture, in Latin letters (ISO 8859-15)
     #[arg(long, value_name = "TEXT", default_value = "Hello!")]

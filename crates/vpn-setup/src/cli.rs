@@ -21,8 +21,8 @@ Examples:
                                  stay on this machine
   vpn-setup --ca-dir pki         with the authority of easy-rsa's pki/
 
-The network comes first: net-up. Exit codes: 0 done, 1 failed, 2 command line or
-lab.toml wrong, 3 plan --check found changes, 130 Ctrl-C, 143 SIGTERM.";
+The network comes first: net-up. Exit codes: 0 done, 1 failed, 2 usage or lab.toml,
+3 plan --check found changes, 130 Ctrl-C, 143 SIGTERM.";
 
 /// Makes the lab's Client VPN: certificates, endpoint, associations, rules, and a
 /// ready-to-import .ovpn file for each client. Running it again brings only the
@@ -37,7 +37,7 @@ pub struct Args {
     #[command(flatten)]
     pub lab: LabArgs,
     /// Take over the authority in this directory: easy-rsa's pki/
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Which lab")]
     pub(crate) ca_dir: Option<PathBuf>,
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use lab_common::{Home, Lab};
+use lab_common::{Home, Lab, lost_file};
 use lab_plan::Problem;
 
 use crate::judge::{is_complete, is_fresh_server};
@@ -42,7 +42,9 @@ impl Files {
         let files = self.clone();
         match tokio::task::spawn_blocking(move || work(&files)).await {
             Ok(answer) => answer,
-            Err(error) => Err(Problem::failed("a thread broke off").because(error.to_string())),
+            Err(error) => Err(Problem::failed("making keys and certificates broke off: an error of this program")
+                .because(error.to_string())
+                .fix("run the same command again, and report it: nothing of it is lost")),
         }
     }
 
@@ -92,6 +94,6 @@ impl Files {
     }
 
     fn came_and_went(&self, what: &str) -> Problem {
-        Problem::failed(format!("{what} came and went in {}", self.store.path().display()))
+        lost_file(format!("{what} in {}", self.store.path().display()))
     }
 }

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{AssociationStatusCode, ClientVpnAuthorizationRuleStatusCode, ClientVpnRouteStatusCode};
 use ipnet::Ipv4Net;
 use lab_common::prices::{VPN_ASSOCIATION, VPN_CONNECTION};
-use lab_plan::{Action, Plan, Problem, Step};
+use lab_plan::{Action, Plan, Problem, Step, Usual};
 
 use crate::change::{Change, find_change};
 use crate::endpoint::{Association, Endpoint, Route, Rule};
@@ -16,6 +16,9 @@ use crate::teardown::{
     delete_route, disassociate, name_delete_route, remove_certificate, remove_endpoint, remove_log_group, revoke_rule,
 };
 use crate::want::SubnetWant;
+
+/// AWS gives no figure. 10 minutes were too few for two at a time (terraform-provider-aws, issue 15680).
+const ASSOCIATES: Usual = Usual::minutes(5, 10, "what users of Terraform report of an association");
 
 /// What one step does. What exists is named by id, what may not exist yet by role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -262,7 +265,7 @@ impl<'a> Draft<'a> {
         let of_subnet = || known.iter().filter(|association| association.subnet == subnet.id);
         let step = |op| {
             let step = Step::new(Action::Create, "client-vpn-target-network", &role, &want.name, op);
-            step.needs([roles::ENDPOINT]).costs(VPN_ASSOCIATION)
+            step.needs([roles::ENDPOINT]).costs(VPN_ASSOCIATION).usually(ASSOCIATES)
         };
         match of_subnet().find(|association| association.is_alive()) {
             Some(association) if association.state == AssociationStatusCode::Associated => self.unchanged += 1,

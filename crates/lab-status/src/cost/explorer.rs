@@ -33,7 +33,8 @@ pub(super) async fn ask(session: &Session, since: Option<Timestamp>, now: Timest
         Expression::builder().tags(TagValues::builder().key(key).values(value).build()).build()
     };
     let days = DateInterval::builder().start(from.to_string()).end(to.to_string()).build();
-    let days = days.map_err(|error| Problem::failed("no days to ask for").because(error.to_string()))?;
+    let days = days
+        .map_err(|error| Problem::failed("the days to ask the bill for cannot be named").because(error.to_string()))?;
     let mut request = client
         .get_cost_and_usage()
         .time_period(days)

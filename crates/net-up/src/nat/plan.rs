@@ -2,7 +2,7 @@
 
 use lab_common::prices;
 use lab_ec2::NatGateway;
-use lab_plan::{Action, Plan, Problem, Step};
+use lab_plan::{Action, Plan, Problem, Step, Usual};
 
 use super::live::{Address, NatLive};
 use super::{ADDRESS, GATEWAY, NatWant};
@@ -11,6 +11,9 @@ use crate::want::MAIN_TABLE;
 
 /// The role of the private subnets' way out.
 const ROUTE: &str = "route 0.0.0.0/0";
+
+/// AWS gives no figure. Twelve logs of Terraform that people have published say 1:25 to 2:05.
+const OPENS: Usual = Usual::minutes(1, 3, "published logs of Terraform, for a NAT gateway");
 
 /// What one step does. What exists is named by id, what may not exist yet by role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +71,10 @@ pub(crate) fn plan(want: &NatWant, live: &NatLive) -> Result<Plan<NatOp>, Vec<Pr
     let op = NatOp::CreateGateway { subnet: subnet.clone(), gone };
     let create = Step::new(Action::Create, "natgateway", GATEWAY, &want.gateway, op);
     let needs = leaving.map(|step| step.role.clone()).chain([ADDRESS.to_owned()]);
-    add(gateway.is_none(), create.needs(needs).costs(prices::NAT_GATEWAY).detail("a started hour is billed whole"));
+    add(
+        gateway.is_none(),
+        create.needs(needs).costs(prices::NAT_GATEWAY).usually(OPENS).detail("a started hour is billed whole"),
+    );
     let table = live.main_table();
     let target = table.and_then(|table| table.default_route.as_deref());
     let routed = gateway.is_some_and(|gateway| target == Some(&gateway.id)) && !table.is_some_and(|t| t.blackhole);

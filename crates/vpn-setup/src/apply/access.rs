@@ -183,5 +183,6 @@ fn refuse_failed(what: &str, message: Option<String>) -> Problem {
 }
 
 fn refuse_unseen(what: &str) -> Problem {
-    Problem::failed(format!("EC2 has taken {what}, but does not show it")).fix("run the same command again in a minute")
+    Problem::failed(format!("EC2 has accepted {what}, but does not list it yet"))
+        .fix("run the same command again in a minute")
 }

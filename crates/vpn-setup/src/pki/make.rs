@@ -1,6 +1,7 @@
 //! Making what is missing: keys once, all at once, then certificates for them.
 
 use jiff::Timestamp;
+use lab_common::lost_file;
 use lab_plan::Problem;
 use rayon::prelude::*;
 use rcgen::{Issuer, KeyPair};
@@ -76,7 +77,7 @@ impl Store {
         let now = Timestamp::now();
         let certificate = issue_leaf(Role::Server, name, &key, &authority.certificate, issuer, now)?;
         self.home.replace(&certificate_file(SERVER), &certificate.pem)?;
-        self.server()?.ok_or_else(|| Problem::failed(format!("{} came and went", self.show(&certificate_file(SERVER)))))
+        self.server()?.ok_or_else(|| lost_file(self.show(&certificate_file(SERVER))))
     }
 
     fn find_missing<'a>(&self, wanted: &Wanted<'a>) -> Result<Vec<Subject<'a>>, Problem> {
@@ -117,7 +118,7 @@ impl Store {
             }
         }
         self.home.write_once(AUTHORITY_FILE, &certificate.pem)?;
-        self.authority()?.ok_or_else(|| Problem::failed(format!("{} came and went", self.show(AUTHORITY_FILE))))
+        self.authority()?.ok_or_else(|| lost_file(self.show(AUTHORITY_FILE)))
     }
 
     fn issue(
