@@ -1,6 +1,7 @@
-"""Makes moto's server answer sooner, and never otherwise. Python imports it before moto; lab-sim puts it in its way.
+"""Makes moto's server answer sooner, and remember of queues what it would forget. Python imports it before moto; lab-sim puts it
+in its way.
 
-A part that does not fit the installed moto is left out: everything works without, only slower.
+A part that does not fit the installed moto is left out.
 """
 
 import functools
