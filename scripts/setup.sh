@@ -49,6 +49,9 @@ if [[ ${1:-} == --tests ]]; then
   has cloud-init || packages+=(cloud-init)
   has openssl || packages+=(openssl)
   has_in_sbin tcpdump || packages+=(tcpdump)
+  has chromium || packages+=(chromium)
+  has node || packages+=(nodejs)
+  has npm || packages+=(npm)
 fi
 install_packages "${packages[@]}"
 
@@ -65,6 +68,16 @@ if ! cmp -s scripts/requirements.txt "$mark"; then
   python3 -m venv .venv
   .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements.txt
   cp scripts/requirements.txt "$mark"
+fi
+
+# What drives the browser: without a browser of its own.
+if [[ ${1:-} == --tests ]] && ! cmp -s tests/browser/package.json target/browser/package.json; then
+  say "installing playwright-core"
+  mkdir -p target/browser
+  cp tests/browser/package.json target/browser/package.json.new
+  npm install --silent --ignore-scripts --no-save --no-audit --no-fund --prefix target/browser \
+    "playwright-core@$(sed -n 's/.*"playwright-core": "\(.*\)".*/\1/p' tests/browser/package.json)"
+  mv target/browser/package.json.new target/browser/package.json
 fi
 
 if [[ ${1:-} == --tests ]] && [[ $(cargo nextest --version 2>/dev/null | head -n 1) != "cargo-nextest $nextest_version"* ]]; then

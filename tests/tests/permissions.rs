@@ -53,6 +53,8 @@ fn each_program_calls_only_what_its_policy_permits() {
     run("vpn-setup", &["resume", "--yes"]);
     run("lab-status", &[]);
     run("lab-status", &["cost"]);
+    run("lab-status", &["picture"]);
+    run("lab-status", &["report", "--out", "report.html"]);
     run("lab-status", &["doctor"]);
     run("host-up", &["status"]);
     run("vpn-setup", &["down", "--yes"]);

@@ -4,6 +4,7 @@
 //! nothing around it. Every text says its width, so that a font with other widths cannot make it longer.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use svg::Node as _;
 use svg::node::element::{
@@ -124,7 +125,8 @@ fn write_line(node: &mut GroupNode, points: &[Point], arrow: bool, class: &'stat
             x: tip.x - ux * HEAD - uy * HEAD * 0.5 * side,
             y: tip.y - uy * HEAD + ux * HEAD * 0.5 * side,
         };
-        let head = format!("{}z", write_path(&[tip, corner(1.0), corner(-1.0)]));
+        let corners = [tip, corner(1.0), corner(-1.0)].map(|one| format!("{} {}", round(one.x), round(one.y)));
+        let head = format!("M{}z", corners.join("L"));
         node.append(Path::new().set("class", format!("{class}-head")).set("d", head));
     }
 }
@@ -135,17 +137,17 @@ const CORNER: f64 = 7.0;
 fn write_path(points: &[Point]) -> String {
     let mut path = String::new();
     for (at, here) in points.iter().enumerate() {
+        let (x, y) = (round(here.x), round(here.y));
         let before = at.checked_sub(1).and_then(|before| points.get(before));
-        let corner = points.len() > 3 || before.is_some();
-        match (before, points.get(at + 1)) {
-            (None, _) => path.push_str(&format!("M{} {}", round(here.x), round(here.y))),
-            (Some(before), Some(after)) if corner => {
+        let _ = match (before, points.get(at + 1)) {
+            (None, _) => write!(path, "M{x} {y}"),
+            (Some(before), Some(after)) => {
                 let (enter, leave) = (towards(*here, *before), towards(*here, *after));
-                let bend = format!("Q{} {} {} {}", round(here.x), round(here.y), round(leave.x), round(leave.y));
-                path.push_str(&format!("L{} {}{bend}", round(enter.x), round(enter.y)));
+                let bend = format!("Q{x} {y} {} {}", round(leave.x), round(leave.y));
+                write!(path, "L{} {}{bend}", round(enter.x), round(enter.y))
             }
-            _ => path.push_str(&format!("L{} {}", round(here.x), round(here.y))),
-        }
+            (Some(_), None) => write!(path, "L{x} {y}"),
+        };
     }
     path
 }

@@ -28,6 +28,10 @@ use tagging::Hints;
 pub(crate) struct World {
     /// When it was looked at.
     pub(crate) now: Timestamp,
+    /// The account's 12 digits: for calls, never for showing.
+    pub(crate) account: String,
+    /// Who has looked: the last part of the caller's ARN.
+    pub(crate) caller: String,
     /// Ours, what AWS only remembers too.
     pub(crate) things: Vec<Thing>,
     /// What stands in our VPCs and is not ours.
@@ -107,7 +111,17 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
     let unconfirmed = hints.list_unconfirmed();
     let mut notes = hints.notes;
     notes.extend(tell_unlooked(census.unlooked.get()));
-    Ok(World { now: Timestamp::now(), things, strangers, unread: census.unread.into_inner(), unconfirmed, notes })
+    let name = caller.arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
+    Ok(World {
+        now: Timestamp::now(),
+        account: caller.account,
+        caller: name,
+        things,
+        strangers,
+        unread: census.unread.into_inner(),
+        unconfirmed,
+        notes,
+    })
 }
 
 impl Census<'_> {

@@ -4,6 +4,9 @@ use clap::{Parser, Subcommand};
 use lab_common::LabArgs;
 
 use crate::cost::CostArgs;
+use crate::picture::PictureArgs;
+use crate::report::ReportArgs;
+use crate::serve::ServeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +16,9 @@ Examples:
   lab-status leaks --all-labs           what every lab of the account has left
   lab-status cost                       what it will cost, until [budget] is spent
   lab-status doctor                     what would stop it, before it is made
+  lab-status picture --svg lab.svg      the lab as a picture
+  lab-status report --out report.html   what was done, with evidence, to hand in
+  lab-status serve                      the lab in a browser, followed live
 
 Exit codes: 0 done, for leaks only when nothing is left; 1 failed, something is
 left, or doctor found what would stop the lab; 2 usage or lab.toml; 130 Ctrl-C; 143 SIGTERM.";
@@ -55,6 +61,12 @@ pub(crate) enum Command {
     },
     /// What the lab will cost, what it costs now, and how long [budget] lasts
     Cost(CostArgs),
+    /// Draws the lab: what exists beside what lab.toml wants
+    Picture(PictureArgs),
+    /// Every step of the assignment with what proves it, as a page or PDF
+    Report(ReportArgs),
+    /// A page in a browser on this machine that follows the lab, until Ctrl-C
+    Serve(ServeArgs),
     /// Would the lab come up here: credentials, limits, quotas, clock, tools
     Doctor {
         /// List the account's Regions too: name, endpoint, enabled

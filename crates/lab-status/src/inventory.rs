@@ -1,7 +1,7 @@
 //! Everything that exists: each part as its own program shows it, and with it what only tags tell.
 
 use lab_common::{Session, is_denial};
-use lab_plan::{Concern, Goal, Problem, Resource, Verb};
+use lab_plan::{Action, Concern, Goal, Plan, Problem, Resource, Verb};
 
 use crate::census::World;
 use crate::leaks::{sum_up, tidy};
@@ -11,33 +11,83 @@ use crate::thing::{Bill, Fate, Label, Thing, with_age};
 /// What one part of the lab has.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Part {
-    resources: Vec<Resource>,
+    pub(crate) resources: Vec<Resource>,
     /// What is on its way out, or stands outside of the lab but in its way.
-    leaving: Vec<String>,
-    notes: Vec<String>,
+    pub(crate) leaving: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Why it could not be looked at.
-    unread: Option<String>,
+    pub(crate) unread: Option<String>,
+    /// What `up` would do, where that was asked for.
+    pub(crate) changes: Vec<Change>,
+    /// Why `up` would not do it.
+    pub(crate) refused: Vec<String>,
+}
+
+/// A step of what `up` would do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) action: Action,
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) detail: String,
+    pub(crate) usd_per_hour: f64,
+}
+
+/// What a look is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To show what exists.
+    Show,
+    /// To compare it with lab.toml, too: what `up` needs to know for that is read as well.
+    Compare,
 }
 
 /// Asks all parts at the same time; they are shown as `scripts/down.sh` removes them, the most expensive first.
-pub(crate) async fn look(session: &Session) -> Result<Vec<Part>, Problem> {
-    let network = net_up::Network::to_look_at(session);
-    let vpn = vpn_setup::ClientVpn::to_look_at(session);
+pub(crate) async fn look(session: &Session, purpose: Purpose) -> Result<Vec<Part>, Problem> {
+    let compares = purpose == Purpose::Compare;
     let window = net_up::NatWindow::new(session);
-    let hosts = host_up::Hosts::to_look_at(session)?;
-    let pipeline = session.lab.images.as_ref().map(|_| pipeline_up::Pipeline::new(session)).transpose()?;
+    let network = async {
+        // Where this machine's address cannot be found out, its rules cannot be compared, and all else can be shown.
+        let network = if compares { net_up::Network::to_make(session).await } else { Err(Problem::failed("")) };
+        match network {
+            Ok(network) => look_at(&network, Purpose::Compare).await,
+            Err(problem) => {
+                let mut part = look_at(&net_up::Network::to_look_at(session), Purpose::Show).await?;
+                part.refused.extend(compares.then(|| problem.to_string()));
+                Ok(part)
+            }
+        }
+    };
+    let vpn = async {
+        let vpn = vpn_setup::ClientVpn::to_look_at(session);
+        if !compares || session.lab.vpn.is_none() {
+            return look_at(&vpn, Purpose::Show).await;
+        }
+        look_at(&vpn_setup::ClientVpn::to_make(session)?, purpose).await
+    };
+    let hosts = async {
+        let part = match host_up::Hosts::to_make(session, &[]) {
+            Ok(hosts) if compares => Some(look_at(&hosts.with_consoles(), purpose).await?),
+            _ => None,
+        };
+        match part {
+            // Who may not read what only `up` needs (images, consoles) can still see what exists.
+            Some(part) if part.unread.is_none() => Ok(part),
+            _ => look_at(&host_up::Hosts::to_look_at(session)?, Purpose::Show).await,
+        }
+    };
     let pipeline = async {
-        match &pipeline {
-            Some(pipeline) => look_at(pipeline).await,
+        match &session.lab.images {
+            Some(_) => look_at(&pipeline_up::Pipeline::new(session)?, purpose).await,
             None => Ok(Part::default()),
         }
     };
     let (vpn, window, hosts, pipeline, network) =
-        tokio::try_join!(look_at(&vpn), look_at(&window), look_at(&hosts), pipeline, look_at(&network))?;
+        tokio::try_join!(vpn, look_at(&window, Purpose::Show), hosts, pipeline, network)?;
     Ok(vec![vpn, window, hosts, pipeline, network])
 }
 
-async fn look_at<C: Concern>(concern: &C) -> Result<Part, Problem> {
+async fn look_at<C: Concern>(concern: &C, purpose: Purpose) -> Result<Part, Problem> {
     let live = match concern.observe().await {
         Ok(live) => live,
         Err(problem) if is_denial(&problem) => {
@@ -50,7 +100,32 @@ async fn look_at<C: Concern>(concern: &C) -> Result<Part, Problem> {
         Ok(leaving) => leaving,
         Err(problem) => vec![problem.what().to_owned()],
     };
-    Ok(Part { resources: concern.resources(&live), leaving, notes: concern.notes(&live, Verb::Status), unread: None })
+    let part = Part {
+        resources: concern.resources(&live),
+        leaving,
+        notes: concern.notes(&live, Verb::Status),
+        ..Part::default()
+    };
+    if purpose == Purpose::Show {
+        return Ok(part);
+    }
+    Ok(match concern.plan(&live) {
+        Ok(plan) => Part { changes: list_changes(plan), ..part },
+        Err(problems) => Part { refused: problems.iter().map(|problem| problem.what().to_owned()).collect(), ..part },
+    })
+}
+
+fn list_changes<O>(plan: Plan<O>) -> Vec<Change> {
+    let steps = plan.steps.into_iter();
+    steps
+        .map(|step| Change {
+            action: step.action,
+            kind: step.kind,
+            name: step.name,
+            detail: step.detail,
+            usd_per_hour: step.usd_per_hour,
+        })
+        .collect()
 }
 
 /// Both views as one. What the programs show is dated by what the census knows of the same thing.

@@ -13,8 +13,11 @@ mod hour;
 mod inventory;
 mod labs;
 mod leaks;
+mod picture;
 mod removal;
+mod report;
 mod scope;
+mod serve;
 mod show;
 #[cfg(test)]
 mod testing;
@@ -29,6 +32,7 @@ pub use cli::Args;
 
 use cli::Command;
 use clients::Clients;
+use inventory::Purpose;
 use leaks::Left;
 use scope::{Options, Scope};
 
@@ -37,14 +41,18 @@ use scope::{Options, Scope};
 /// # Errors
 /// When AWS cannot be read.
 pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
-    match args.command() {
+    let command = args.command();
+    if args.watch.is_some() && !matches!(command, Command::Show | Command::Leaks { .. }) {
+        return Err(Problem::usage("only what exists and what is left can be watched")
+            .fix("leave --watch out, or watch what exists: lab-status --watch"));
+    }
+    match command {
         Command::Show => show_all(args, stop).await,
         Command::Leaks { all_labs: false } => show_leaks(args, stop).await,
         Command::Leaks { all_labs: true } => show_all_labs(args, stop).await,
-        Command::Cost(_) | Command::Doctor { .. } if args.watch.is_some() => {
-            Err(Problem::usage("only what exists and what is left can be watched")
-                .fix("leave --watch out, or watch what exists: lab-status --watch"))
-        }
+        Command::Picture(options) => stop.or(picture::run(&args.lab, &options)).await,
+        Command::Report(options) => stop.or(report::run(&args.lab, &options)).await,
+        Command::Serve(options) => serve::run(&args.lab, &options, stop).await,
         Command::Cost(options) => stop.or(cost::run(&args.lab, &options)).await,
         Command::Doctor { regions } => stop.or(doctor::run(&args.lab, regions)).await,
     }
@@ -60,7 +68,7 @@ async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     answer(args, stop, async || {
         // A few dozen calls wait in these at once: too large for the stack.
         let (parts, world, hour) = tokio::join!(
-            Box::pin(inventory::look(&session)),
+            Box::pin(inventory::look(&session, Purpose::Show)),
             Box::pin(census::observe(&clients, &scope)),
             Box::pin(look_at_hour(args, &session))
         );

@@ -8,6 +8,7 @@ fn main() -> ExitCode {
         Some(command) => {
             lab_plan::run_with_signals("net-up", async |signals| net_up::run_in_window(&args, command, signals).await)
         }
-        None => lab_plan::run_program("net-up", async |stop| net_up::run(&args, &stop).await),
+        // Boxed: the compiler's own depth has a limit, which a chain of futures this long may meet.
+        None => lab_plan::run_program("net-up", async |stop| Box::pin(net_up::run(&args, &stop)).await),
     }
 }

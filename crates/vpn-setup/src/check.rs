@@ -114,13 +114,31 @@ impl Checker<'_> {
         Ok([up].into_iter().chain(through?).collect())
     }
 
+    /// Leaves it for `lab-status report`. That it could not be kept is no failure of the check.
+    fn keep(&self, document: &Document<'_>) {
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let text = serde_json::to_value(document).map(|mut value| {
+            value["at"] = at.into();
+            value.to_string()
+        });
+        if let Ok(text) = text
+            && let Err(problem) = self.files.home.replace(LAST_CHECK, &text)
+        {
+            eprintln!("note: {problem}");
+        }
+    }
+
     fn report(&self, facts: &Facts, checks: &[Check], tunnel: bool) -> Result<(), Problem> {
         let failed: Vec<_> = checks.iter().filter(|check| !check.passed).collect();
         let causes = if failed.is_empty() { Vec::new() } else { find_causes(facts, &failed) };
         let document = Document::new(self.session.heading(), tunnel, checks, &causes);
+        self.keep(&document);
         print_out(&if self.json { to_json(&document)? } else { document.show() })
     }
 }
+
+/// The file with what the last check said.
+const LAST_CHECK: &str = "last-check.json";
 
 /// The endpoint's name, as clients ask for it: with a random label in front.
 async fn check_name(facts: &Facts) -> Check {

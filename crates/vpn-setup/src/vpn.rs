@@ -62,6 +62,14 @@ impl<'a> ClientVpn<'a> {
         Self::new(session, None).on_course(Course::Leave)
     }
 
+    /// For comparing what is in AWS and on this machine with what lab.toml wants.
+    ///
+    /// # Errors
+    /// When this machine has no place for keys.
+    pub fn to_make(session: &'a Session) -> Result<Self, Problem> {
+        Self::with_files(session, None)
+    }
+
     /// Looks at this machine's part too. `ca_dir` is the directory of an authority to take over.
     ///
     /// # Errors

@@ -203,7 +203,7 @@ fn stack_height(ports: &[Port]) -> f64 {
 
 /// Wider than high, as screens and paper are.
 fn choose_columns(hosts: usize) -> usize {
-    (1..).find(|columns| columns * columns * 5 >= hosts * 4).unwrap_or(1)
+    (1..=hosts).find(|columns| columns * columns * 5 >= hosts * 4).unwrap_or(1)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few columns")]

@@ -352,23 +352,23 @@ impl<'a> Plan<'a> {
     fn lines(&self) -> Vec<Line> {
         let mut lines = self.associations();
         if let Some((_, door)) = &self.gateway {
-            lines.extend(self.from_door(*door, &End::Gateway, 1, LINE));
+            lines.extend(self.lead_in(*door, &End::Gateway, 1, LINE));
         }
         if let Some((_, door)) = &self.vpn {
             if self.vpn_left {
-                lines.extend(self.from_door(*door, &End::Vpn, 1, LINE_VPN));
+                lines.extend(self.lead_in(*door, &End::Vpn, 1, LINE_VPN));
             } else {
                 lines.extend(self.vpn_round(*door));
             }
         }
-        lines.extend(self.to_nat());
+        lines.extend(self.lead_to_nat());
         lines.extend(self.between_hosts());
-        lines.extend(self.to_bucket());
+        lines.extend(self.lead_to_bucket());
         lines
     }
 
     /// From the right edge of a door to the bands, straight where that is possible.
-    fn from_door(&self, door: Rect, end: &End, lane: u8, class: &'static str) -> Vec<Line> {
+    fn lead_in(&self, door: Rect, end: &End, lane: u8, class: &'static str) -> Vec<Line> {
         let x = door.right() + f64::from(lane) * LANE + 12.0;
         let label_x = self.zones_left() - 10.0 - self.left_labels;
         let mut lines = Vec::new();
@@ -434,7 +434,7 @@ impl<'a> Plan<'a> {
     }
 
     /// From subnets whose way out it is to the NAT gateway.
-    fn to_nat(&self) -> Vec<Line> {
+    fn lead_to_nat(&self) -> Vec<Line> {
         let Some(nat) = self.areas.iter().find(|area| area.nat.is_some()) else { return Vec::new() };
         let presence = nat.subnet.nat.as_ref().map(|nat| nat.presence).unwrap_or_default();
         let lane = self.lane(0);
@@ -489,7 +489,7 @@ impl<'a> Plan<'a> {
     }
 
     /// From bands to the VPC's edge.
-    fn to_bucket(&self) -> Vec<Line> {
+    fn lead_to_bucket(&self) -> Vec<Line> {
         let bands = self.areas.iter().flat_map(|area| &area.bands);
         let ports = bands.flat_map(|band| band.right.iter().map(move |port| (band, port)));
         let writing = ports.filter(|(_, port)| port.end == End::Bucket);

@@ -50,5 +50,5 @@ pub(crate) fn arrange_all(scenes: &[Scene], title: &str) -> Drawing {
 
 /// As wide as high, about: a lab is one and a half times as wide as high.
 fn choose_columns(labs: usize) -> usize {
-    (1..).find(|columns| columns * columns * 3 >= labs * 2).unwrap_or(1)
+    (1..=labs).find(|columns| columns * columns * 3 >= labs * 2).unwrap_or(1)
 }

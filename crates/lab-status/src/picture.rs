@@ -1,0 +1,133 @@
+//! The lab as a picture: what exists, or what `up` would do, from one look at every part.
+
+mod compose;
+mod many;
+mod page;
+mod rules;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use lab_common::{Access, LabArgs, Session};
+use lab_picture::{Scene, View, arrange, arrange_all, to_svg};
+use lab_plan::{Exit, Problem, print_err, print_out};
+
+use crate::census::{self, World};
+use crate::clients::Clients;
+use crate::inventory::{self, Part, Purpose};
+use crate::scope::{Options, Scope};
+use crate::show::Inventory;
+
+pub(crate) use compose::last_four;
+use compose::{Facts, compose};
+pub(crate) use page::{POLICY, escape, show_time};
+
+/// What `picture` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct PictureArgs {
+    /// Write SVG into this file [default: to stdout]
+    #[arg(long, value_name = "FILE", group = "form")]
+    svg: Option<PathBuf>,
+    /// Write a page that needs nothing else into this file
+    #[arg(long, value_name = "FILE", group = "form")]
+    html: Option<PathBuf>,
+    /// What up would add, change and remove
+    #[arg(long, conflicts_with = "all_labs")]
+    plan: bool,
+    /// Every lab of the account in this Region; needs no lab file
+    #[arg(long)]
+    all_labs: bool,
+}
+
+/// A look at a lab, ready to be shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) found: Inventory,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) world: World,
+    /// The account's 12 digits: for calls, never for showing.
+    pub(crate) account: String,
+    pub(crate) now: Timestamp,
+}
+
+/// Looks at all parts of a lab and at what its tags tell, at the same time.
+///
+/// # Errors
+/// When AWS cannot be read.
+pub(crate) async fn look(session: &Session, clients: &Clients, scope: &Scope) -> Result<Look, Problem> {
+    // A few dozen calls wait in these at once: too large for the stack.
+    let (parts, world) =
+        tokio::join!(Box::pin(inventory::look(session, Purpose::Compare)), Box::pin(census::observe(clients, scope)));
+    // The caller's credentials first: the census asks for them.
+    let world = world?;
+    let parts = parts?;
+    let found = inventory::merge(parts.clone(), &world);
+    Ok(Look { found, parts, account: world.account.clone(), now: world.now, world })
+}
+
+impl Look {
+    /// What it shows.
+    pub(crate) fn to_scene(&self, session: &Session, view: View) -> Scene {
+        compose(&Facts {
+            lab: &session.lab,
+            names: &session.names,
+            region: &session.region,
+            account: Some(&self.account),
+            at: show_time(self.now),
+            view,
+            found: &self.found,
+            parts: &self.parts,
+        })
+    }
+
+    /// What the user should know besides the picture.
+    pub(crate) fn list_notes(&self) -> Vec<String> {
+        let unread = self.found.unread.iter().map(|unread| format!("not known: {unread}"));
+        let refused = self.parts.iter().flat_map(|part| &part.refused);
+        let refused = refused.map(|why| format!("up would stop here: {why}"));
+        let notes = self.found.notes.iter().cloned();
+        refused.chain(unread).chain(notes).collect()
+    }
+}
+
+/// Draws it and writes it where the arguments say.
+///
+/// # Errors
+/// When AWS cannot be read, or the file not be written.
+pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, Problem> {
+    let (drawing, notes) = if options.all_labs {
+        let access = Access::open(args).await?;
+        let (clients, scope) = (Clients::new(&access), Scope::All(Options::of_all(args, &access)));
+        let world = Box::pin(census::observe(&clients, &scope)).await?;
+        let scenes = many::list_scenes(&world, &access.region);
+        let title = format!("All labs in {}", access.region);
+        (arrange_all(&scenes, &title), world.unread.iter().map(|unread| format!("not known: {unread}")).collect())
+    } else {
+        let session = Session::open(args).await?;
+        let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
+        let look = look(&session, &clients, &scope).await?;
+        let view = if options.plan { View::Plan } else { View::Live };
+        (arrange(&look.to_scene(&session, view)), look.list_notes())
+    };
+    let svg = to_svg(&drawing);
+    match (&options.svg, &options.html) {
+        (_, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, &notes).as_bytes())?,
+        (Some(file), _) => keep(file, svg.as_bytes())?,
+        _ => print_out(&svg)?,
+    }
+    for note in &notes {
+        print_err(&format!("note: {note}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes a file whole.
+///
+/// # Errors
+/// When that is not possible; the message names the file.
+pub(crate) fn keep(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    std::fs::write(file, bytes)
+        .map_err(|error| Problem::failed(format!("cannot write {}", file.display())).because(error.to_string()))?;
+    print_err(&format!("written: {} ({} kB)", file.display(), bytes.len().div_ceil(1000)));
+    Ok(())
+}

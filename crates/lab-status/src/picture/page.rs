@@ -1,0 +1,72 @@
+//! A picture in a page that needs nothing else.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+/// Nothing may be fetched from anywhere, whatever a name might smuggle in.
+pub(crate) const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}
+body{margin:0;padding:1rem;font:15px/1.5 Arimo,'Liberation Sans',Arial,Helvetica,sans-serif;background:#fff;color:#16191f}
+.picture{overflow-x:auto}
+.picture svg{display:block;height:auto;max-width:100%;min-width:56rem}
+@media screen and (prefers-color-scheme:dark){body{background:#10161d;color:#eef2f6}}
+@page{size:A4 landscape;margin:10mm}
+@media print{body{padding:0}.picture{overflow:visible}.picture svg{min-width:0;width:100%;max-height:180mm}}
+";
+
+/// The page.
+pub(crate) fn to_html(title: &str, svg: &str, notes: &[String]) -> String {
+    let title = escape(title);
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n"
+    );
+    if !notes.is_empty() {
+        html.push_str("<ul>\n");
+        for note in notes {
+            let _ = writeln!(html, "<li>{}</li>", escape(note));
+        }
+        html.push_str("</ul>\n");
+    }
+    html.push_str("</main>\n</body>\n</html>\n");
+    html
+}
+
+/// A text as HTML and XML take it, in attributes too.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c if c.is_control() && c != '\n' && c != '\t' => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// `2026-11-26 05:10 UTC`
+pub(crate) fn show_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_and_a_note_cannot_break_out_of_the_page() {
+        let html = to_html("</title><script>", "<svg></svg>", &["<b onclick=\"x\">".into()]);
+        assert!(!html.contains("<script") && !html.contains("<b "), "{html}");
+    }
+}

@@ -1,0 +1,194 @@
+//! The report: every step of the assignment with what proves it, read from the live lab, as one page that needs nothing
+//! else, with a digest over what it says.
+
+mod evidence;
+mod look;
+mod pdf;
+mod render;
+mod steps;
+mod style;
+#[cfg(test)]
+mod tests;
+mod thumbnail;
+mod timeline;
+mod verify;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use lab_common::{Home, LabArgs, Session};
+use lab_picture::View;
+use lab_plan::{Exit, Problem, RunRecord, print_err, print_out};
+
+use crate::clients::Clients;
+use crate::leaks::find_leaks;
+use crate::picture;
+use crate::scope::Scope;
+use evidence::{After, Cost, CostItem, Evidence, Task, redact};
+
+/// What `report` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// The page to write
+    #[arg(long, value_name = "FILE", required_unless_present = "verify")]
+    out: Option<PathBuf>,
+    /// Also as PDF, printed by an installed Chromium or Chrome
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pdf: Option<PathBuf>,
+    /// After `down`: the report made before it, to which is added what is left
+    #[arg(long, value_name = "REPORT", requires = "out")]
+    before: Option<PathBuf>,
+    /// Say whether a report is as it was made; calls nothing
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["out", "before"])]
+    verify: Option<PathBuf>,
+}
+
+/// Makes a report, or verifies one.
+///
+/// # Errors
+/// When AWS cannot be read, a file not be written, or a report is not what it was.
+pub(crate) async fn run(args: &LabArgs, options: &ReportArgs) -> Result<Exit, Problem> {
+    if let Some(file) = &options.verify {
+        let verdict = verify::verify(&read_page(file)?)?;
+        print_out(&format!("{}: {verdict}\n", file.display()))?;
+        return Ok(Exit::Done);
+    }
+    let Some(out) = &options.out else { return Err(Problem::usage("no file is named").fix("pass --out report.html")) };
+    let evidence = match &options.before {
+        Some(before) => add_what_is_left(args, before).await?,
+        None => gather(args).await?,
+    };
+    let page = render::to_html(&evidence)?;
+    picture::keep(out, page.as_bytes())?;
+    if let Some(file) = &options.pdf {
+        pdf::print(out, file).await?;
+    }
+    print_out(&tell(&evidence, &evidence.digest()?))?;
+    Ok(Exit::Done)
+}
+
+/// What a terminal needs of it.
+fn tell(evidence: &Evidence, digest: &str) -> String {
+    let mut text = String::new();
+    for task in &evidence.tasks {
+        let (passed, all) = task.count();
+        let _ = writeln!(text, "{}: {passed} of {all} steps passed", task.title);
+    }
+    if let Some(after) = &evidence.after {
+        let left =
+            if after.left.is_empty() { "nothing is left".to_owned() } else { format!("{} left", after.left.len()) };
+        let _ = writeln!(text, "after down, {}: {left}", after.at);
+    }
+    let _ = writeln!(text, "digest: sha256:{digest}");
+    text
+}
+
+fn read_page(file: &Path) -> Result<String, Problem> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Problem::usage(format!("cannot read {}", file.display())).because(error.to_string()))
+}
+
+/// Reads everything that a report says.
+async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
+    let session = Session::open(args).await?;
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
+    let (looked, seen) =
+        tokio::join!(picture::look(&session, &clients, &scope), Box::pin(look::observe(&session, &clients)));
+    let looked = looked?;
+    let home = Home::of(&session.lab).ok();
+    let folder = home.as_ref().map(|home| home.path("")).unwrap_or_default();
+    let check = look::read_check(&folder);
+    let runs = RunRecord::read_all(&folder, &session.heading());
+    let tasks = steps::list_tasks(&steps::Proof {
+        lab: &session.lab,
+        names: &session.names,
+        found: &looked.found,
+        seen: &seen,
+        runs: &runs,
+        check: check.as_ref(),
+        profiles: look::list_profiles(&session.lab, &folder),
+    });
+    let left = find_leaks(&looked.world, &scope);
+    let total = looked.found.total;
+    let priced = looked.found.resources.iter().chain(&looked.found.others).filter(|one| one.usd_per_hour > 0.0);
+    let evidence = Evidence {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        at: picture::show_time(looked.now),
+        lab: session.lab.name.clone(),
+        owner: session.lab.owner.clone(),
+        region: session.region.clone(),
+        account: picture::last_four(&looked.account).unwrap_or_default(),
+        caller: looked.world.caller.clone(),
+        scene: looked.to_scene(&session, View::Live),
+        tasks,
+        pictures: seen.pictures.clone(),
+        log: seen.log.clone(),
+        check,
+        runs,
+        cost: Cost {
+            usd_per_hour: total.usd_per_hour,
+            usd_so_far: total.usd_so_far,
+            is_at_least: total.is_at_least,
+            expected_usd: lab_common::estimate::estimate(&session.lab).usd_expected(),
+            budget_usd: session.lab.budget.usd,
+            prices: format!("list prices of {}, {}", lab_common::prices::PRICES_REGION, lab_common::prices::PRICES_OF),
+            items: priced
+                .map(|one| CostItem {
+                    kind: one.kind.to_owned(),
+                    name: one.name.clone(),
+                    usd_per_hour: one.usd_per_hour,
+                })
+                .collect(),
+        },
+        there: left.leaks.iter().map(|leak| leak.thing.title()).collect(),
+        after: None,
+        notes: looked.list_notes().into_iter().chain(seen.unread).collect(),
+    };
+    redact(&evidence, &looked.account)
+}
+
+/// The report of before `down`, with what is left now.
+async fn add_what_is_left(args: &LabArgs, before: &Path) -> Result<Evidence, Problem> {
+    let page = read_page(before)?;
+    let _ = verify::verify(&page)?;
+    let evidence = verify::read_evidence(&page)?;
+    let session = Session::open(args).await?;
+    let heading = session.heading();
+    if (&heading.lab, &heading.owner, &heading.region) != (&evidence.lab, &evidence.owner, &evidence.region) {
+        let what = format!(
+            "{} is a report of lab {} of {} in {}, not of {} of {} in {}",
+            before.display(),
+            evidence.lab,
+            evidence.owner,
+            evidence.region,
+            heading.lab,
+            heading.owner,
+            heading.region
+        );
+        return Err(Problem::usage(what).fix("name the same lab, owner and Region"));
+    }
+    let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
+    let world = Box::pin(crate::census::observe(&clients, &scope)).await?;
+    let left = find_leaks(&world, &scope);
+    if picture::last_four(&world.account).as_ref() != Some(&evidence.account) {
+        return Err(Problem::usage("this is another account than the report's").fix("use the same credentials"));
+    }
+    let after = After {
+        at: picture::show_time(world.now),
+        left: left.leaks.iter().map(|leak| leak.thing.title()).collect(),
+        leaving: left.leaving.iter().map(crate::thing::Thing::title).collect(),
+        unread: left.unread.iter().chain(&left.unconfirmed).cloned().collect(),
+    };
+    if !after.left.is_empty() {
+        print_err("note: not everything is gone: lab-status leaks says what is left, and what removes it");
+    }
+    redact(&Evidence { after: Some(after), ..evidence }, &world.account)
+}
+
+impl Task {
+    /// How many steps have passed, and how many there are.
+    fn count(&self) -> (usize, usize) {
+        let passed = self.steps.iter().filter(|step| step.verdict == evidence::Verdict::Passed).count();
+        (passed, self.steps.len())
+    }
+}

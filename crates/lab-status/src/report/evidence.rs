@@ -1,0 +1,214 @@
+//! What a report says: everything that is visible in it, and nothing else. Its JSON is what the digest is over.
+
+use std::fmt::Write as _;
+
+use lab_picture::Scene;
+use lab_plan::{Problem, RunRecord, round_usd};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+/// Everything in a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Evidence {
+    /// Of the program that made it: another one may write another page from the same evidence.
+    pub(super) version: String,
+    pub(super) at: String,
+    pub(super) lab: String,
+    pub(super) owner: String,
+    pub(super) region: String,
+    /// The last four digits.
+    pub(super) account: String,
+    /// The last part of the caller's ARN.
+    pub(super) caller: String,
+    pub(super) scene: Scene,
+    pub(super) tasks: Vec<Task>,
+    pub(super) pictures: Vec<Picture>,
+    /// The function's newest lines.
+    pub(super) log: Vec<String>,
+    /// What `vpn-setup check` last said.
+    pub(super) check: Option<Checked>,
+    /// The last `up` of each program.
+    pub(super) runs: Vec<RunRecord>,
+    pub(super) cost: Cost,
+    /// Everything that exists, as `lab-status leaks` lists it.
+    pub(super) there: Vec<String>,
+    /// What was left after `down`.
+    pub(super) after: Option<After>,
+    pub(super) notes: Vec<String>,
+}
+
+/// A task of the assignment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Task {
+    pub(super) title: String,
+    pub(super) steps: Vec<Step>,
+}
+
+/// A step of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Step {
+    /// In the assignment's words, shortened.
+    pub(super) text: String,
+    pub(super) verdict: Verdict,
+    /// What proves it, or what is missing.
+    pub(super) facts: Vec<String>,
+}
+
+/// Whether a step is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Verdict {
+    /// It is, and the facts prove it.
+    Passed,
+    /// It is not.
+    Open,
+    /// Nothing that can be read tells.
+    Unseen,
+}
+
+/// A picture of a bucket, made small.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Picture {
+    /// `s3://BUCKET/KEY`
+    pub(super) place: String,
+    /// Its size before it was made small, in bytes.
+    pub(super) bytes: u64,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Base64 of a PNG.
+    pub(super) png: String,
+}
+
+/// What `vpn-setup check` leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Checked {
+    pub(super) at: String,
+    /// The tunnel was up.
+    pub(super) tunnel: bool,
+    pub(super) checks: Vec<Check>,
+}
+
+/// One thing that it tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) passed: bool,
+    pub(super) detail: String,
+    pub(super) ms: u64,
+}
+
+/// What the lab costs, in US dollars.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Cost {
+    pub(super) usd_per_hour: f64,
+    pub(super) usd_so_far: f64,
+    pub(super) is_at_least: bool,
+    /// For all the hours of `[budget]`.
+    pub(super) expected_usd: f64,
+    pub(super) budget_usd: f64,
+    pub(super) prices: String,
+    pub(super) items: Vec<CostItem>,
+}
+
+/// A part of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct CostItem {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) usd_per_hour: f64,
+}
+
+/// What was left after `down`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct After {
+    pub(super) at: String,
+    pub(super) left: Vec<String>,
+    /// What needed nothing but time.
+    pub(super) leaving: Vec<String>,
+    /// What could not be looked at.
+    pub(super) unread: Vec<String>,
+}
+
+impl After {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.left.is_empty() && self.leaving.is_empty() && self.unread.is_empty()
+    }
+}
+
+impl Evidence {
+    /// Its one JSON: fields in the order of their definition, numbers in their shortest form.
+    pub(super) fn to_json(&self) -> Result<String, Problem> {
+        serde_json::to_string(self)
+            .map_err(|error| Problem::failed("the evidence cannot be written as JSON").because(error.to_string()))
+    }
+
+    /// SHA-256 over that, in hexadecimal digits.
+    pub(super) fn digest(&self) -> Result<String, Problem> {
+        let digest = Sha256::digest(self.to_json()?.as_bytes());
+        Ok(digest.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }))
+    }
+}
+
+/// The same without what nobody should see: the account's number, and what looks like an AWS key. Numbers are rounded to
+/// what comes back as it was from text.
+pub(super) fn redact(evidence: &Evidence, account: &str) -> Result<Evidence, Problem> {
+    let broken = |error: serde_json::Error| Problem::failed("the evidence cannot be read").because(error.to_string());
+    let mut value = serde_json::to_value(evidence).map_err(broken)?;
+    redact_value(&mut value, account);
+    serde_json::from_value(value).map_err(broken)
+}
+
+fn redact_value(value: &mut Value, account: &str) {
+    match value {
+        Value::String(text) => *text = redact_text(text, account),
+        Value::Array(list) => list.iter_mut().for_each(|one| redact_value(one, account)),
+        Value::Object(fields) => {
+            // A picture's letters mean nothing.
+            fields.iter_mut().filter(|(key, _)| *key != "png").for_each(|(_, one)| redact_value(one, account));
+        }
+        Value::Number(number) if number.is_f64() => *value = round_usd(number.as_f64().unwrap_or_default()).into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn redact_text(text: &str, account: &str) -> String {
+    let text = match account.len() {
+        12 if account.is_ascii() => text.replace(account, &format!("…{}", &account[8..])),
+        _ => text.to_owned(),
+    };
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    words
+        .map(|word| {
+            if is_key(word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())) {
+                hide(word)
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect()
+}
+
+/// The identifiers of access keys (IAM user guide, "Unique identifiers").
+fn is_key(word: &str) -> bool {
+    word.len() >= 16 && (word.starts_with("AKIA") || word.starts_with("ASIA"))
+}
+
+fn hide(word: &str) -> String {
+    let end = word.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    format!("(hidden){end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_numbers_and_keys_are_hidden_wherever_they_stand() {
+        let text = "arn:aws:iam::123456789012:role/x by AKIAIOSFODNN7EXAMPLE, and ASIAIOSFODNN7EXAMPLE";
+        assert_eq!(redact_text(text, "123456789012"), "arn:aws:iam::…9012:role/x by (hidden), and (hidden)");
+        assert_eq!(redact_text("nothing", ""), "nothing");
+    }
+}
