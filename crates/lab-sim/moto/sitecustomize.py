@@ -1,6 +1,6 @@
-"""Makes moto's server answer sooner, and never otherwise. Python imports it before moto; lab-sim puts it in its way.
+"""Makes moto's server answer sooner, and keep queues' policies. Python imports it before moto; lab-sim puts it in its way.
 
-A part that does not fit the installed moto is left out: everything works without, only slower.
+A part that does not fit the installed moto is left out.
 """
 
 import functools
@@ -93,8 +93,8 @@ def count_messages_sooner():
     models.SQSBackend.is_message_valid_based_on_retention_period = is_kept
 
 
-def remember_attributes():
-    """moto forgets a queue's policy when another attribute is set, and never tells whose dead letters a queue takes."""
+def keep_policies():
+    """moto forgets a queue's policy when another attribute is set."""
     from moto.sqs.models import Queue
 
     write = Queue._set_attributes
@@ -106,8 +106,6 @@ def remember_attributes():
             self.policy = policy
 
     Queue._set_attributes = set_attributes
-    Queue.redrive_allow_policy = None
-    Queue.BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
 
 
 def answer_in_one_piece():
@@ -131,7 +129,8 @@ def make_haste():
         find_tags_by_id,
         list_methods_once,
         keep_connections,
-        count_messages_sooner, remember_attributes,
+        count_messages_sooner,
+        keep_policies,
         answer_in_one_piece,
         collect_less,
     ]

@@ -108,7 +108,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Problem> {
     let live = stop.or(lab_plan::Concern::observe(pipeline)).await?;
     let function = find_function(pipeline, &live)?;
-    let progress = Progress::stderr();
+    let progress = Progress::stderr(request.plain);
     let line = progress.begin("list", &pipeline.want.buckets.input);
     let sorted = objects::list(pipeline, &session.lab, &args.prefix, stop, &line).await;
     line.clear();

@@ -113,7 +113,7 @@ async fn redrive(
     redriven: &mut Redriven,
     to_source: bool,
     stop: &Stop,
-    line: &Line<'_>,
+    line: &Line,
 ) -> Result<(), Problem> {
     let mut of_queue: Vec<Letter> = Vec::new();
     while of_queue.len() < MOST_LOOKED_AT {

@@ -405,6 +405,7 @@ mod tests {
 
     fn found(resources: Vec<Resource>) -> Inventory {
         Inventory {
+            hour: None,
             resources,
             others: Vec::new(),
             leaving: Vec::new(),

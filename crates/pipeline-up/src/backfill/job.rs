@@ -81,7 +81,7 @@ impl Work<'_> {
         })
     }
 
-    async fn start_job(&self, objects: &[Object], line: &Line<'_>) -> Result<String, Problem> {
+    async fn start_job(&self, objects: &[Object], line: &Line) -> Result<String, Problem> {
         let (want, clients, place) = (&self.pipeline.want, &self.pipeline.clients, &self.live.place);
         line.waits_for("its role");
         let role = role::ensure(clients, want, place, self.live.batch_role.as_ref(), self.stop).await?;
@@ -135,7 +135,7 @@ impl Work<'_> {
             .set_tags(Some(tags.collect::<Result<Vec<_>, _>>()?)))
     }
 
-    async fn watch(&self, account: &str, job: &str, line: &Line<'_>) -> Result<JobDescriptor, Problem> {
+    async fn watch(&self, account: &str, job: &str, line: &Line) -> Result<JobDescriptor, Problem> {
         let clients = &self.pipeline.clients;
         let goes_on = || {
             format!(

@@ -42,7 +42,7 @@ pub(super) async fn list(
     lab: &Lab,
     prefix: &str,
     stop: &Stop,
-    line: &Line<'_>,
+    line: &Line,
 ) -> Result<Sorted, Problem> {
     let (want, clients) = (&pipeline.want, &pipeline.clients);
     let Some(common) = narrow(prefix, &want.filter.prefix) else { return Ok(Sorted::default()) };
@@ -75,7 +75,7 @@ async fn list_bucket(
     bucket: &str,
     prefix: &str,
     stop: &Stop,
-    line: Option<&Line<'_>>,
+    line: Option<&Line>,
 ) -> Result<Vec<Object>, Problem> {
     let mut pages = clients.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     let mut objects = Vec::new();

@@ -73,7 +73,7 @@ impl Letters<'_> {
         letters: Vec<Letter>,
         redriven: &mut Redriven,
         stop: &Stop,
-        line: &Line<'_>,
+        line: &Line,
     ) -> Result<(), Problem> {
         self.show_again(&letters).await?;
         match self.clients.sqs.start_message_move_task().source_arn(&self.arn).send().await {
@@ -104,7 +104,7 @@ impl Letters<'_> {
         try_join_all(calls).await.map(drop)
     }
 
-    async fn watch_task(&self, stop: &Stop, line: &Line<'_>) -> Result<u64, Problem> {
+    async fn watch_task(&self, stop: &Stop, line: &Line) -> Result<u64, Problem> {
         wait_for(MOVING, stop, format!("SQS to move the letters of {}", self.name), async || {
             let list = self.clients.sqs.list_message_move_tasks().source_arn(&self.arn).max_results(1);
             let answer = list.send().await.map_err(|error| explain("ListMessageMoveTasks", &error))?;
@@ -128,7 +128,7 @@ impl Letters<'_> {
         .await
     }
 
-    async fn move_by_hand(&self, redriven: &mut Redriven, stop: &Stop, line: &Line<'_>) -> Result<(), Problem> {
+    async fn move_by_hand(&self, redriven: &mut Redriven, stop: &Stop, line: &Line) -> Result<(), Problem> {
         loop {
             let letters = self.take().await?;
             if letters.is_empty() {
