@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::builder::StyledStr;
+use clap::builder::{Resettable, StyledStr};
 use clap::{Command, CommandFactory as _};
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
@@ -81,7 +81,7 @@ fn complete(shell: Shell, program: &Command) -> Vec<u8> {
 /// examples that are filled up like a paragraph cannot be read.
 fn describe(page: &Command) -> io::Result<Vec<u8>> {
     let after = page.get_after_help().cloned();
-    let man = Man::new(page.clone().after_help(None::<StyledStr>)).manual("hybrid-lab");
+    let man = Man::new(page.clone().after_help(Resettable::<StyledStr>::Reset)).manual("hybrid-lab");
     let mut text = Vec::new();
     man.render(&mut text)?;
     if let Some(after) = after {

@@ -50,12 +50,12 @@ pub(crate) async fn run(
     pipeline: &Pipeline,
     session: &Session,
     to_source: bool,
-    json: bool,
+    args: &LabArgs,
     stop: &Stop,
 ) -> Result<Exit, Problem> {
     let live = stop.or(lab_plan::Concern::observe(pipeline)).await?;
     let letters = find_letters(pipeline, &live, to_source)?;
-    let progress = Progress::stderr();
+    let progress = Progress::stderr(args.plain);
     let line = progress.begin("redrive", letters.name);
     let mut redriven = Redriven::default();
     let answer = redrive(&letters, &mut redriven, to_source, stop, &line).await;

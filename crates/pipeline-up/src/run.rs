@@ -29,7 +29,7 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             Box::pin(backfill::run(&pipeline, &session, &backfill, &request, stop)).await
         }
         Task::Simulate(simulate) => simulate::run(&simulate, &args.lab),
-        Task::Redrive { to_source } => redrive::run(&pipeline, &session, to_source, args.lab.json, stop).await,
+        Task::Redrive { to_source } => redrive::run(&pipeline, &session, to_source, &args.lab, stop).await,
     }
 }
 
