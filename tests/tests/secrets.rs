@@ -182,6 +182,8 @@ fn nothing_secret_leaves_its_place_in_a_full_run_of_the_lab() {
         ("vpn-setup", &["status", "--json"]),
         ("host-up", &["status", "--json"]),
         ("lab-status", &["--json"]),
+        ("lab-status", &["picture", "--html", "lab.html"]),
+        ("lab-status", &["report", "--out", "report.html"]),
         ("vpn-setup", &["plan", "--json"]),
         ("lab-status", &["leaks"]),
         ("vpn-setup", &["client", "revoke", "ann", "--yes"]),
