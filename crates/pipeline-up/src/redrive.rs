@@ -6,7 +6,7 @@ mod mover;
 
 use std::collections::BTreeMap;
 
-use lab_common::Session;
+use lab_common::{LabArgs, Session};
 use lab_plan::{Exit, Heading, Line, Problem, Progress, Stop, print_out, to_json};
 use serde::Serialize;
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(
     let answer = redrive(&letters, &mut redriven, to_source, stop, &line).await;
     line.end(answer.as_ref().map(|()| None));
     answer.map_err(|problem| after(&redriven, &problem))?;
-    if json {
+    if args.json {
         print_out(&to_json(&Document { heading: session.heading(), redriven: &redriven })?)?;
     } else {
         print_out(&show(&redriven, &letters))?;
