@@ -39,6 +39,7 @@ Local AWS stays up at $AWS_ENDPOINT_URL. In another terminal:
   export PATH=$target/debug:$root/.venv/bin:\$PATH
 
   lab-status; host-up status --show-url; net-up status
+  lab-status serve     # all of it in a browser
 HELP
   if [[ $task == 2 ]]; then
     cat >&2 <<HELP
@@ -61,6 +62,7 @@ if [[ -n ${LAB_DEMO_INSIDE:-} ]]; then
   cd "$LAB_DEMO_INSIDE"
   "$root/scripts/task$task.sh"
   [[ $task == 2 ]] || say "the processed picture: $LAB_DEMO_INSIDE/lab-image-processed.png"
+  lab-status report --out report.html >/dev/null && say "the report, as a student hands it in: $LAB_DEMO_INSIDE/report.html"
   [[ -z $keep ]] || show_around
   exec "$root/scripts/down.sh"
 fi

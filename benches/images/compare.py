@@ -46,13 +46,13 @@ class Peer:
 
     def peak(self, line):
         """Peak memory in MB of a process that answers one line."""
-        process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        process.stdin.write((line + "\n").encode())
-        process.stdin.close()
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            sys.exit(f"compare.py: {self.name} failed at: {line}")
-        return usage.ru_maxrss / 1024
+        # This process is large, and what it starts would count its memory as its own: a small one stands between.
+        between = [sys.executable, "-I", "-S", str(pathlib.Path(__file__).resolve().parent.parent / "time_command.py")]
+        ran = subprocess.run([*between, *self.command], input=line + "\n", capture_output=True, text=True, check=True)
+        seen = json.loads(ran.stdout)
+        if seen["exit"]:
+            sys.exit(f"compare.py: {self.name} failed at: {line}\n{ran.stderr}")
+        return seen["mb"]
 
 
 def make_photograph(width, height):
@@ -101,7 +101,8 @@ def plain_way(wanted):
     """A JPEG of the reference, by libjpeg with the same settings."""
     out = io.BytesIO()
     Image.fromarray(wanted.round().astype("uint8")).save(out, "JPEG", quality=80, optimize=True, subsampling=2)
-    return Image.open(out), out.tell()
+    length = out.tell()
+    return Image.open(out), length
 
 
 def measure_times(peers, folder, rounds):

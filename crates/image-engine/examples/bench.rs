@@ -29,7 +29,8 @@ fn main() {
     }
 }
 
-/// This process's time on the processor, to the nanosecond (proc(5), schedstat).
+/// This process's time on the processor (proc(5), schedstat). The kernel adds to it at every tick, so single runs are a few
+/// milliseconds off in either direction, and a median is not.
 fn cpu_milliseconds() -> f64 {
     let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0) / 1e6

@@ -260,6 +260,11 @@ impl StateTimes {
         Duration::from_secs(seconds).mul_f64(self.scale)
     }
 
+    /// From a queue's deletion until another may have its name.
+    pub(crate) fn queue_name_free(&self) -> Duration {
+        self.scaled(60.0)
+    }
+
     /// An event source mapping's `Creating`, `Updating`, … and `Deleting`.
     pub(crate) fn mapping_change(&self) -> Duration {
         self.scaled(30.0)

@@ -231,6 +231,22 @@ fn lambda_refuses_what_would_not_work() {
 }
 
 #[test]
+fn the_name_of_a_deleted_queue_is_free_after_a_minute() {
+    let sim = Sim::start(&["--real-times"]);
+    let allow = json!({ "redrivePermission": "denyAll" }).to_string();
+    let url = create_queue(&sim, "work", &json!({ "RedriveAllowPolicy": allow }));
+    let all = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
+    let shown = sqs(&sim, "GetQueueAttributes", &all).ok().json()["Attributes"].clone();
+    assert_eq!(shown["RedriveAllowPolicy"], json!(allow));
+    assert!(shown["CreatedTimestamp"].as_str().is_some_and(|time| !time.contains('.')), "{shown}");
+    sqs(&sim, "DeleteQueue", &json!({ "QueueUrl": url })).ok();
+    let early = sqs(&sim, "CreateQueue", &json!({ "QueueName": "work" }));
+    assert_eq!(early.header("x-amzn-query-error"), Some("AWS.SimpleQueueService.QueueDeletedRecently;Sender"));
+    sim.advance(60);
+    sqs(&sim, "CreateQueue", &json!({ "QueueName": "work" })).ok();
+}
+
+#[test]
 fn a_receiver_waits_for_a_message() {
     let sim = Sim::start(&[]);
     let url = create_queue(&sim, "work", &json!({}));

@@ -231,7 +231,8 @@ impl Errand<'_> {
     /// Makes the pictures. What ends it decides whether there is another try: a picture that takes longer than a record
     /// may will always do so, while an invocation's end says nothing about the picture.
     async fn work(&self, material: Material, wish: &Wish, measured: &mut Measured) -> Result<Made, Outcome> {
-        let bench = timed(&mut measured.wait, self.workshop.prepare(&material, &wish.recipe)).await;
+        let bench =
+            timed(&mut measured.wait, self.workshop.prepare(&material, &wish.recipe, &self.settings.limits)).await;
         let own = Instant::now() + self.settings.record_time.saturating_sub(measured.read);
         let until = earlier(own, self.cutoff);
         let limits = Limits { deadline: Some(until), ..self.settings.limits };

@@ -113,13 +113,26 @@ impl Workshop {
     }
 
     /// Waits for a free hand and for room.
-    pub(crate) async fn prepare(&self, material: &Material, recipe: &Recipe) -> Bench {
+    pub(crate) async fn prepare(&self, material: &Material, recipe: &Recipe, limits: &Limits) -> Bench {
         let room = match &self.memory {
-            Some(memory) => memory.working.reserve(estimate(&material.bytes, recipe)).await,
+            Some(memory) => memory.working.reserve(self.estimate(&material.bytes, recipe, limits)).await,
             None => Reserved::default(),
         };
         let hand = Arc::clone(&self.hands).acquire_owned().await.ok();
         Bench { room, hand: Reserved(hand) }
+    }
+
+    /// What making the pictures takes at most, in bytes. The engine says so when it is told that there is less memory than
+    /// the process has already, and reads no more than the header for it. What fails at once takes nothing.
+    fn estimate(&self, bytes: &[u8], recipe: &Recipe, limits: &Limits) -> u64 {
+        let none = Limits { memory: Some(BASE / 2), ..*limits };
+        let mut engine = lock(&self.shelf.engines).pop().unwrap_or_default();
+        let made = engine.process(bytes, recipe, &none);
+        lock(&self.shelf.engines).push(engine);
+        match made {
+            Err(Reason::TooMuchMemory { needs_mb, .. }) => needs_mb.saturating_mul(MIB).saturating_sub(BASE),
+            _ => 0,
+        }
     }
 
     /// Makes the pictures, on a thread of its own, so that S3's connections are looked after meanwhile.
@@ -173,12 +186,6 @@ impl Pool {
     }
 }
 
-/// What making the pictures takes at most, in bytes, besides the object itself.
-fn estimate(bytes: &[u8], recipe: &Recipe) -> u64 {
-    let _ = (bytes, recipe);
-    u64::MAX
-}
-
 /// No panic leaves a shelf in disorder.
 fn lock<T>(shelf: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
@@ -217,16 +224,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_large_picture_is_alone_and_small_ones_are_not() {
+        let shop = Workshop::new(Some(128 * MIB));
+        let png = |width: u32, height: u32| {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            let picture = image::GrayImage::new(width, height);
+            picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+            bytes.into_inner()
+        };
+        let (small, large) = (png(10, 10), png(9000, 9000));
+        let (recipe, limits) = (Recipe::default(), Limits { max_pixels: 100_000_000, ..Limits::default() });
+        let needs = |bytes: &[u8]| shop.estimate(bytes, &recipe, &limits);
+        assert!(needs(&small) < 5 * MIB && needs(&large) > 80 * MIB, "{} {}", needs(&small), needs(&large));
+        assert_eq!(needs(b"no image"), 0);
+
+        let mut material = shop.receive(1).await;
+        material.bytes.extend_from_slice(&large);
+        let alone = shop.prepare(&material, &recipe, &limits).await;
+        material.bytes.clear();
+        material.bytes.extend_from_slice(&small);
+        let next = shop.prepare(&material, &recipe, &limits);
+        tokio::pin!(next);
+        assert!(futures::poll!(&mut next).is_pending());
+        drop(alone);
+        assert!(futures::poll!(&mut next).is_ready());
+    }
+
+    #[tokio::test]
     async fn no_more_are_at_work_than_there_are_cores() {
         let shop = Workshop::new(None);
         let cores = std::thread::available_parallelism().unwrap().get();
         let material = shop.receive(1).await;
-        let recipe = Recipe::default();
+        let (recipe, limits) = (Recipe::default(), Limits::default());
         let mut benches = Vec::new();
         for _ in 0..cores {
-            benches.push(shop.prepare(&material, &recipe).await);
+            benches.push(shop.prepare(&material, &recipe, &limits).await);
         }
-        let next = shop.prepare(&material, &recipe);
+        let next = shop.prepare(&material, &recipe, &limits);
         tokio::pin!(next);
         assert!(futures::poll!(&mut next).is_pending());
         benches.pop();

@@ -1,5 +1,7 @@
 //! How many pictures a file holds, without decoding any.
 
+use std::collections::HashSet;
+
 use crate::engine::SourceFormat;
 
 /// Counts the pictures of an animation or a document, at most `most` and one. What cannot be followed ends the count: the
@@ -59,26 +61,71 @@ fn count_webp(bytes: &[u8], most: u32) -> u32 {
     count.max(1)
 }
 
-/// TIFF: directories, each with the place of the next. A chain that leads back to itself never ends.
+/// TIFF: directories, each with the place of the next. A chain that leads back to itself ends there.
 fn count_tiff(bytes: &[u8], most: u32) -> u32 {
-    let little = bytes.starts_with(b"II");
-    let big = matches!(bytes.get(2..4), Some([43, 0] | [0, 43]));
-    let number = |at: usize, length: usize| -> Option<usize> {
-        let bytes = bytes.get(at..at.checked_add(length)?)?;
-        let fold = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
-        let number = if little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) };
-        usize::try_from(number).ok()
-    };
-    let (place, tally, entry) = if big { (8, 8, 20) } else { (4, 2, 12) };
-    let mut next = number(if big { 8 } else { 4 }, place);
+    let tiff = Tiff::new(bytes);
+    let mut seen = HashSet::new();
     let mut count = 0;
-    while let Some(at) = next.filter(|&at| at > 0 && count < most) {
+    let mut next = tiff.first();
+    while let Some(at) = next.filter(|&at| at > 0 && count < most && seen.insert(at)) {
         count += 1;
-        next = number(at, tally)
-            .and_then(|entries| entries.checked_mul(entry)?.checked_add(at)?.checked_add(tally))
-            .and_then(|end| number(end, place));
+        next = tiff.next(at);
     }
     count.max(1)
+}
+
+/// Whether a TIFF's first page has tiles whose colours lie in planes: the decoder fails on them.
+pub(crate) fn has_tiled_planes(bytes: &[u8]) -> bool {
+    const PLANAR: usize = 284;
+    const TILE_WIDTH: usize = 322;
+    let tiff = Tiff::new(bytes);
+    tiff.first().is_some_and(|at| tiff.tag(at, PLANAR) == Some(2) && tiff.tag(at, TILE_WIDTH).is_some())
+}
+
+/// A TIFF's directories, in either byte order, with places of 32 or 64 bits.
+struct Tiff<'a> {
+    bytes: &'a [u8],
+    little: bool,
+    big: bool,
+}
+
+impl<'a> Tiff<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let big = matches!(bytes.get(2..4), Some([43, 0] | [0, 43]));
+        Self { bytes, little: bytes.starts_with(b"II"), big }
+    }
+
+    fn number(&self, at: usize, length: usize) -> Option<usize> {
+        let bytes = self.bytes.get(at..at.checked_add(length)?)?;
+        let fold = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+        let number = if self.little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) };
+        usize::try_from(number).ok()
+    }
+
+    /// The bytes of a place, of a directory's number of entries, and of an entry.
+    fn sizes(&self) -> (usize, usize, usize) {
+        if self.big { (8, 8, 20) } else { (4, 2, 12) }
+    }
+
+    fn first(&self) -> Option<usize> {
+        let (place, ..) = self.sizes();
+        self.number(place, place)
+    }
+
+    fn next(&self, at: usize) -> Option<usize> {
+        let (place, tally, entry) = self.sizes();
+        let end = self.number(at, tally)?.checked_mul(entry)?.checked_add(at)?.checked_add(tally)?;
+        self.number(end, place)
+    }
+
+    /// The value of a tag whose one value is a number of 16 bits, or the lower half of one of 32 in little-endian files.
+    fn tag(&self, at: usize, tag: usize) -> Option<usize> {
+        let (place, tally, entry) = self.sizes();
+        let entries = self.number(at, tally)?.min(self.bytes.len() / entry);
+        let first = at.checked_add(tally)?;
+        let found = (0..entries).map(|index| first + index * entry).find(|&at| self.number(at, 2) == Some(tag))?;
+        self.number(found + 4 + place, 2)
+    }
 }
 
 #[cfg(test)]
@@ -96,12 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_of_directories_ends_at_the_limit() {
+    fn a_ring_of_directories_is_counted_once() {
         let ring = b"II*\0\x08\0\0\0\0\0\x08\0\0\0";
-        assert_eq!(count_frames(ring, SourceFormat::Tiff, 100), 101);
+        assert_eq!(count_frames(ring, SourceFormat::Tiff, 100), 1);
         let chain = b"MM\0*\0\0\0\x08\0\0\0\0\0\x0E\0\0\0\0\0\0";
         assert_eq!(count_frames(chain, SourceFormat::Tiff, 100), 2);
+        assert_eq!(count_frames(chain, SourceFormat::Tiff, 1), 2);
+        assert!(!has_tiled_planes(chain));
+        let planes = b"II*\0\x08\0\0\0\x02\0\x1C\x01\x03\0\x01\0\0\0\x02\0\0\0\x42\x01\x03\0\x01\0\0\0\x10\0\0\0";
+        assert!(has_tiled_planes(planes));
         let big = b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0";
-        assert_eq!(count_frames(big, SourceFormat::Tiff, 100), 101);
+        assert_eq!(count_frames(big, SourceFormat::Tiff, 100), 1);
     }
 }

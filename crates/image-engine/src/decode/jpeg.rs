@@ -1,12 +1,14 @@
 //! JPEG by libjpeg-turbo, at the smallest of its scales that leaves enough to resample from.
 
+use std::borrow::Cow;
+
 use image::metadata::Orientation;
 use turbojpeg::{
     Colorspace, DecompressHeader, Decompressor, Error, Image, PixelFormat, ScalingFactor, Subsamp, YuvImage,
     yuv_pixels_len,
 };
 
-use super::markers::{Frame, Markers, read_markers};
+use super::markers::{Frame, Markers, read_markers, strip_segments};
 use super::{Kind, Need, Opened, Pixels, Tools};
 use crate::colour::cmyk_to_rgb;
 use crate::engine::{Source, SourceFormat};
@@ -28,7 +30,7 @@ const SCALES: [u8; 4] = [1, 2, 3, 4];
 const LEAST_REST: f64 = 1.25;
 
 pub(crate) struct Jpeg<'a> {
-    bytes: &'a [u8],
+    bytes: Cow<'a, [u8]>,
     frame: Frame,
     inverted: bool,
     profile: Option<Vec<u8>>,
@@ -66,19 +68,26 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>, R
         source: Source { format: SourceFormat::Jpeg, width, height },
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
         profile: profile.clone(),
-        kind: Kind::Jpeg(Jpeg { bytes, frame, inverted: adobe, profile }),
+        kind: Kind::Jpeg(Jpeg { bytes: Cow::Borrowed(bytes), frame, inverted: adobe, profile }),
     })
 }
 
 impl Jpeg<'_> {
-    pub(crate) fn read(self, need: &Need, limits: &Limits, tools: &mut Tools) -> Result<Pixels, Reason> {
+    pub(crate) fn read(mut self, need: &Need, limits: &Limits, tools: &mut Tools) -> Result<Pixels, Reason> {
         limits.check_time()?;
         let mut decoder = match tools.jpeg.take() {
             Some(decoder) => decoder,
             None => Decompressor::new().map_err(explain)?,
         };
         decoder.set_scan_limit(MAX_SCANS).map_err(explain)?;
-        let header = decoder.read_header(self.bytes).map_err(explain)?;
+        let header = match decoder.read_header(&self.bytes) {
+            Ok(header) => header,
+            // Cameras and programs leave bytes between segments, or half of a profile: what the pixels need may be whole.
+            Err(error) => {
+                self.bytes = strip_segments(&self.bytes).ok_or_else(|| explain(error))?.into();
+                decoder.read_header(&self.bytes).map_err(explain)?
+            }
+        };
         if (header.width, header.height) != (usize::from(self.frame.width), usize::from(self.frame.height)) {
             return Err(Reason::Damaged { format: NAME, detail: "it has two sizes".to_owned() });
         }
@@ -130,7 +139,7 @@ impl Jpeg<'_> {
         pixels.resize(scaled.width * scaled.height * usize::from(channels), 0);
         let pitch = scaled.width * usize::from(channels);
         let image = Image { pixels: &mut pixels[..], width: scaled.width, pitch, height: scaled.height, format };
-        accept(decoder.decompress(self.bytes, image))?;
+        accept(decoder.decompress(&self.bytes, image))?;
         let (width, height) = (side(scaled.width), side(scaled.height));
         let mut raster = Raster::eight(width, height, channels, pixels);
         if format == PixelFormat::CMYK {
@@ -158,7 +167,7 @@ impl Jpeg<'_> {
             subsamp: header.subsamp,
         };
         let (brightness, colour) = (image.as_deref().y_size(), image.as_deref().uv_size());
-        accept(decoder.decompress_to_yuv(self.bytes, image))?;
+        accept(decoder.decompress_to_yuv(&self.bytes, image))?;
         let sides = [brightness, colour, colour].map(|(width, height)| (side(width), side(height)));
         let (width, height) = self.extent(scale);
         let colours = (shared(width, header.subsamp.width()), shared(height, header.subsamp.height()));

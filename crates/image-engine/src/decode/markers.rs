@@ -79,6 +79,30 @@ pub(crate) fn read_markers(bytes: &[u8]) -> Markers {
     seen
 }
 
+/// The file without what the decoder stumbles over and no pixel needs: bytes between segments, and the segments of
+/// applications but JFIF's and Adobe's. `None` where no image data follows.
+pub(crate) fn strip_segments(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut kept = bytes.get(..2)?.to_vec();
+    let mut at = 2;
+    loop {
+        let marker = next_marker(bytes, &mut at)?;
+        if matches!(marker, 0x00 | 0x01 | 0xD0..=0xD9) {
+            continue;
+        }
+        let start = at;
+        at += usize::from(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?])).max(2);
+        if marker == 0xDA {
+            kept.extend([0xFF, marker]);
+            kept.extend_from_slice(&bytes[start..]);
+            return Some(kept);
+        }
+        if !matches!(marker, 0xE1..=0xED | 0xEF | 0xFE) {
+            kept.extend([0xFF, marker]);
+            kept.extend_from_slice(bytes.get(start..at)?);
+        }
+    }
+}
+
 fn read_frame(marker: u8, content: &[u8]) -> Option<Frame> {
     let &[depth, h1, h2, w1, w2, components, ref rest @ ..] = content else { return None };
     let factors =
@@ -147,6 +171,14 @@ mod tests {
         assert_eq!(frame.marker, 0xC2);
         let cut = read_markers(&[SOI, APP1_WITH_A_THUMBNAIL, SOS, DATA].concat());
         assert!(!cut.complete && cut.frame.is_none());
+    }
+
+    #[test]
+    fn what_no_pixel_needs_can_be_left_out() {
+        let junk: &[u8] = &[1, 2, 0xFF, 0x00, 3];
+        let file = [SOI, junk, APP1_WITH_A_THUMBNAIL, SOF2, junk, SOS, DATA, EOI].concat();
+        assert_eq!(strip_segments(&file).unwrap(), [SOI, SOF2, SOS, DATA, EOI].concat());
+        assert_eq!(strip_segments(&[SOI, SOF2].concat()), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, tiff::TiffDecoder, webp::W
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError};
 
-use super::frames::count_frames;
+use super::frames::{count_frames, has_tiled_planes};
 use super::markers::MAX_PROFILE;
 use super::{Kind, Opened, Pixels};
 use crate::engine::{Source, SourceFormat};
@@ -54,6 +54,9 @@ pub(crate) fn open<'a>(bytes: &'a [u8], format: SourceFormat, limits: &'a Limits
     let name = format.name();
     let explain = |error: ImageError| explain(name, &error, limits);
     limits.check_frames(name, count_frames(bytes, format, limits.max_frames))?;
+    if format == SourceFormat::Tiff && has_tiled_planes(bytes) {
+        return Err(Reason::Unsupported { format: name, detail: "tiles of separate planes".to_owned() });
+    }
     let reader = Timed { bytes: Cursor::new(bytes), limits };
     let mut decoder: Box<dyn ImageDecoder + 'a> = match format {
         SourceFormat::Gif => Box::new(GifDecoder::new(reader).map_err(explain)?),
@@ -74,11 +77,14 @@ pub(crate) fn open<'a>(bytes: &'a [u8], format: SourceFormat, limits: &'a Limits
     allowed.max_alloc = Some(limits.decoder_bytes());
     decoder.set_limits(allowed).map_err(explain)?;
     // Metadata that cannot be read is as good as none: the pixels may still be fine.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = match format {
+        SourceFormat::Webp => decoder.exif_metadata().ok().flatten().and_then(|exif| read_orientation(&exif)),
+        _ => decoder.orientation().ok(),
+    };
     let profile = decoder.icc_profile().unwrap_or(None).filter(|profile| profile.len() <= MAX_PROFILE);
     Ok(Opened {
         source: Source { format, width, height },
-        orientation,
+        orientation: orientation.unwrap_or(Orientation::NoTransforms),
         profile,
         kind: Kind::Other(Box::new(Other { decoder, format: name })),
     })
@@ -108,6 +114,11 @@ impl Other<'_> {
 fn from_float(four: &[u8]) -> u16 {
     let value = f32::from_ne_bytes([four[0], four[1], four[2], four[3]]);
     (value.clamp(0.0, 1.0) * 65_535.0).round() as u16
+}
+
+/// EXIF's orientation. Some programs put JPEG's prefix before it.
+fn read_orientation(exif: &[u8]) -> Option<Orientation> {
+    Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
 }
 
 /// Whether the file is as long as its RIFF header says (the size stands at byte 4 and does not count those before it).

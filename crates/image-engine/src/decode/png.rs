@@ -45,6 +45,10 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>, R
     decoder.set_limits(::png::Limits { bytes: DECODER_BYTES });
     decoder.set_transformations(Transformations::EXPAND);
     let reader = decoder.read_info().map_err(|error| explain(&error))?;
+    // What stands behind the pixels is not read, but must be there.
+    if !has_end(bytes) {
+        return Err(Reason::Damaged { format: NAME, detail: "it ends too early".to_owned() });
+    }
     let info = reader.info();
     if let Some(animation) = info.animation_control() {
         limits.check_frames(NAME, animation.num_frames)?;
@@ -60,6 +64,18 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Opened<'a>, R
         profile,
         kind: Kind::Png(Box::new(Png { reader })),
     })
+}
+
+/// Whether the chunks lead to the last one.
+fn has_end(bytes: &[u8]) -> bool {
+    let mut at = 8;
+    while let Some([a, b, c, d, name @ ..]) = bytes.get(at..at + 8).and_then(|head| head.first_chunk::<8>()) {
+        if name == b"IEND" {
+            return bytes.len() >= at + 12;
+        }
+        at = at.saturating_add(12 + u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+    }
+    false
 }
 
 impl Png<'_> {
@@ -101,7 +117,6 @@ impl Png<'_> {
                 rows = samples;
             }
         }
-        self.reader.finish().map_err(|error| explain(&error))?;
         whole.map(Raster::into_pixels).ok_or(Reason::Damaged { format: NAME, detail: "it has no pixels".to_owned() })
     }
 

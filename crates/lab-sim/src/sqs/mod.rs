@@ -4,16 +4,20 @@
 mod moves;
 mod queue;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::call::{Answer, Call};
 use crate::classify::Protocol;
+use crate::faults::answers::ServiceError;
 use crate::form::Form;
-use crate::sim::Sim;
+use crate::sim::{Sim, lock};
 
 use moves::Moves;
 pub(crate) use queue::{Message, QueueRef};
@@ -31,12 +35,18 @@ pub(crate) struct SqsOverlay {
     /// Some queue has got a message, or shows one again.
     changed: Notify,
     moves: Moves,
+    /// Each queue's `RedriveAllowPolicy`, by Region and name.
+    allowed: Mutex<HashMap<(String, String), String>>,
+    /// When queues were deleted, by Region and name.
+    deleted: Mutex<HashMap<(String, String), Instant>>,
 }
 
 impl SqsOverlay {
     /// Forgets what is being moved.
     pub(crate) fn reset(&self) {
         self.moves.reset();
+        lock(&self.deleted).clear();
+        lock(&self.allowed).clear();
     }
 
     /// Some queue has got a message.
@@ -58,9 +68,83 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
     if call.class.action.contains("MessageMoveTask") && call.class.protocol == Protocol::Json {
         return moves::answer_call(sim, call).await;
     }
+    if let Some(refusal) = refuse_recently_deleted(sim, call) {
+        return refusal;
+    }
     let answer = sim.moto.forward(call).await;
     sim.sqs.tell();
+    if !answer.status().is_success() {
+        return answer;
+    }
+    let Some(queue) = named_queue(call) else { return answer };
+    let place = (queue.region.clone(), queue.name().to_owned());
+    match call.class.action.as_str() {
+        "DeleteQueue" => {
+            lock(&sim.sqs.allowed).remove(&place);
+            lock(&sim.sqs.deleted).insert(place, sim.times.now());
+        }
+        "CreateQueue" | "SetQueueAttributes" => {
+            if let Some(policy) = call.json()["Attributes"][REDRIVE_ALLOW].as_str() {
+                lock(&sim.sqs.allowed).insert(place, policy.to_owned());
+            }
+        }
+        "GetQueueAttributes" => {
+            let policy = lock(&sim.sqs.allowed).get(&place).cloned().unwrap_or_default();
+            return complete_attributes(&call.json()["AttributeNames"], &policy, answer);
+        }
+        _ => {}
+    }
     answer
+}
+
+/// Which queues may send their dead letters to a queue: moto takes it and does not show it.
+const REDRIVE_ALLOW: &str = "RedriveAllowPolicy";
+
+/// The queue that a call is about.
+fn named_queue(call: &Call) -> Option<QueueRef> {
+    let region = &call.class.region;
+    let by_url = read(call, "QueueUrl").and_then(|url| QueueRef::from_url(&url, region));
+    by_url.or_else(|| QueueRef::from_url(&format!("/{}", read(call, "QueueName")?), region))
+}
+
+/// Adds what moto does not show, and writes times as SQS does: in whole seconds.
+fn complete_attributes(wanted: &Value, policy: &str, answer: Answer) -> Answer {
+    let Ok(mut body) = serde_json::from_slice::<Value>(answer.body()) else { return answer };
+    let wants = |name: &str| wanted.as_array().is_some_and(|names| names.iter().any(|it| it == name || it == "All"));
+    if wants(REDRIVE_ALLOW) && !policy.is_empty() {
+        body["Attributes"][REDRIVE_ALLOW] = json!(policy);
+    }
+    for name in ["CreatedTimestamp", "LastModifiedTimestamp"] {
+        let whole = body["Attributes"][name].as_str().and_then(|time| time.split('.').next()).map(str::to_owned);
+        if let Some(whole) = whole {
+            body["Attributes"][name] = json!(whole);
+        }
+    }
+    let mut answer = answer.map(|_| Bytes::from(body.to_string()));
+    answer.headers_mut().remove(header::CONTENT_LENGTH);
+    answer
+}
+
+/// A text in a call, whichever protocol it came in.
+fn read(call: &Call, name: &str) -> Option<String> {
+    call.json()[name].as_str().or_else(|| call.param(name)).map(str::to_owned)
+}
+
+/// The name of a deleted queue is free again after a minute.
+fn refuse_recently_deleted(sim: &Sim, call: &Call) -> Option<Answer> {
+    let name = read(call, "QueueName").filter(|_| call.class.action == "CreateQueue")?;
+    let deleted = lock(&sim.sqs.deleted).get(&(call.class.region.clone(), name)).copied()?;
+    if sim.times.since(deleted) >= sim.times.queue_name_free() {
+        return None;
+    }
+    let message = "You must wait 60 seconds after deleting a queue before you can create another with the same name.";
+    let code = "AWS.SimpleQueueService.QueueDeletedRecently";
+    let mut answer = ServiceError::new(400, code, message).to_answer(call.class.protocol);
+    // Where SDKs of the JSON protocol find the code that the older protocol had.
+    answer
+        .headers_mut()
+        .insert("x-amzn-query-error", HeaderValue::from_static("AWS.SimpleQueueService.QueueDeletedRecently;Sender"));
+    Some(answer)
 }
 
 /// Asks moto again until there is a message or the time that the call wants to wait is over.
@@ -91,8 +175,9 @@ async fn wanted_wait(sim: &Arc<Sim>, call: &Call) -> u64 {
 }
 
 async fn default_wait(sim: &Arc<Sim>, call: &Call) -> u64 {
-    let url = call.json()["QueueUrl"].as_str().or_else(|| call.param("QueueUrl")).map(str::to_owned);
-    let Some(queue) = url.and_then(|url| QueueRef::from_url(&url, &call.class.region)) else { return 0 };
+    let Some(queue) = read(call, "QueueUrl").and_then(|url| QueueRef::from_url(&url, &call.class.region)) else {
+        return 0;
+    };
     let attributes = queue.attributes(sim).await.unwrap_or_default();
     attributes["ReceiveMessageWaitTimeSeconds"].as_str().and_then(|wait| wait.parse().ok()).unwrap_or(0)
 }

@@ -46,6 +46,10 @@ impl QueueRef {
         Some(Self { region: region.to_owned(), account: account.to_owned(), name: name.to_owned() })
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn arn(&self) -> String {
         format!("arn:aws:sqs:{}:{}:{}", self.region, self.account, self.name)
     }

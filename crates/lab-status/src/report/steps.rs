@@ -232,14 +232,15 @@ impl Proof<'_> {
         facts = match profile {
             Some(profile) => facts
                 .note(format!("credentials come from the instance profile {}; no key is on the host", profile.name)),
-            None => facts.note("credentials come from the account's own instance profile; no key is on the host"),
+            None => facts.note("no instance profile of the lab's own is there; a Learner Lab has its own"),
         };
         let running = self.instance(Internet::Gateway);
         let ready = running.and_then(|one| one.more.get("ready")?.as_bool()) == Some(true);
-        let url = running.and_then(|one| text(one, "url")).unwrap_or_default();
-        facts = facts.must(ready, format!("the Jupyter server runs at {url}"));
+        let url = running.and_then(|one| text(one, "url")).filter(|_| ready);
+        facts = facts.must_be(url.map(|url| format!("the Jupyter server runs at {url}")), "a running Jupyter server");
         let (objects, _) = self.seen.objects;
-        facts.must(objects > 0, format!("the input bucket holds {objects} objects"))
+        let noun = if objects == 1 { "object" } else { "objects" };
+        facts.must(objects > 0, format!("the input bucket holds {objects} {noun}"))
     }
 
     fn processed(&self) -> Facts {
@@ -247,9 +248,10 @@ impl Proof<'_> {
             return Facts::default().must(false, "the output bucket holds nothing that was made from the input bucket");
         };
         let lines = self.seen.log.len();
+        let noun = if lines == 1 { "line" } else { "lines" };
         Facts::default()
             .must(true, format!("{before} became {after}: both are shown below"))
-            .note(format!("the function's log has {lines} lines of it, shown below"))
+            .note(format!("the newest of the function's log, {lines} {noun}, shown below"))
     }
 
     /// Open now, recorded on this machine, or proved by what could not have been installed without.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,10 +77,15 @@ pub struct Function {
 impl Function {
     /// Starts the function with these variables, and `seconds` for each invocation.
     pub fn start(s3: &S3, seconds: u64, variables: &[(&str, &str)]) -> Self {
+        Self::run(Path::new(env!("CARGO_BIN_EXE_image-processor")), s3, seconds, variables)
+    }
+
+    /// The same with another build of it.
+    pub fn run(program: &Path, s3: &S3, seconds: u64, variables: &[(&str, &str)]) -> Self {
         let post = Arc::new(Post::default());
         let own = Arc::clone(&post);
         let api = serve(move |request| own.answer(&request, seconds));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_image-processor"))
+        let mut child = Command::new(program)
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", api.to_string().as_str()),
@@ -124,6 +130,11 @@ impl Function {
         });
         let (_, failed, document) = found.expect("the function answers");
         if failed { Err(document) } else { Ok(document) }
+    }
+
+    /// Waits until the function asks for its first event.
+    pub fn wait_until_ready(&self) {
+        self.post.wait(|mail| mail.asked.then_some(())).expect("the function asks for an event");
     }
 
     /// Every line it has logged, each of which must be JSON.
