@@ -257,10 +257,10 @@ fn a_look_that_fails_is_no_reason_to_make_another_gateway() {
     let aws = start(&[]);
     let refused = json!({ "error": { "code": "UnauthorizedOperation", "status": 403 } });
     let creations = || writes(&aws).iter().filter(|action| *action == "CreateNatGateway").count();
-    // The first look is made before anything is opened. Once, it is made again; for good, it is told.
+    // Two looks are made before it is asked for. The one after that is made again where it fails once; for good, it is told.
     for (times, code) in [(1, 0), (9, 1)] {
         aws.clear_calls();
-        aws.set_faults(&json!([{ "action": "DescribeNatGateways", "from": 2, "times": times, "effect": refused }]));
+        aws.set_faults(&json!([{ "action": "DescribeNatGateways", "from": 3, "times": times, "effect": refused }]));
         let opened = aws.run("net-up", &["nat", "open"]).expect_code(code);
         aws.clear_faults();
         assert_eq!(creations(), 1, "{opened:#?}");
