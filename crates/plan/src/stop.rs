@@ -61,7 +61,7 @@ fn ignores_hangup() -> bool {
     }
 }
 
-/// proc_pid_status(5): `SigIgn` is a mask in hexadecimal digits, whose lowest bit is signal 1, SIGHUP.
+/// `proc_pid_status(5)`: ``SigIgn`` is a mask in hexadecimal digits, whose lowest bit is signal 1, SIGHUP.
 fn reads_as_ignored(status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
