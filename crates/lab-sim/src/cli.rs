@@ -74,7 +74,7 @@ pub struct Cli {
     #[arg(long = "disabled-region", value_name = "NAME", help_heading = "The account")]
     pub disabled_regions: Vec<String>,
 
-    /// Whom GetCallerIdentity names, such as arn:aws:sts::123456789012:assumed-role/voclabs/user1
+    /// Whom GetCallerIdentity names, such as arn:aws:sts::…:assumed-role/voclabs/user1
     #[arg(long, value_name = "ARN", help_heading = "The account")]
     pub caller_arn: Option<String>,
 

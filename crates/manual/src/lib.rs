@@ -74,7 +74,13 @@ fn name_completion(shell: Shell, program: &str) -> String {
 fn complete(shell: Shell, program: &Command) -> Vec<u8> {
     let mut text = Vec::new();
     generate(shell, &mut program.clone(), program.get_name().to_owned(), &mut text);
-    text
+    match (shell, String::from_utf8(text)) {
+        // `clap_complete` 4.6.11 takes a hyphen of our names for a step down to a verb, in one of two places: with the
+        // separator of verbs written as that of hyphens both places say the same.
+        (Shell::Bash, Ok(text)) => text.replace("__subcmd__", "__").into_bytes(),
+        (_, Ok(text)) => text.into_bytes(),
+        (_, Err(error)) => error.into_bytes(),
+    }
 }
 
 /// The man page of a program or a subcommand. What stands behind its options is shown line by line, as in `--help`:

@@ -113,7 +113,8 @@ fn man_pages_are_without_a_warning_and_keep_the_lines_of_examples() {
         written.iter().filter(|path| path.extension().is_some_and(|extension| extension == "1")).collect();
     assert!(pages.len() > 30, "one for each program and subcommand: {}", pages.len());
     for page in pages {
-        let text = run(Command::new("groff").args(["-man", "-Tutf8", "-ww", "-rLL=78n", "-P-c"]).arg(page));
+        let text =
+            run(Command::new("groff").args(["-man", "-Tutf8", "-ww", "-rLL=78n", "-P-c", "-P-b", "-P-u"]).arg(page));
         assert!(text.contains("NAME") && text.contains("SYNOPSIS"), "{}:\n{text}", page.display());
     }
     let net_up = folder.path().join("man/man1/net-up.1");

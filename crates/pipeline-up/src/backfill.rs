@@ -9,6 +9,7 @@ mod report;
 mod role;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use lab_common::{Session, is_denial};
 use lab_plan::{Budget, Exit, Heading, Problem, Progress, Stop, confirm, print_out, to_json};
@@ -109,9 +110,9 @@ pub(crate) async fn run(
     let live = stop.or(lab_plan::Concern::observe(pipeline)).await?;
     let function = find_function(pipeline, &live)?;
     let progress = Progress::stderr(request.plain);
-    let line = progress.begin("list", &pipeline.want.buckets.input);
-    let sorted = objects::list(pipeline, &session.lab, &args.prefix, stop, &line).await;
-    line.clear();
+    let shown = progress.begin("list", &pipeline.want.buckets.input);
+    let sorted = objects::list(pipeline, &session.lab, &args.prefix, stop, &shown).await;
+    shown.clear();
     let sorted = sorted?;
     let mut way = choose_way(pipeline, &live, args);
     let usd = estimate(pipeline, &sorted, way);
@@ -251,20 +252,26 @@ fn show_end(document: &Document, heading: &Heading) -> String {
     };
     let mut text = String::new();
     for (reason, count) in &ended.reasons {
-        text.push_str(&format!("  {count:>6}  {reason}\n"));
+        let _ = writeln!(text, "  {count:>6}  {reason}");
     }
     match (&ended.job, ended.status.as_deref()) {
-        (Some(job), Some(status)) => text.push_str(&format!(
-            "job {job} is {status}: {} processed, {} failed\n",
-            show_count(ended.succeeded, "object"),
-            ended.failed
-        )),
-        _ => text.push_str(&format!(
-            "{} handed over; lab-status says how many of them {} of {} has processed\n",
-            show_count(ended.succeeded, "object"),
-            heading.lab,
-            heading.owner
-        )),
+        (Some(job), Some(status)) => {
+            let _ = writeln!(
+                text,
+                "job {job} is {status}: {} processed, {} failed",
+                show_count(ended.succeeded, "object"),
+                ended.failed
+            );
+        }
+        _ => {
+            let _ = writeln!(
+                text,
+                "{} handed over; lab-status says how many of them {} of {} has processed",
+                show_count(ended.succeeded, "object"),
+                heading.lab,
+                heading.owner
+            );
+        }
     }
     text
 }

@@ -5,6 +5,7 @@ mod letter;
 mod mover;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use lab_common::{LabArgs, Session};
 use lab_plan::{Exit, Heading, Line, Problem, Progress, Stop, print_out, to_json};
@@ -56,10 +57,10 @@ pub(crate) async fn run(
     let live = stop.or(lab_plan::Concern::observe(pipeline)).await?;
     let letters = find_letters(pipeline, &live, to_source)?;
     let progress = Progress::stderr(args.plain);
-    let line = progress.begin("redrive", letters.name);
+    let shown = progress.begin("redrive", letters.name);
     let mut redriven = Redriven::default();
-    let answer = redrive(&letters, &mut redriven, to_source, stop, &line).await;
-    line.end(answer.as_ref().map(|()| None));
+    let answer = redrive(&letters, &mut redriven, to_source, stop, &shown).await;
+    shown.end(answer.as_ref().map(|()| None));
     answer.map_err(|problem| after(&redriven, &problem))?;
     if args.json {
         print_out(&to_json(&Document { heading: session.heading(), redriven: &redriven })?)?;
@@ -154,12 +155,12 @@ fn show(redriven: &Redriven, letters: &Letters<'_>) -> String {
     let Redriven { found, moved, invoked, reasons } = redriven;
     let mut text = String::new();
     for (reason, count) in reasons {
-        text.push_str(&format!("  {count:>6}  {reason}\n"));
+        let _ = writeln!(text, "  {count:>6}  {reason}");
     }
     let moved = (*moved > 0).then(|| format!("{moved} into the queue again"));
     let invoked = (*invoked > 0).then(|| format!("{invoked} invoked again"));
     let done: Vec<_> = moved.into_iter().chain(invoked).collect();
-    text.push_str(&format!("{} of {}: {}\n", show_count(*found, "dead letter"), letters.name, done.join(", ")));
+    let _ = writeln!(text, "{} of {}: {}", show_count(*found, "dead letter"), letters.name, done.join(", "));
     text
 }
 

@@ -4,6 +4,7 @@ mod mix;
 mod model;
 mod recommend;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -33,7 +34,7 @@ pub(crate) struct Simulate {
     /// The function's memory in MB [default: lab.toml's, else 512]
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
     pub(crate) memory: Option<u32>,
-    /// What the function runs on [default: lab.toml's, else x86_64]
+    /// What the function runs on [default: lab.toml's, else `x86_64`]
     #[arg(long, value_enum)]
     pub(crate) arch: Option<ArchArg>,
     /// How objects reach the function
@@ -150,7 +151,9 @@ fn show(report: &Report<'_>, mix: &Mix) -> String {
         report.concurrency,
         report.via.describe()
     );
-    let mut line = |what: &str, value: String| text.push_str(&format!("  {what:<12} {value}\n"));
+    let mut line = |what: &str, value: String| {
+        let _ = writeln!(text, "  {what:<12} {value}");
+    };
     line("an object", format!("{:.0} ms", outcome.ms_per_object));
     line("all of them", show_seconds(outcome.seconds));
     line("cost", format!("${:.2}", outcome.usd));
@@ -160,19 +163,20 @@ fn show(report: &Report<'_>, mix: &Mix) -> String {
     text.push_str("memory    an object   all of them        cost\n");
     for choice in report.choices {
         let mark = if choice.memory_mb == recommended.memory_mb { "  <- recommended" } else { "" };
-        text.push_str(&format!(
-            "{:>6} MB {:>9.0} ms {:>13} {:>11}{mark}\n",
+        let _ = writeln!(
+            text,
+            "{:>6} MB {:>9.0} ms {:>13} {:>11}{mark}",
             choice.memory_mb,
             choice.ms_per_object,
             show_seconds(choice.seconds),
             format!("${:.2}", choice.usd)
-        ));
+        );
     }
-    text.push_str(&format!("{}\n", recommended.why));
+    let _ = writeln!(text, "{}", recommended.why);
     if let Some(needed) = mix.memory_needed() {
-        text.push_str(&format!("the largest picture of the mix needs {needed} MB at least\n"));
+        let _ = writeln!(text, "the largest picture of the mix needs {needed} MB at least");
     }
-    text.push_str(&format!("estimate: list prices of {}, {}\n", report.prices_region, report.prices_of));
+    let _ = writeln!(text, "estimate: list prices of {}, {}", report.prices_region, report.prices_of);
     text
 }
 

@@ -8,8 +8,8 @@ use aws_sdk_s3control::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3control::operation::create_job::builders::CreateJobFluentBuilder;
 use aws_sdk_s3control::types::{
     JobDescriptor, JobManifest, JobManifestFieldName, JobManifestFormat, JobManifestLocation, JobManifestSpec,
-    JobOperation, JobReport, JobReportFormat, JobReportScope, JobStatus, LambdaInvokeOperation, RequestedJobStatus,
-    S3Tag,
+    JobOperation, JobProgressSummary, JobReport, JobReportFormat, JobReportScope, JobStatus, LambdaInvokeOperation,
+    RequestedJobStatus, S3Tag,
 };
 use lab_common::{explain, has_code};
 use lab_plan::{Line, Pace, Problem, Stop, retry_while};
@@ -63,7 +63,7 @@ impl Work<'_> {
         let found = answer?;
         let counts = found.progress_summary();
         let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
-        let failed = count(counts.and_then(|counts| counts.number_of_tasks_failed()));
+        let failed = count(counts.and_then(JobProgressSummary::number_of_tasks_failed));
         let mut reasons = read_report(clients, want, &job).await?;
         if let Some(status) = found.status().filter(|status| **status != JobStatus::Complete)
             && reasons.is_empty()
@@ -75,7 +75,7 @@ impl Work<'_> {
             way: None,
             job: Some(job),
             status: found.status().map(|status| status.as_str().to_owned()),
-            succeeded: count(counts.and_then(|counts| counts.number_of_tasks_succeeded())),
+            succeeded: count(counts.and_then(JobProgressSummary::number_of_tasks_succeeded)),
             failed,
             reasons,
         })

@@ -53,13 +53,16 @@ async fn read_text(clients: &Clients, bucket: &str, key: &str) -> Result<Option<
     Ok(Some(String::from_utf8_lossy(&bytes.into_bytes()).into_owned()))
 }
 
-/// Rows are Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage.
+/// A row has bucket, key, version, status, error code, HTTP status and message. AWS's samples show the error code and the
+/// HTTP status in either order.
 fn count_reasons(rows: &str, reasons: &mut BTreeMap<String, u64>) {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(rows.as_bytes());
     for row in reader.records().filter_map(Result::ok) {
         let field = |n: usize| row.get(n).unwrap_or_default();
         if field(3).eq_ignore_ascii_case("failed") {
-            *reasons.entry(read_reason(field(4), field(6))).or_default() += 1;
+            let code = [field(4), field(5)].into_iter().find(|word| !word.is_empty() && word.parse::<u16>().is_err());
+            let code = code.unwrap_or_default();
+            *reasons.entry(read_reason(code, field(6))).or_default() += 1;
         }
     }
 }
@@ -97,9 +100,11 @@ mod tests {
         let rows = "in,a.jpg,,failed,,PermanentFailure,\"too-many-pixels: 30000x30000 pixels\"\n\
                     in,b.jpg,,failed,PermanentFailure,200,\"too-many-pixels: 40000x30000 pixels\"\n\
                     in,c.jpg,,failed,PermanentFailure,200,\"{\"\"reason\"\":\"\"truncated\"\"}\"\n\
-                    in,d.jpg,,succeeded,,200,done\n";
+                    in,d.jpg,,failed,200,PermanentFailure,\"too-many-pixels: 50000x30000 pixels\"\n\
+                    in,e.jpg,,failed,,,\"too-many-pixels: 50000x40000 pixels\"\n\
+                    in,f.jpg,,succeeded,,200,done\n";
         let expected =
-            [("PermanentFailure: too-many-pixels", 1), ("PermanentFailure: truncated", 1), ("too-many-pixels", 1)];
+            [("PermanentFailure: too-many-pixels", 3), ("PermanentFailure: truncated", 1), ("too-many-pixels", 1)];
         assert_eq!(count(rows), expected.map(|(reason, count)| (reason.to_owned(), count)));
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
+use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType, ScalingConfig};
 use aws_sdk_sqs::types::QueueAttributeName;
 use lab_common::{explain, is_about_credentials, is_denial};
 use lab_plan::Problem;
@@ -153,7 +153,7 @@ pub(super) async fn read_mapping(
 fn to_mapping(found: EventSourceMappingConfiguration) -> LiveMapping {
     LiveMapping {
         reports_failures: found.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures),
-        most_at_once: found.scaling_config().and_then(|scaling| scaling.maximum_concurrency()),
+        most_at_once: found.scaling_config().and_then(ScalingConfig::maximum_concurrency),
         batch_size: found.batch_size.unwrap_or_default(),
         uuid: found.uuid.unwrap_or_default(),
         state: found.state.unwrap_or_default(),

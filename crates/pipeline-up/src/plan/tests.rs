@@ -110,8 +110,7 @@ fn carry_out(live: &mut Live, op: &Op) {
             queue.attributes.extend(parts.attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
             queue.tags.extend(parts.tags.clone().unwrap_or_default());
         }
-        Op::CreateMapping(parts) => live.mapping = Some(mapping(parts)),
-        Op::SetMapping { parts, .. } => live.mapping = Some(mapping(parts)),
+        Op::CreateMapping(parts) | Op::SetMapping { parts, .. } => live.mapping = Some(mapping(parts)),
         Op::SetInvoke(InvokeParts { on_failure, retries, most_seconds }) => {
             let on_failure = Some(on_failure.clone());
             live.invoke = Some(LiveInvoke { on_failure, retries: Some(*retries), most_seconds: Some(*most_seconds) });
@@ -573,7 +572,7 @@ fn any_live() -> impl Strategy<Value = Live> {
             live.mapping = (mapped && images).then(|| mapping(&parts));
             let on_failure = told.then(|| want.queue_arn(&place, QueueKind::DeadLetters));
             live.invoke =
-                live.function.is_some().then(|| LiveInvoke { on_failure, retries: None, most_seconds: Some(60) });
+                live.function.is_some().then_some(LiveInvoke { on_failure, retries: None, most_seconds: Some(60) });
             live
         },
     )
