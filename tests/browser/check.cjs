@@ -15,22 +15,22 @@ const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
 // Runs in the page: texts over each other or cut off, and texts too pale for their ground (WCAG 2.2, 1.4.3).
 function inspect() {
   const faults = [];
-  const texts = [...document.querySelectorAll('svg text')].map((node) => ({ node, box: node.getBoundingClientRect() }));
+  const say = (node) => `"${node.textContent.trim()}"`;
+  // In the picture's own units: a picture that is shown small is rounded to pixels.
+  const texts = [...document.querySelectorAll('svg text')].map((node) => ({ node, own: node.getBBox() }));
   const svg = document.querySelector('svg');
-  const frame = svg ? svg.getBoundingClientRect() : null;
-  const slack = 0.75;
-  texts.forEach(({ node, box }, at) => {
-    if (box.left < frame.left - slack || box.right > frame.right + slack || box.bottom > frame.bottom + slack) {
-      faults.push(`"${node.textContent}" is cut off by the picture's edge`);
+  const frame = svg ? svg.viewBox.baseVal : null;
+  const slack = 1;
+  texts.forEach(({ node, own }, at) => {
+    if (own.x < -slack || own.x + own.width > frame.width + slack || own.y + own.height > frame.height + slack) {
+      faults.push(`${say(node)} is cut off by the picture's edge`);
     }
-    for (const other of texts.slice(0, at)) {
+    for (const { node: other, own: beside } of texts.slice(0, at)) {
       // A line of text is as high as its letters, not as the font's whole reach.
-      const height = (box.height + other.box.height) / 2;
-      const wide = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
-      const high = Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top);
-      if (wide > slack && high > height * 0.3) {
-        faults.push(`"${node.textContent}" and "${other.node.textContent}" overlap`);
-      }
+      const height = (own.height + beside.height) / 2;
+      const wide = Math.min(own.x + own.width, beside.x + beside.width) - Math.max(own.x, beside.x);
+      const high = Math.min(own.y + own.height, beside.y + beside.height) - Math.max(own.y, beside.y);
+      if (wide > slack && high > height * 0.3) faults.push(`${say(node)} and ${say(other)} overlap`);
     }
   });
 
@@ -56,9 +56,10 @@ function inspect() {
     }
     return ground;
   };
-  for (const { node, box } of texts) {
-    const ratio = contrast(parse(getComputedStyle(node).fill), groundInPicture(node, box));
-    if (ratio < 4.5) faults.push(`"${node.textContent}" has a contrast of ${ratio.toFixed(2)}`);
+  for (const { node } of texts) {
+    const ground = groundInPicture(node, node.getBoundingClientRect());
+    const ratio = contrast(parse(getComputedStyle(node).fill), ground);
+    if (ratio < 4.5) faults.push(`${say(node)} has a contrast of ${ratio.toFixed(2)}`);
   }
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {

@@ -3,6 +3,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a test helper panics where the test fails")]
 
 pub mod matrix;
+pub mod pipeline;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

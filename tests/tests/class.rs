@@ -73,7 +73,7 @@ fn thirty_owners_get_a_lab_each_and_one_that_fails_is_kept_apart_and_done_later(
     aws.clear_calls();
     let status = aws.run("class-up", &["status", "roster.csv", "--json"]).expect_code(0).json();
     let owners = status["owners"].as_array().expect("owners").clone();
-    assert_eq!(owners.len(), 30);
+    assert_eq!((owners.len(), &status["done"]), (30, &json!(30)), "{status}");
     let resources: Vec<_> = owners.iter().map(|owner| owner["resources"].as_u64().unwrap_or(0)).collect();
     assert!(resources.iter().all(|count| *count == resources[0] && *count > 5), "{resources:?}");
     assert_eq!(aws.count("DescribeVpcs", "isDefault"), 1, "the caller's own account has only its own network");
@@ -82,7 +82,7 @@ fn thirty_owners_get_a_lab_each_and_one_that_fails_is_kept_apart_and_done_later(
     assert_eq!(down["done"], 30, "each ends with the proof that nothing is left");
     let status = aws.run("class-up", &["status", "roster.csv", "--json"]).expect_code(0).json();
     let left = status["owners"].as_array().expect("owners").iter().filter(|owner| owner["resources"] != 0).count();
-    assert_eq!(left, 0, "{status}");
+    assert_eq!((left, &status["done"]), (0, &json!(0)), "{status}");
     let credentials = aws.folder.path().join("home/class-roster/credentials");
     assert_eq!(std::fs::read_dir(credentials).expect("the folder").count(), 0, "no credentials stay behind");
 }
@@ -109,6 +109,20 @@ fn owners_of_one_account_share_it_without_meeting_and_slow_down_together() {
     let down = aws.run("class-up", &["down", "roster.csv", "--yes"]).expect_code(0);
     assert!(down.stdout.contains("4 of 4 done"), "{down:#?}");
     assert_eq!(aws.count("DescribeVpcs", "isDefault"), 1);
+}
+
+#[test]
+fn credentials_that_expire_begin_nobody_else() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    write_class(&aws, "roster.csv", 4, false);
+    aws.set_faults(&json!([{ "action": "CreateSubnet", "effect": "expired-credentials" }]));
+    let up = aws.run("class-up", &["up", "roster.csv", "--at-once", "1", "--yes", "--json"]).expect_code(1).json();
+    let (done, begun): (Vec<_>, Vec<_>) = results(&up).into_iter().partition(|(_, result)| result == "not-started");
+    assert_eq!((done.len(), begun), (3, vec![("s01".to_owned(), "failed".to_owned())]), "{up}");
+    assert_eq!(count_calls(&aws, |action| action == "CreateVpc"), 1);
+    aws.clear_faults();
+    let again = aws.run("class-up", &["up", "roster.csv", "--failed", "--yes", "--json"]).expect_code(0).json();
+    assert_eq!(again["done"], 4, "{again}");
 }
 
 #[test]

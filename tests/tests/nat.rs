@@ -57,7 +57,8 @@ fn writes(aws: &LocalAws) -> Vec<String> {
 fn opening_again_only_reads_and_closing_leaves_nothing() {
     let aws = start(&[]);
     let _ = aws.run("net-up", &["nat", "open"]).expect_code(0);
-    assert_eq!(writes(&aws), ["AllocateAddress", "CreateNatGateway", "CreateRoute"]);
+    let numbered = ["AllocateAddress", "CreateTags", "CreateNatGateway", "CreateTags", "CreateRoute"];
+    assert_eq!(writes(&aws), numbered);
     assert_open(&aws, "after open");
     aws.clear_calls();
     let again = aws.run("net-up", &["nat", "open", "--json"]).expect_code(0).json();
@@ -256,10 +257,10 @@ fn a_look_that_fails_is_no_reason_to_make_another_gateway() {
     let aws = start(&[]);
     let refused = json!({ "error": { "code": "UnauthorizedOperation", "status": 403 } });
     let creations = || writes(&aws).iter().filter(|action| *action == "CreateNatGateway").count();
-    // The first look is made before anything is opened. Once, it is made again; for good, it is told.
+    // Two looks are made before it is asked for. The one after that is made again where it fails once; for good, it is told.
     for (times, code) in [(1, 0), (9, 1)] {
         aws.clear_calls();
-        aws.set_faults(&json!([{ "action": "DescribeNatGateways", "from": 2, "times": times, "effect": refused }]));
+        aws.set_faults(&json!([{ "action": "DescribeNatGateways", "from": 3, "times": times, "effect": refused }]));
         let opened = aws.run("net-up", &["nat", "open"]).expect_code(code);
         aws.clear_faults();
         assert_eq!(creations(), 1, "{opened:#?}");
@@ -294,6 +295,16 @@ struct Running {
 impl Running {
     fn start(aws: &LocalAws, script: &str) -> Self {
         Self::of(&mut aws.command("net-up", &["nat", "--", "sh", "-c", script]))
+    }
+
+    /// As it is started where nobody asked to ignore SIGHUP, or where somebody did (`nohup`).
+    fn start_with(aws: &LocalAws, env_option: &str, script: &str) -> Self {
+        let program = aws.command("net-up", &["nat", "--", "sh", "-c", script]);
+        let mut command = Command::new("env");
+        command.arg(env_option).arg(program.get_program()).args(program.get_args());
+        command.env_clear().current_dir(aws.folder.path()).stdin(Stdio::null());
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::of(&mut command)
     }
 
     fn of(command: &mut Command) -> Self {
@@ -347,6 +358,24 @@ fn ctrl_c_asks_the_command_to_end_and_then_the_window_closes() {
     plain.signal(Signal::INT);
     let _ = plain.end(130);
     assert_closed(&aws, "a command that knows no signals");
+}
+
+#[test]
+fn who_hangs_up_closes_the_window_and_nohup_keeps_it_open_for_the_command() {
+    let aws = start(&[]);
+    let mut running = Running::start_with(&aws, "--default-signal=HUP", &wait_with("trap 'exit 7' TERM"));
+    running.await_words("ready");
+    running.signal(Signal::HUP);
+    let _ = running.end(7);
+    assert_closed(&aws, "after SIGHUP without a terminal");
+
+    let mut running = Running::start_with(&aws, "--ignore-signal=HUP", &wait_with("trap 'exit 8' TERM"));
+    running.await_words("ready");
+    running.signal(Signal::HUP);
+    assert_open(&aws, "under nohup");
+    running.signal(Signal::TERM);
+    let _ = running.end(8);
+    assert_closed(&aws, "after SIGTERM");
 }
 
 #[test]

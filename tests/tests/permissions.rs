@@ -6,7 +6,7 @@ use lab_tests::{LocalAws, find_root};
 use serde_json::Value;
 
 /// Services whose IAM actions bear their API's names. S3's do not.
-const COMPARED: [&str; 7] = ["acm", "ec2", "iam", "logs", "servicequotas", "ssm", "sts"];
+const COMPARED: [&str; 8] = ["acm", "ec2", "iam", "logs", "servicequotas", "sqs", "ssm", "sts"];
 
 /// The actions that a program's policy permits.
 fn read_policy(program: &str) -> Vec<String> {
@@ -62,5 +62,7 @@ fn each_program_calls_only_what_its_policy_permits() {
     run("host-up", &["down", "--yes"]);
     run("net-up", &["down", "--yes"]);
     run("lab-status", &["leaks"]);
+    std::fs::write(aws.folder.path().join("r.csv"), "owner\nada\nbob\n").expect("a roster");
+    run("class-up", &["plan", "r.csv"]);
     assert!(refused.is_empty(), "not in docs/permissions: {refused:#?}");
 }

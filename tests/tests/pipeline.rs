@@ -1,62 +1,15 @@
 //! `pipeline-up` against local AWS, as a user runs it, and with everything that can go wrong on the way.
 
-use lab_tests::{Answer, LocalAws};
+use lab_tests::pipeline::{HOL02, PipelineLab as Lab, list_names as names};
 use serde_json::{Value, json};
 
-/// A zip file with nothing in it, in base64: the code of a function that is never run.
-const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
-const HOL02: &str = include_str!("../../crates/common/labs/hol02.toml");
-
-/// A role of somebody else's.
-const ROLE: &str = "somebodys-role";
-
-/// Local AWS, and the pipeline of HOL 02 with a function whose name ends in its owner's, as a class has it.
-struct Lab {
-    aws: LocalAws,
+/// What every test of it says.
+trait Whole {
+    fn assert_settled(&self, why: &str);
+    fn assert_whole(&self, why: &str);
 }
 
-impl Lab {
-    fn start(options: &[&str]) -> Self {
-        let aws = LocalAws::start(options);
-        let text = HOL02.replace("\"lab-lambda-function\"", "\"lab-lambda-function-{owner}\"");
-        std::fs::write(aws.folder.path().join("lab.toml"), text).expect("written");
-        // Lambda takes no function without a role that it can assume.
-        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
-        let create = format!("Action=CreateRole&Version=2010-05-08&RoleName={ROLE}&AssumeRolePolicyDocument={trust}");
-        let _ = aws.send("iam", "POST", "/", &create);
-        aws.clear_calls();
-        Self { aws }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Answer {
-        self.aws.command("pipeline-up", arguments).env("LAB_FILE", "lab.toml").output().expect("it starts").into()
-    }
-
-    fn function(&self) -> String {
-        format!("lab-lambda-function-{}", self.aws.owner)
-    }
-
-    /// Deploys the function as somebody would, with these tags and another role than ours.
-    fn deploy(&self, tags: &Value) {
-        let Self { aws } = self;
-        let function = json!({
-            "FunctionName": self.function(), "Runtime": "provided.al2023", "Handler": "bootstrap",
-            "Role": format!("arn:aws:iam::123456789012:role/{ROLE}"),
-            "Code": { "ZipFile": EMPTY_ZIP }, "MemorySize": 512, "Timeout": 60, "Tags": tags,
-            "Environment": {
-                "Variables": { "MODE": "png", "OUTPUT_BUCKET": format!("lab-output-bucket-{}", aws.owner) }
-            },
-        });
-        let _ = aws.send("lambda", "POST", "/2015-03-31/functions", &function.to_string());
-    }
-
-    fn our_tags(&self) -> Value {
-        json!({
-            "Name": self.function(), "hybrid-lab:lab": "lab", "hybrid-lab:owner": self.aws.owner,
-            "hybrid-lab:role": "function",
-        })
-    }
-
+impl Whole for Lab {
     /// Nothing that lab.toml wants is missing or different.
     #[track_caller]
     fn assert_settled(&self, why: &str) {
@@ -82,13 +35,6 @@ impl Lab {
         let whole = whole.map(|(kind, name)| (kind.to_owned(), name));
         assert_eq!(names(&self.run(&["status", "--json"])), whole, "{why}");
     }
-}
-
-fn names(answer: &Answer) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let document = answer.json();
-    let resources = document["resources"].as_array().expect("resources");
-    resources.iter().map(|one| (text(&one["kind"]), text(&one["name"]))).collect()
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn nothing_secret_leaves_its_place_in_a_full_run_of_the_lab() {
     let bootstrap = bootstrap.expect("target/debug has a parent").display().to_string();
     let manifest = lab_tests::find_root().join("Cargo.toml").display().to_string();
     let deploy = ["deploy", "--manifest-path", manifest.as_str(), "--binary", bootstrap.as_str()];
-    let steps: [(&str, &[&str]); 16] = [
+    let steps: [(&str, &[&str]); 18] = [
         ("net-up", &["plan"]),
         ("net-up", &["up", "--yes"]),
         ("host-up", &["up", "public", "--wait-ready", "--yes"]),
@@ -182,6 +182,8 @@ fn nothing_secret_leaves_its_place_in_a_full_run_of_the_lab() {
         ("vpn-setup", &["status", "--json"]),
         ("host-up", &["status", "--json"]),
         ("lab-status", &["--json"]),
+        ("lab-status", &["picture", "--html", "lab.html"]),
+        ("lab-status", &["report", "--out", "report.html"]),
         ("vpn-setup", &["plan", "--json"]),
         ("lab-status", &["leaks"]),
         ("vpn-setup", &["client", "revoke", "ann", "--yes"]),

@@ -26,10 +26,15 @@ const TRIED_AGAIN: Duration = Duration::from_secs(20);
 pub(crate) async fn assume(sts: &aws_sdk_sts::Client, owner: &str, role: &RoleArn) -> Result<Credentials, Problem> {
     let request = sts.assume_role().role_arn(&role.arn).role_session_name(session_name(owner)).duration_seconds(LASTS);
     let answer = request.send().await.map_err(|error| {
-        let what = format!("the role {} cannot be assumed for {owner}", role.arn);
+        let (what, problem) =
+            (format!("the role {} cannot be assumed for {owner}", role.arn), explain("AssumeRole", &error));
+        // The caller's own credentials: no role is to blame.
+        if problem.ends_all() {
+            return problem.naming(&format!("{what}: "));
+        }
         let fix = "the role must exist and trust the caller (docs/CLASS.md shows the policy); the caller needs \
                    sts:AssumeRole on it";
-        Problem::failed(what).because(explain("AssumeRole", &error).to_string()).fix(fix)
+        Problem::failed(what).because(problem.to_string()).fix(fix)
     })?;
     let Some(got) = answer.credentials else {
         return Err(Problem::failed(format!("STS gives no credentials for {owner}")));

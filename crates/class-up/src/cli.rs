@@ -151,7 +151,7 @@ pub(crate) struct ClassArgs {
 impl Args {
     /// A missing verb means `up`: `class-up roster.csv`.
     pub fn parse_with_default_verb(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Self {
-        Self::parse_from(add_verb(arguments.into_iter().collect()))
+        lab_common::parse_words(add_verb(arguments.into_iter().collect()))
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) enum End {
     Stopped,
     /// It was not begun.
     NotStarted,
+    /// Of a status: some of the lab is there.
+    Incomplete,
+    /// Of a status: nothing of the lab is there.
+    Nothing,
 }
 
 /// The folder of a class, mode 0700; every file in it is 0600.

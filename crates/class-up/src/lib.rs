@@ -10,6 +10,7 @@ mod chain;
 mod child;
 mod class;
 mod cli;
+mod complete;
 mod folder;
 mod prepare;
 mod report;

@@ -47,7 +47,14 @@ pub(crate) fn open_class(args: &Args) -> Result<Class, Problem> {
     let mut texts = HashMap::new();
     for file in files.filter(needed) {
         if let Entry::Vacant(place) = texts.entry(file.clone()) {
-            place.insert(read_lab_text(class, &folder, &who.roster, file.as_deref())?);
+            let text = read_lab_text(class, &folder, &who.roster, file.as_deref());
+            // Whose line names it, where it is not the class's own.
+            let line = entries.iter().find(|entry| entry.lab == file && file.is_some()).map(|entry| entry.line);
+            let text = text.map_err(|problem| match line {
+                Some(line) => problem.naming(&format!("{roster}:{line}: ")),
+                None => problem,
+            });
+            place.insert(text?);
         }
     }
     let students = make_students(&roster, &entries, &texts, class.region.as_deref(), class.tasks)?;

@@ -23,6 +23,9 @@ pub(crate) struct Outcome {
     /// How many resources there are, for `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resources: Option<usize>,
+    /// What lab.toml wants and is not there, for `status`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) missing: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) failed: Vec<Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,13 +69,18 @@ impl Report {
         Self {
             roster,
             verb,
-            owners,
             done,
             not_done,
             seconds: round_seconds(seconds),
             usd_per_hour,
-            again: (not_done > 0).then(again),
+            again: has_failed(&owners).then(again),
+            owners,
         }
+    }
+
+    /// Whether something did not go as it should. A lab that is not complete is an answer.
+    pub(crate) fn has_failed(&self) -> bool {
+        has_failed(&self.owners)
     }
 
     /// A line an owner, and a sum.
@@ -82,15 +90,20 @@ impl Report {
         let _ = writeln!(text, "{:owners$}  {:11}  {:>7}  {:>8}", "owner", "result", "seconds", "$ an hour");
         for outcome in &self.owners {
             let Outcome { owner, result, seconds, usd_per_hour, .. } = outcome;
-            let may = if *result == End::Done || *usd_per_hour == 0.0 { " " } else { "<" };
+            let is_known = !matches!(result, End::Failed | End::Stopped | End::NotStarted);
+            let may = if is_known || *usd_per_hour == 0.0 { " " } else { "<" };
             let mut line = format!("{owner:owners$}  {:11}  {seconds:7.1}  {may}{usd_per_hour:8.4}", word(*result));
             if let Some(resources) = outcome.resources {
-                let _ = write!(line, "  {resources} resources");
+                let noun = if resources == 1 { "resource" } else { "resources" };
+                let _ = write!(line, "  {resources} {noun}");
             }
             if let Some(name) = &outcome.name {
                 let _ = write!(line, "  {name}");
             }
             let _ = writeln!(text, "{}", line.trim_end());
+            if !outcome.missing.is_empty() {
+                let _ = writeln!(text, "{:owners$}    missing: {}", "", outcome.missing.join(", "));
+            }
             for Failure { step, reason } in &outcome.failed {
                 let _ = writeln!(text, "{:owners$}    {step}: {reason}", "");
             }
@@ -101,8 +114,11 @@ impl Report {
         let all = self.owners.len();
         let _ = writeln!(
             text,
-            "{} of {all} done in {:.1} s, costing up to ${:.4} an hour together",
-            self.done, self.seconds, self.usd_per_hour
+            "{} of {all} {} in {:.1} s, costing up to ${:.4} an hour together",
+            self.done,
+            if self.verb == "status" { "complete, read" } else { "done" },
+            self.seconds,
+            self.usd_per_hour
         );
         if let Some(again) = &self.again {
             let _ = writeln!(text, "go on: {again}");
@@ -111,12 +127,18 @@ impl Report {
     }
 }
 
+fn has_failed(owners: &[Outcome]) -> bool {
+    owners.iter().any(|owner| !matches!(owner.result, End::Done | End::Incomplete | End::Nothing))
+}
+
 fn word(end: End) -> &'static str {
     match end {
         End::Done => "done",
         End::Failed => "failed",
         End::Stopped => "stopped",
         End::NotStarted => "not started",
+        End::Incomplete => "incomplete",
+        End::Nothing => "nothing",
     }
 }
 
@@ -140,6 +162,7 @@ mod tests {
             seconds: 12.34,
             usd_per_hour: 0.1,
             resources: None,
+            missing: vec![],
             failed: if result == End::Failed { vec![failure] } else { vec![] },
             log: Some("/class/logs/x.log".into()),
         }
@@ -165,6 +188,16 @@ mod tests {
         assert_eq!((json["done"].as_u64(), json["not_done"].as_u64()), (Some(1), Some(2)));
         assert_eq!(json["owners"][1]["failed"][0]["reason"], "no capacity");
         assert_eq!(json["owners"][2]["result"], "not-started");
+    }
+
+    #[test]
+    fn a_lab_that_is_not_complete_is_no_failure_and_not_done() {
+        let incomplete = Outcome { missing: vec!["instance lab-public-ec2".into()], ..outcome("bob", End::Incomplete) };
+        let owners = vec![outcome("ada", End::Done), incomplete, outcome("cy", End::Nothing)];
+        let report = Report::new("r.csv".into(), "status", owners, 1.0, || unreachable!());
+        let text = report.to_text();
+        assert!(text.contains("bob    incomplete ") && text.contains("missing: instance lab-public-ec2"), "{text}");
+        assert!(text.contains("1 of 3 complete, read in 1.0 s") && !report.has_failed(), "{text}");
     }
 
     #[test]

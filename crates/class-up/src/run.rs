@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use lab_common::{estimate, quote};
+use lab_common::{Lab, estimate, quote, tells_of_expiry};
 use lab_plan::{
     Exit, Ids, Line, Problem, Progress, RATE_FILE, Signals, State, Step, Stop, confirm, print_err, print_out,
     require_someone_to_ask, round_usd, run_steps, to_json,
@@ -19,6 +19,7 @@ use crate::chain::{Job, Kind, plan_down, plan_status, plan_up, window_jobs};
 use crate::child::Desk;
 use crate::class::{Student, summarize};
 use crate::cli::{Args, Package, Verb};
+use crate::complete::find_missing;
 use crate::folder::End;
 use crate::prepare::{Class, Doors, check_class, group, is_fresh, open_class, open_doors};
 use crate::report::{Failure, Outcome, Report, round_seconds};
@@ -63,7 +64,7 @@ pub async fn run(args: &Args, signals: Signals) -> Result<Exit, Problem> {
         class.folder.keep_last(report.owners.iter().map(|outcome| (outcome.owner.clone(), outcome.result)))?;
     }
     print_out(&if args.class.json { to_json(&report)? } else { report.to_text() })?;
-    Ok(stop.asked().unwrap_or(if report.not_done == 0 { Exit::Done } else { Exit::Failed }))
+    Ok(stop.asked().unwrap_or(if report.has_failed() { Exit::Failed } else { Exit::Done }))
 }
 
 /// The first signal stops the class; all are passed on to the programs that run.
@@ -118,9 +119,9 @@ fn make_question(args: &Args, class: &Class) -> Option<String> {
     let owners: Vec<_> = class.students.iter().map(Student::owner).collect();
     match args.verb {
         Verb::Down { .. } => Some(format!(
-            "everything of {} is deleted, also what is in the buckets ({} owners)",
+            "everything of {} is deleted, also what is in the buckets ({})",
             summarize(&owners),
-            owners.len()
+            count(owners.len(), "owner")
         )),
         Verb::Up { .. } => {
             let sum: f64 = class.students.iter().map(usd_of).sum();
@@ -137,8 +138,17 @@ fn describe_cost(class: &Class) -> String {
     let labs = class.students.iter().map(|student| estimate(&student.part));
     let (hour, all) = labs.fold((0.0, 0.0), |(hour, all), one| (hour + one.usd_per_hour(), all + one.usd_expected()));
     let hours = class.students.iter().map(|student| student.lab.budget.hours).fold(0.0, f64::max);
-    let count = class.students.len();
-    format!("{count} labs cost ${hour:.4} an hour together, and ${all:.2} in the {hours} hours that [budget] expects")
+    let (labs, cost, together) = match class.students.len() {
+        1 => ("1 lab".to_owned(), "costs", ""),
+        more => (format!("{more} labs"), "cost", " together"),
+    };
+    format!("{labs} {cost} ${hour:.4} an hour{together}, and ${all:.2} in the {hours} hours that [budget] expects")
+}
+
+/// `1 owner`, `2 owners`
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 fn announce(args: &Args, class: &Class, doors: &Doors) {
@@ -149,9 +159,9 @@ fn announce(args: &Args, class: &Class, doors: &Doors) {
     if matches!(args.verb, Verb::Up { .. }) {
         print_err(&format!("{}; estimate: list prices", describe_cost(class)));
     }
-    let count = class.students.len();
     print_err(&format!(
-        "{count} owners, at most {} at a time; logs: {}",
+        "{}, at most {} at a time; logs: {}",
+        count(class.students.len(), "owner"),
         args.class.at_once,
         class.folder.path("logs").display()
     ));
@@ -228,6 +238,7 @@ fn new_outcome(class: &Class, doors: &Doors, student: &Student) -> Outcome {
         seconds: 0.0,
         usd_per_hour: 0.0,
         resources: None,
+        missing: Vec::new(),
         failed: Vec::new(),
         log: Some(class.folder.log_of(student.owner()).display().to_string()),
     }
@@ -267,13 +278,18 @@ impl Work<'_> {
         let mut running = FuturesUnordered::new();
         let mut outcomes: Vec<_> =
             self.class.students.iter().map(|student| new_outcome(self.class, self.doors, student)).collect();
+        let mut goes_on = true;
         loop {
-            while running.len() < usize::from(self.args.class.at_once) && self.stop.asked().is_none() {
+            let free = || goes_on && self.stop.asked().is_none();
+            while running.len() < usize::from(self.args.class.at_once) && free() {
                 let Some((index, student)) = waiting.next() else { break };
                 let line = progress.begin(&student.title(), "");
                 running.push(async move { (index, self.for_one(student, line).await) });
             }
             let Some((index, outcome)) = running.next().await else { break };
+            // Credentials that have expired for one have for all that use the same.
+            let is_expired = |failure: &Failure| tells_of_expiry(&failure.reason);
+            goes_on &= self.class.students[index].role().is_some() || !outcome.failed.iter().any(is_expired);
             outcomes[index] = outcome;
         }
         drop(running);
@@ -294,7 +310,7 @@ impl Work<'_> {
         outcome.seconds = round_seconds(start.elapsed().as_secs_f64());
         let failure = outcome.failed.first().map(|failure| Problem::failed(failure.reason.clone()));
         match (outcome.result, failure) {
-            (End::Done, _) => line.end(Ok(None)),
+            (End::Done | End::Incomplete | End::Nothing, _) => line.end(Ok(None)),
             (_, failure) => line.end(Err(&failure.unwrap_or_else(|| Problem::failed("stopped")))),
         }
         outcome
@@ -310,7 +326,7 @@ impl Work<'_> {
             Verb::Down { .. } => plan_down(),
             Verb::Status { .. } | Verb::Plan { .. } => plan_status(),
         };
-        let working = self.run_all(&desk, &steps, line, outcome);
+        let working = self.run_all(&desk, &student.part, &steps, line, outcome);
         match (student.role(), self.doors.assumed.get(student.owner())) {
             (Some(role), Some(assumed)) => {
                 let mut credentials = assumed.clone()?;
@@ -390,7 +406,7 @@ impl Work<'_> {
         variables
     }
 
-    async fn run_all(&self, desk: &Desk<'_>, steps: &[Step<Job>], line: &Line, outcome: &mut Outcome) {
+    async fn run_all(&self, desk: &Desk<'_>, part: &Lab, steps: &[Step<Job>], line: &Line, outcome: &mut Outcome) {
         let (number, failed) = (Cell::new(0), RefCell::new(Vec::new()));
         let (now, status) = (RefCell::new(Vec::<String>::new()), RefCell::new(None));
         let say = || line.waits_for(&now.borrow().join(", "));
@@ -413,8 +429,16 @@ impl Work<'_> {
             (false, None) => End::Failed,
         };
         if let Some((resources, usd)) = status.into_inner() {
-            outcome.resources = Some(resources);
+            outcome.resources = Some(resources.len());
             outcome.usd_per_hour = usd;
+            if outcome.result == End::Done && !resources.is_empty() {
+                outcome.missing = find_missing(part, &resources);
+            }
+            outcome.result = match outcome.result {
+                End::Done if resources.is_empty() => End::Nothing,
+                End::Done if !outcome.missing.is_empty() => End::Incomplete,
+                result => result,
+            };
         }
     }
 
@@ -423,7 +447,7 @@ impl Work<'_> {
         desk: &Desk<'_>,
         job: &Job,
         number: &Cell<usize>,
-        status: &RefCell<Option<(usize, f64)>>,
+        status: &RefCell<Option<Asked>>,
     ) -> Result<(), Problem> {
         let next = || number.replace(number.get() + 1);
         let jobs = match &job.kind {
@@ -454,11 +478,13 @@ impl Work<'_> {
     }
 }
 
-/// How many resources `lab-status --json` names, and what they cost an hour.
-fn read_status(answer: &str) -> Result<(usize, f64), Problem> {
+/// The resources that `lab-status --json` names, and what they cost an hour.
+type Asked = (Vec<serde_json::Value>, f64);
+
+fn read_status(answer: &str) -> Result<Asked, Problem> {
     let document: serde_json::Value = serde_json::from_str(answer)
         .map_err(|error| Problem::failed("lab-status answers no JSON").because(error.to_string()))?;
-    let resources = document["resources"].as_array().map(Vec::len);
+    let resources = document["resources"].as_array().cloned();
     match (resources, document["usd_per_hour"].as_f64()) {
         (Some(resources), Some(usd)) => Ok((resources, usd)),
         _ => Err(Problem::failed("lab-status left out what exists")),

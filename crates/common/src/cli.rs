@@ -41,7 +41,12 @@ pub struct LabArgs {
 
 /// The program's arguments. What is wrong with them ends the program as clap does; with `--json` stdout holds it too.
 pub fn parse_args<A: clap::Parser>() -> A {
-    A::try_parse().unwrap_or_else(|error| {
+    parse_words(std::env::args_os())
+}
+
+/// Like [`parse_args`], for a program that completes its own command line first.
+pub fn parse_words<A: clap::Parser>(words: impl IntoIterator<Item = std::ffi::OsString>) -> A {
+    A::try_parse_from(words).unwrap_or_else(|error| {
         // Help and version are no errors.
         if error.use_stderr() {
             answer_error(error.to_string().trim_end());
@@ -54,6 +59,18 @@ impl LabArgs {
     /// Whether no lab file is named, and none is where it is looked for then.
     pub(crate) fn has_no_lab_file(&self) -> bool {
         self.lab.is_none() && !std::path::Path::new(DEFAULT_LAB_FILE).exists()
+    }
+
+    /// The lab these options name, whoever its owner is; `None` where no file is named and none is there.
+    ///
+    /// # Errors
+    /// As [`LabArgs::read_lab`].
+    pub fn read_lab_of_anyone(&self) -> Result<Option<Lab>, Problem> {
+        if self.has_no_lab_file() {
+            return Ok(None);
+        }
+        let owner = self.owner.clone().or_else(|| Some("anyone".into()));
+        Self { owner, ..self.clone() }.read_lab().map(Some)
     }
 
     /// Reads and checks the lab these options name. Nothing is called.

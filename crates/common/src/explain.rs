@@ -52,6 +52,11 @@ pub fn is_about_credentials(problem: &Problem) -> bool {
     [EXPIRED_CREDENTIALS, UNKNOWN_CREDENTIALS, NO_CREDENTIALS].contains(&problem.what())
 }
 
+/// Whether a program's own words say that its credentials have expired.
+pub fn tells_of_expiry(said: &str) -> bool {
+    said.contains(EXPIRED_CREDENTIALS)
+}
+
 /// Whether nobody knows if AWS has acted: the answer never came, or says only that something broke inside.
 ///
 /// A call whose request provably never left (no connection, no credentials) is not lost, and neither is one that AWS
@@ -92,7 +97,7 @@ where
     }
 }
 
-fn explain_code(call: &str, code: &str, message: &str) -> Problem {
+pub(crate) fn explain_code(call: &str, code: &str, message: &str) -> Problem {
     let problem = |what: String| Problem::failed(what).because(format!("{call}: {code}: {message}"));
     if EXPIRED.contains(&code) {
         // EC2 says the same of a request that was signed too long ago.

@@ -1,8 +1,10 @@
 //! A lab, validated: plain data that every concern starts from.
 
+use std::collections::BTreeMap;
+
 use ipnet::Ipv4Net;
 
-use crate::Caller;
+use crate::{Caller, Recipe};
 
 /// What `lab.toml` says, checked once and completely by [`crate::read_lab`].
 #[derive(Debug, Clone, PartialEq)]
@@ -203,6 +205,65 @@ pub struct Images {
     pub memory_mb: i32,
     /// The function's time limit in seconds, 1 to 900.
     pub timeout_s: i32,
+    /// What it makes of a picture; empty where it copies.
+    pub recipe: Recipe,
+    /// Whether S3 tells a queue, and the queue the function.
+    pub queue: bool,
+    /// Whether what the function could not do is kept in a queue of its own; always with `queue`.
+    pub dead_letters: bool,
+    /// How many of the function may work at once, 1 to 1,000, with a queue 2 at least; no bound where absent.
+    pub concurrency: Option<i32>,
+    /// What the function is built for.
+    pub arch: Arch,
+    /// The largest picture it decodes, in pixels; the function's own limit where absent.
+    pub max_pixels: Option<u64>,
+    /// How long it may work on one picture, in seconds; at most `timeout_s`; the function's own limit where absent.
+    pub record_seconds: Option<u32>,
+}
+
+impl Images {
+    /// The variables of the function's environment that lab.toml decides. One that is not among [`Images::environment`]
+    /// must not be set.
+    pub fn variables() -> impl Iterator<Item = &'static str> {
+        ["OUTPUT_BUCKET", "MODE", "MAX_PIXELS", "RECORD_SECONDS"].into_iter().chain(Recipe::VARIABLES)
+    }
+
+    /// The function's variables with their values.
+    pub fn environment(&self) -> BTreeMap<&'static str, String> {
+        let bounds = [
+            ("MAX_PIXELS", self.max_pixels.map(|pixels| pixels.to_string())),
+            ("RECORD_SECONDS", self.record_seconds.map(|seconds| seconds.to_string())),
+        ];
+        [("OUTPUT_BUCKET", self.output.clone()), ("MODE", self.mode.as_str().to_owned())]
+            .into_iter()
+            .chain(bounds.into_iter().filter_map(|(name, value)| Some((name, value?))))
+            .chain(self.recipe.environment())
+            .collect()
+    }
+
+    /// The keys of the results of the object `key`.
+    pub fn result_keys(&self, key: &str) -> Vec<String> {
+        self.recipe.result_keys(key)
+    }
+}
+
+/// What a function is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arch {
+    /// Intel and AMD.
+    X86,
+    /// AWS Graviton.
+    Arm,
+}
+
+impl Arch {
+    /// Lambda's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64",
+            Self::Arm => "arm64",
+        }
+    }
 }
 
 /// What the function does with an image.

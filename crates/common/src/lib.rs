@@ -17,29 +17,33 @@ mod my_ip;
 mod names;
 pub mod prices;
 mod read;
+mod recipe;
 pub mod roles;
 mod sdk;
 mod session;
+mod signed;
 mod table;
 mod tags;
 
 pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
-pub use cli::{LabArgs, parse_args};
+pub use cli::{LabArgs, parse_args, parse_words};
 pub use clock::Clock;
 pub use estimate::{Billed, Estimate, estimate};
 pub use explain::{
     RENEW_CREDENTIALS, describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer,
-    is_unknown_caller, no_credentials,
+    is_unknown_caller, no_credentials, tells_of_expiry,
 };
 pub use home::{Home, Secret, lost_file};
 pub use lab::{
-    Account, Allow, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
+    Account, Allow, Arch, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
     Transport, Vpn,
 };
 pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
+pub use recipe::{Depth, Fit, MAX_KEY_BYTES, PictureFormat, Recipe, failed_report_key, strip_extension};
 pub use sdk::{Connection, connect, prepare};
 pub use session::{Access, Session, note_other_region, quote, repeat_access, repeat_options};
+pub use signed::{JsonService, call_json};
 pub use tags::Tags;

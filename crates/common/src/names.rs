@@ -90,6 +90,21 @@ impl Names {
         format!("{}-lambda-role-{}", self.lab, self.owner)
     }
 
+    /// `lab-image-queue-OWNER`: what S3 tells of new objects, where the lab has a queue.
+    pub fn image_queue(&self) -> String {
+        format!("{}-image-queue-{}", self.lab, self.owner)
+    }
+
+    /// `lab-image-dead-letters-OWNER`: what the function could not do.
+    pub fn dead_letters(&self) -> String {
+        format!("{}-image-dead-letters-{}", self.lab, self.owner)
+    }
+
+    /// `lab-batch-role-OWNER`: what a job of S3 Batch Operations may do.
+    pub fn batch_role(&self) -> String {
+        format!("{}-batch-role-{}", self.lab, self.owner)
+    }
+
     /// `/aws/lambda/FUNCTION`: the log group Lambda writes to.
     pub fn function_log_group(function: &str) -> String {
         format!("/aws/lambda/{function}")

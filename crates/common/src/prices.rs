@@ -1,5 +1,7 @@
 //! What things cost: on-demand list prices of us-east-1, for estimates.
 
+use crate::Arch;
+
 /// The day on which the table below was compared with AWS's list prices.
 pub const PRICES_OF: &str = "2026-11-20";
 /// The Region whose prices they are; elsewhere the same figures are an estimate.
@@ -20,10 +22,28 @@ pub const VPN_CONNECTION: f64 = 0.05;
 pub const S3_GB_MONTH: f64 = 0.023;
 /// US dollars for 1,000 objects put into S3.
 pub const S3_PER_1000_PUTS: f64 = 0.005;
+/// US dollars for 1,000 objects got from S3, or looked at.
+pub const S3_PER_1000_GETS: f64 = 0.0004;
+/// US dollars for a job of S3 Batch Operations.
+pub const BATCH_JOB: f64 = 0.25;
+/// US dollars for a million objects of a job of S3 Batch Operations.
+pub const BATCH_PER_MILLION: f64 = 1.00;
+/// US dollars for a million requests to a standard queue of SQS.
+pub const SQS_PER_MILLION: f64 = 0.40;
 /// US dollars for a million invocations of a function.
 pub const LAMBDA_PER_MILLION: f64 = 0.20;
 /// US dollars for a GB of a function's memory for a second, on arm64.
 pub const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
+/// The same on `x86_64`.
+pub const LAMBDA_GB_SECOND_X86: f64 = 0.000_016_666_7;
+
+/// US dollars for a GB of a function's memory for a second.
+pub const fn lambda_gb_second(arch: Arch) -> f64 {
+    match arch {
+        Arch::X86 => LAMBDA_GB_SECOND_X86,
+        Arch::Arm => LAMBDA_GB_SECOND,
+    }
+}
 
 /// AWS bills EBS by the second of a 730-hour month.
 pub const HOURS_PER_MONTH: f64 = 730.0;

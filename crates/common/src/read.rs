@@ -3,6 +3,7 @@
 mod hosts;
 mod images;
 mod network;
+mod recipe;
 mod top;
 mod vpn;
 

@@ -45,6 +45,11 @@ impl<'a> Table<'a> {
         self.entries.get(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
+    /// Whether the file has `key`. It is not asked for by this.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.get(key).is_some()
+    }
+
     pub(crate) fn string(&self, key: &str) -> Option<At<String>> {
         let value = self.find(key)?;
         self.take_string(key, value)
@@ -64,21 +69,14 @@ impl<'a> Table<'a> {
     /// A whole number within `bounds`.
     pub(crate) fn integer(&self, key: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<At<i64>> {
         let value = self.find(key)?;
-        let parse = |value: &DeValue<'_>| {
-            let digits = value.as_integer()?;
-            i64::from_str_radix(digits.as_str(), digits.radix()).ok()
-        };
-        let number = self.expect(key, value, parse(value.get_ref()), "a whole number")?;
-        if !bounds.contains(&number) {
-            let (low, high) = (bounds.start(), bounds.end());
-            self.file.reject(
-                &value.span(),
-                format!("{} = {number} is out of bounds", self.path_of(key)),
-                format!("write a number from {low} to {high}"),
-            );
-            return None;
-        }
-        Some(At { value: number, span: value.span() })
+        self.take_integer(key, value, &bounds)
+    }
+
+    /// A list of whole numbers, each within `bounds`.
+    pub(crate) fn integers(&self, key: &str, bounds: std::ops::RangeInclusive<i64>) -> Option<Vec<At<i64>>> {
+        let value = self.find(key)?;
+        let items = self.expect(key, value, value.get_ref().as_array(), "a list of whole numbers")?;
+        Some(items.iter().filter_map(|item| self.take_integer(key, item, &bounds)).collect())
     }
 
     /// A number that is not negative.
@@ -177,6 +175,29 @@ impl<'a> Table<'a> {
             self.asked.borrow_mut().push(key.to_owned());
         }
         self.entries.get(key)
+    }
+
+    fn take_integer(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'a>>,
+        bounds: &std::ops::RangeInclusive<i64>,
+    ) -> Option<At<i64>> {
+        let parse = |value: &DeValue<'_>| {
+            let digits = value.as_integer()?;
+            i64::from_str_radix(digits.as_str(), digits.radix()).ok()
+        };
+        let number = self.expect(key, value, parse(value.get_ref()), "a whole number")?;
+        if !bounds.contains(&number) {
+            let (low, high) = (bounds.start(), bounds.end());
+            self.file.reject(
+                &value.span(),
+                format!("{} = {number} is out of bounds", self.path_of(key)),
+                format!("write a number from {low} to {high}"),
+            );
+            return None;
+        }
+        Some(At { value: number, span: value.span() })
     }
 
     fn take_string(&self, key: &str, value: &Spanned<DeValue<'a>>) -> Option<At<String>> {

@@ -1,9 +1,13 @@
-//! Creating things exactly once where the API takes no client token.
+//! Creating things exactly once.
 //!
 //! `CreateVpc`, `CreateInternetGateway` and `AllocateAddress` make a second one when they are repeated, so the SDK's own
 //! retries are off for them. All tries of one creation carry one tag, whose value nothing else has. When an answer is
 //! lost, that tag is looked for, and only when it stays unfound is the call made again. Whoever could not look does not
 //! call again either: what may exist is the next run's to find.
+//!
+//! Calls that take a client token go the same way. Their attempt is the token: EC2 compares a repeated call with the
+//! first one, tags included. The token alone is enough on AWS; not everything that speaks its API keeps that promise, and
+//! who looks first depends on nobody's memory.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +16,8 @@ use std::time::Duration;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use lab_common::{explain, is_lost_answer};
+use aws_sdk_ec2::types::Filter;
+use lab_common::{Tags, explain, is_lost_answer};
 use lab_plan::{Pace, Problem, Stop, find_within, retry_while};
 
 use crate::is_throttled;
@@ -26,11 +31,22 @@ const TRIES: usize = 3;
 
 /// The tag value of one attempt to create something, however many tries it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt(uuid::Uuid);
+pub struct Attempt(String);
 
 impl Attempt {
-    fn new() -> Self {
-        Self(uuid::Uuid::new_v4())
+    /// One that nothing else shares.
+    pub fn unique() -> Self {
+        Self(uuid::Uuid::new_v4().to_string())
+    }
+
+    /// The one of all calls with this client token.
+    pub fn of_token(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
+    /// The filter that only what this attempt made passes.
+    pub fn filter(&self) -> Filter {
+        Filter::builder().name(format!("tag:{}", Tags::ATTEMPT)).values(&self.0).build()
     }
 }
 
@@ -62,31 +78,68 @@ pub async fn create_once<E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let attempt = Attempt::new();
+    let made = create_in_attempt(call, &Attempt::unique(), stop, create, find, remove).await?;
+    made.map_err(|error| explain(call, &error))
+}
+
+/// Like [`create_once`], with the token that `create` sends: all runs that send it make the same thing. What turns out to
+/// be there twice stays, for one of them may be another run's: see [`crate::take_turn`].
+///
+/// # Errors
+/// When it stays open whether something was made. What AWS refuses is the inner error, for the caller to read.
+pub async fn create_with_token<E>(
+    call: &str,
+    token: &str,
+    stop: &Stop,
+    create: impl AsyncFn(&Attempt) -> Result<String, SdkError<E, HttpResponse>>,
+    find: impl AsyncFn(&Attempt) -> Result<Vec<String>, Problem>,
+) -> Result<Result<String, SdkError<E, HttpResponse>>, Problem>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    create_in_attempt(call, &Attempt::of_token(token), stop, create, find, async |_| Ok(())).await
+}
+
+async fn create_in_attempt<E>(
+    call: &str,
+    attempt: &Attempt,
+    stop: &Stop,
+    create: impl AsyncFn(&Attempt) -> Result<String, SdkError<E, HttpResponse>>,
+    find: impl AsyncFn(&Attempt) -> Result<Vec<String>, Problem>,
+    remove: impl AsyncFn(&str) -> Result<(), Problem>,
+) -> Result<Result<String, SdkError<E, HttpResponse>>, Problem>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
     let mut lost = None;
     for _ in 0..TRIES {
-        let answer = retry_while(Pace::SPREAD, stop, is_throttled, async || create(&attempt).await).await;
+        let answer = retry_while(Pace::SPREAD, stop, is_throttled, async || create(attempt).await).await;
         let error = match answer {
-            Ok(id) if lost.is_none() => return Ok(id),
+            Ok(id) if lost.is_none() => return Ok(Ok(id)),
             Ok(id) => {
-                let seen = find(&attempt).await.map_err(|problem| leave_open(call, &problem))?;
-                return keep_one(call, seen.into_iter().chain([id]), remove).await;
+                let seen = find(attempt).await.map_err(|problem| leave_open(call, &problem))?;
+                return keep_one(call, seen.into_iter().chain([id]), remove).await.map(Ok);
             }
             Err(error) => error,
         };
-        if !is_lost_answer(&error) {
-            let problem = explain(call, &error);
-            return Err(if lost.is_some() { leave_open(call, &problem) } else { problem });
+        if !is_lost_answer(&error) || is_short_of(&error) {
+            return if lost.is_some() { Err(leave_open(call, &explain(call, &error))) } else { Ok(Err(error)) };
         }
-        let look = async || Ok(Some(find(&attempt).await?).filter(|found| !found.is_empty()));
+        let look = async || Ok(Some(find(attempt).await?).filter(|found| !found.is_empty()));
         // Who cannot look cannot know whether something was made.
         match find_within(APPEARS, stop, look).await.map_err(|problem| leave_open(call, &problem))? {
-            Some(found) => return keep_one(call, found, remove).await,
+            Some(found) => return keep_one(call, found, remove).await.map(Ok),
             None => lost = Some(explain(call, &error)),
         }
     }
     let problem = lost.unwrap_or_else(|| Problem::failed(format!("{call} was not tried")));
     Err(leave_open(call, &problem))
+}
+
+/// Whether EC2 has no room for it: a server's error (HTTP 500) that says that nothing was made.
+fn is_short_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    code.is_some_and(|code| code.starts_with("Insufficient"))
 }
 
 /// Keeps the smallest of the ids and removes the others.
@@ -108,13 +161,6 @@ fn leave_open(call: &str, problem: &Problem) -> Problem {
     let hint = format!("{call} may have made something: the same command again finds it by its tags");
     let fix = problem.remedy().map_or_else(|| hint.clone(), |fix| format!("{fix}\n{hint}"));
     problem.clone().fix(fix)
-}
-
-/// Of several things with one role, made by runs that did not see each other, the smallest id wins. Runs that see the
-/// same decide alike; one that saw nobody keeps its own, and a later one may have a smaller id: where that must not be,
-/// runs take turns ([`crate::first_in_turn`]). `own` counts also while it is not visible yet.
-pub fn choose_winner(own: &str, seen: impl IntoIterator<Item = String>) -> String {
-    seen.into_iter().chain([own.to_owned()]).min().unwrap_or_else(|| own.to_owned())
 }
 
 #[cfg(test)]
@@ -223,16 +269,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn with_a_token_all_tries_bear_it_and_what_another_run_made_is_not_removed() {
+        let (seen, stop) = (RefCell::new(vec![]), Stop::new());
+        let made = create_with_token(
+            "CreateVpc",
+            "token",
+            &stop,
+            async |attempt| {
+                seen.borrow_mut().push(attempt.to_string());
+                lost()
+            },
+            async |attempt| {
+                seen.borrow_mut().push(attempt.to_string());
+                Ok(vec!["vpc-theirs".to_owned(), "vpc-1".to_owned()])
+            },
+        );
+        assert_eq!(made.await.unwrap().unwrap(), "vpc-1");
+        assert_eq!(seen.into_inner(), ["token", "token"]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_refusal_is_final() {
         let (made, calls) = run(vec![|| refused("VpcLimitExceeded", 400)], Some(0)).await;
         assert!(made.unwrap_err().what().contains("VpcLimitExceeded"));
         assert_eq!(calls, 1);
-    }
-
-    #[test]
-    fn the_smallest_id_wins_also_when_our_own_is_not_visible() {
-        assert_eq!(choose_winner("vpc-2", ["vpc-1".to_owned(), "vpc-3".to_owned()]), "vpc-1");
-        assert_eq!(choose_winner("vpc-0", ["vpc-1".to_owned()]), "vpc-0");
-        assert_eq!(choose_winner("vpc-0", []), "vpc-0");
+        let (made, calls) = run(vec![|| refused("InsufficientAddressCapacity", 500)], Some(0)).await;
+        assert!(made.unwrap_err().what().contains("InsufficientAddressCapacity"));
+        assert_eq!(calls, 1);
     }
 }

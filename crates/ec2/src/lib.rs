@@ -1,5 +1,5 @@
 //! What every EC2 concern would write again: tags, filters, lists in pages, the codes of errors, creating things exactly
-//! once, and whether the NAT window is open.
+//! once, whose of two is kept, and whether the NAT window is open.
 
 mod code;
 mod create;
@@ -10,9 +10,9 @@ mod token;
 mod turn;
 
 pub use code::{is_dependency, is_duplicate, is_gone, is_throttled};
-pub use create::{Attempt, choose_winner, create_once, without_retries};
+pub use create::{Attempt, create_once, create_with_token, without_retries};
 pub use list::list;
 pub use nat::{NatGateway, find_nat_gateways, note_open_nat, show_age};
 pub use tag::{find_role, find_tag, is_ours, lab_filters, specify_tags};
 pub use token::client_token;
-pub use turn::{Drawn, draw, first_in_turn};
+pub use turn::{Drawn, find_number, take_turn, write_number};

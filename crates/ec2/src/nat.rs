@@ -11,7 +11,7 @@ use lab_common::prices::{NAT_GATEWAY, NAT_PER_GB};
 use lab_common::{Tags, explain};
 use lab_plan::{Problem, Verb};
 
-use crate::{find_tag, is_ours, lab_filters};
+use crate::{find_number, find_tag, is_ours, lab_filters};
 
 /// A started hour is billed whole: from here on, an open window has cost more than anybody meant to spend at once.
 const LONG: Duration = Duration::from_hours(1);
@@ -39,6 +39,8 @@ pub struct NatGateway {
     pub interface: Option<String>,
     /// Why it failed, where it did: EC2's code and message.
     pub failure: Option<String>,
+    /// The number that its run has drawn for it.
+    pub number: Option<u32>,
 }
 
 impl NatGateway {
@@ -54,7 +56,7 @@ impl NatGateway {
     }
 }
 
-/// Every NAT gateway of this lab that EC2 lists, by id, deleted ones of the last hour included.
+/// Every NAT gateway of this lab that EC2 lists, in turn ([`crate::take_turn`]), deleted ones of the last hour included.
 ///
 /// # Errors
 /// When EC2 does not answer, or not to us.
@@ -65,7 +67,7 @@ pub async fn find_nat_gateways(ec2: &Client, tags: &Tags) -> Result<Vec<NatGatew
     let now = SystemTime::now();
     let ours = found.iter().filter(|gateway| is_ours(tags, gateway.tags()));
     let mut gateways: Vec<_> = ours.filter_map(|gateway| read_gateway(gateway, now)).collect();
-    gateways.sort_by(|a, b| a.id.cmp(&b.id));
+    gateways.sort_by(|a, b| (a.number.unwrap_or(u32::MAX), &a.id).cmp(&(b.number.unwrap_or(u32::MAX), &b.id)));
     Ok(gateways)
 }
 
@@ -87,6 +89,7 @@ fn read_gateway(gateway: &types::NatGateway, now: SystemTime) -> Option<NatGatew
         allocation: address.and_then(|address| own(address.allocation_id())),
         interface: address.and_then(|address| own(address.network_interface_id())),
         failure: own(Some(&failure)),
+        number: find_number(gateway.tags()),
     })
 }
 
@@ -133,6 +136,7 @@ mod tests {
             allocation: None,
             interface: None,
             failure: None,
+            number: None,
         }
     }
 

@@ -4,6 +4,21 @@
 //! number is served, and of equal ones the smallest id. Ids alone would not do: a run that saw nobody goes on, and a later
 //! one may be given a smaller id. With numbers it cannot win: it sees what is there before it draws.
 
+use std::time::Duration;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::Tag;
+use lab_common::{Tags, explain};
+use lab_plan::{Pace, Problem, Stop, wait_for};
+use tokio::time::Instant;
+
+use crate::{find_tag, is_gone};
+
+/// How long another run may take between making its own and drawing its number: two calls.
+const DRAWING: Duration = Duration::from_secs(8);
+/// From then on, what cannot be found was not too new to be seen: somebody has removed it.
+const SEEN: Duration = Duration::from_secs(3);
+
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawn {
@@ -20,13 +35,71 @@ impl Drawn {
     }
 }
 
+/// The one that all runs keep that made one at this moment: `made`, or one of another run. Whoever lost removes `made`.
+///
+/// `see` finds all of them, `what` in a few words; `write` gives `made` its number, and answers whether it was there.
+///
+/// # Errors
+/// What `see` and `write` answer; that the user stops us.
+pub async fn take_turn(
+    what: &str,
+    made: &str,
+    stop: &Stop,
+    see: impl AsyncFn() -> Result<Vec<Drawn>, Problem>,
+    write: impl AsyncFn(u32) -> Result<bool, Problem>,
+) -> Result<String, Problem> {
+    let start = Instant::now();
+    let own = wait_for(Pace::MOMENT, stop, format_args!("{made} to be seen"), async || {
+        let seen = see().await?;
+        let number = draw(&seen);
+        if write(number).await? {
+            return Ok(Some(Drawn { id: made.to_owned(), number: Some(number) }));
+        }
+        // Only a run that keeps another one removes it.
+        let others = seen.into_iter().filter(|one| one.id != made && one.number.is_some());
+        let first = others.min_by(|a, b| a.turn().cmp(&b.turn()));
+        Ok(first.filter(|_| start.elapsed() > SEEN))
+    })
+    .await?;
+    if own.id != made {
+        return Ok(own.id);
+    }
+    let start = Instant::now();
+    wait_for(Pace::MOMENT, stop, format_args!("the other runs to choose {what}"), async || {
+        let seen = see().await?;
+        let undecided = seen.iter().any(|one| one.id != own.id && one.number.is_none());
+        // Who has not drawn by then was killed; what it made is removed by whoever looks next.
+        let waits = undecided && start.elapsed() < DRAWING;
+        Ok((!waits).then(|| first_in_turn(seen, &own)))
+    })
+    .await
+}
+
+/// The number on what bears these tags.
+pub fn find_number(tags: &[Tag]) -> Option<u32> {
+    find_tag(tags, Tags::NUMBER)?.parse().ok()
+}
+
+/// Writes its number on something in EC2; answers whether it was there.
+///
+/// # Errors
+/// When EC2 does not answer, or not to us.
+pub async fn write_number(ec2: &Client, id: &str, number: u32) -> Result<bool, Problem> {
+    let tag = Tag::builder().key(Tags::NUMBER).value(number.to_string()).build();
+    match ec2.create_tags().resources(id).tags(tag).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(explain("CreateTags", &error)),
+    }
+}
+
 /// The number to draw when these are there.
-pub fn draw(seen: &[Drawn]) -> u32 {
+fn draw(seen: &[Drawn]) -> u32 {
     seen.iter().filter_map(|one| one.number).max().map_or(1, |largest| largest.saturating_add(1))
 }
 
 /// Whose turn it is, as far as `seen` and `own` tell. `own` counts also while it is not visible yet.
-pub fn first_in_turn(seen: Vec<Drawn>, own: &Drawn) -> String {
+fn first_in_turn(seen: Vec<Drawn>, own: &Drawn) -> String {
     let others = seen.into_iter().filter(|one| one.id != own.id);
     others.chain([own.clone()]).min_by(|a, b| a.turn().cmp(&b.turn())).map_or_else(|| own.id.clone(), |first| first.id)
 }
@@ -56,6 +129,36 @@ mod tests {
         assert_eq!(first_in_turn(vec![drawn("vpc-1", Some(1)), own.clone()], &own), "vpc-1");
         assert_eq!(first_in_turn(vec![drawn("vpc-1", None), own.clone()], &own), "vpc-2");
         assert_eq!(first_in_turn(vec![], &own), "vpc-2", "not visible yet");
+    }
+
+    /// Runs `take_turn` for `made` among `there`, to which `join` may add what another run makes meanwhile.
+    async fn keep(made: &str, there: Vec<Drawn>, visible: bool) -> (String, Duration) {
+        let (there, stop, start) = (std::cell::RefCell::new(there), Stop::new(), Instant::now());
+        let kept = take_turn(
+            "a VPC",
+            made,
+            &stop,
+            async || Ok(there.borrow().clone()),
+            async |number| {
+                there.borrow_mut().iter_mut().filter(|one| one.id == made).for_each(|one| one.number = Some(number));
+                Ok(visible)
+            },
+        );
+        (kept.await.unwrap(), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_killed_before_it_drew_is_awaited_for_seconds_only() {
+        let (kept, took) = keep("vpc-2", vec![drawn("vpc-1", None), drawn("vpc-2", None)], true).await;
+        assert!(kept == "vpc-2" && took >= DRAWING && took < DRAWING * 2, "{kept} after {took:?}");
+        let (kept, took) = keep("vpc-1", vec![drawn("vpc-1", None), drawn("vpc-2", Some(4))], true).await;
+        assert_eq!((kept.as_str(), took), ("vpc-2", Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_its_own_removed_takes_the_one_that_was_kept() {
+        let (kept, took) = keep("vpc-1", vec![drawn("vpc-2", Some(1))], false).await;
+        assert!(kept == "vpc-2" && took > SEEN, "{kept} after {took:?}");
     }
 
     proptest! {

@@ -3,6 +3,8 @@
 //! Each step is one changing call that may be repeated: by its client token, by the name that AWS keeps unique, or
 //! because it says how something is to be. A kill or a lost answer at any point is healed by running again.
 
+use std::cell::Cell;
+
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
@@ -10,13 +12,16 @@ use aws_sdk_ec2::types::{
     TagSpecification, VolumeType,
 };
 use aws_sdk_iam::error::{BuildError, ProvideErrorMetadata, SdkError};
-use lab_common::{Home, Runs, Session, explain, has_code};
-use lab_ec2::{client_token, is_duplicate, is_gone, specify_tags};
+use lab_common::{Home, Runs, Session, Tags, explain, has_code};
+use lab_ec2::{
+    Attempt, client_token, create_with_token, is_duplicate, is_gone, specify_tags, take_turn, without_retries,
+    write_number,
+};
 use lab_plan::{Pace, Problem, Stop, find_within, retry_while};
 
 use crate::clients::Clients;
 use crate::error::{explain_launch, is_in_between, is_passing};
-use crate::live::{IMAGE_TAG, RUNS_TAG, describe_key_pairs, find_host_role, find_profile};
+use crate::live::{IMAGE_TAG, RUNS_TAG, describe_key_pairs, find_alive, find_attempt, find_host_role, find_profile};
 use crate::plan::{Launch, Op};
 use crate::user_data::{render_bare, render_filegator, render_jupyter};
 use crate::want::{name_runs, trust_policy};
@@ -95,25 +100,47 @@ impl Hands<'_> {
             if launch.used_tokens.contains(&token) {
                 continue;
             }
-            let request = self.request_instance(launch, &user_data).client_token(token);
-            let answer = retry_while(Pace::SPREAD, self.stop, is_passing, async || request.clone().send().await).await;
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(error) if has_code(&error, "IdempotentInstanceTerminated") => continue,
-                Err(error) => return Err(explain_launch("RunInstances", &launch.host, &error)),
-            };
-            let Some(instance) = answer.instances().first() else {
-                return Err(Problem::failed("RunInstances answered without an instance"));
-            };
-            let state = instance.state().and_then(|state| state.name());
-            // A token that is used up may also be answered with the instance that it made, which is gone.
-            if matches!(state, Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown)) {
-                continue;
+            let Some(made) = self.launch(launch, &user_data, &token).await? else { continue };
+            let write = async |number| write_number(&self.clients.ec2, &made, number).await;
+            let see = async || find_alive(self.clients, &self.session.tags, &launch.host).await;
+            let kept = take_turn(&launch.name, &made, self.stop, see, write).await?;
+            if kept != made {
+                self.terminate_instance(&made).await?;
             }
-            return Ok(instance.instance_id().unwrap_or_default().to_owned());
+            return Ok(kept);
         }
         let what = format!("{} was made and terminated {TOKENS} times within an hour", launch.name);
         Err(Problem::failed(what).fix("wait an hour, until EC2 has forgotten the terminated ones"))
+    }
+
+    /// Starts a new instance with this token; `None` when the token is used up by one that is gone.
+    async fn launch(&self, launch: &Launch, user_data: &str, token: &str) -> Result<Option<String>, Problem> {
+        let gone = Cell::new(false);
+        let made = create_with_token(
+            "RunInstances",
+            token,
+            self.stop,
+            async |attempt: &Attempt| {
+                let request = self.request_instance(launch, user_data, attempt).client_token(token);
+                let answer = retry_while(Pace::SPREAD, self.stop, is_passing, async || {
+                    request.clone().customize().config_override(without_retries()).send().await
+                });
+                let answer = answer.await?;
+                let instance = answer.instances().first();
+                // A token that is used up may also be answered with the instance that it made, which is gone.
+                let state = instance.and_then(|instance| instance.state()?.name());
+                gone.set(matches!(state, Some(InstanceStateName::Terminated | InstanceStateName::ShuttingDown)));
+                Ok(instance.and_then(|instance| instance.instance_id()).unwrap_or_default().to_owned())
+            },
+            async |attempt: &Attempt| find_attempt(self.clients, &self.session.tags, attempt).await,
+        );
+        match made.await? {
+            Ok(_) if gone.get() => Ok(None),
+            Ok(id) if id.is_empty() => Err(Problem::failed("RunInstances answered without an instance")),
+            Ok(id) => Ok(Some(id)),
+            Err(error) if has_code(&error, "IdempotentInstanceTerminated") => Ok(None),
+            Err(error) => Err(explain_launch("RunInstances", &launch.host, &error)),
+        }
     }
 
     fn render_user_data(&self, launch: &Launch) -> Result<String, Problem> {
@@ -153,6 +180,7 @@ impl Hands<'_> {
         &self,
         launch: &Launch,
         user_data: &str,
+        attempt: &Attempt,
     ) -> aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder {
         use base64::Engine as _;
         let profile = launch.profile.as_ref().map(|name| IamInstanceProfileSpecification::builder().name(name).build());
@@ -183,7 +211,7 @@ impl Hands<'_> {
             .block_device_mappings(disk)
             .metadata_options(metadata)
             .user_data(base64::engine::general_purpose::STANDARD.encode(user_data))
-            .tag_specifications(self.tag_instance(launch))
+            .tag_specifications(self.tag_instance(launch, attempt))
             .tag_specifications(specify_tags(
                 ResourceType::Volume,
                 &self.session.tags,
@@ -201,10 +229,14 @@ impl Hands<'_> {
     }
 
     /// The lab's tags, and those by which a later run sees what was asked for.
-    fn tag_instance(&self, launch: &Launch) -> TagSpecification {
+    fn tag_instance(&self, launch: &Launch, attempt: &Attempt) -> TagSpecification {
         let role = roles::instance(&launch.host);
         let ours = self.session.tags.of(&role, &launch.name);
-        let more = [(RUNS_TAG, name_runs(launch.runs).to_owned()), (IMAGE_TAG, launch.image.clone())];
+        let more = [
+            (RUNS_TAG, name_runs(launch.runs).to_owned()),
+            (IMAGE_TAG, launch.image.clone()),
+            (Tags::ATTEMPT, attempt.to_string()),
+        ];
         let tags = ours.into_iter().chain(more).map(|(key, value)| Tag::builder().key(key).value(value).build());
         TagSpecification::builder().resource_type(ResourceType::Instance).set_tags(Some(tags.collect())).build()
     }

@@ -17,9 +17,9 @@ Examples:
   host-up down public               terminate one host, keep what others share
   host-up --lab hol02 --owner ada plan public
 
-The network comes first: net-up. Exit codes: 0 done, 1 failed, 2 usage or lab.toml,
-3 plan --check found changes or status --check-ready a host that is not ready,
-130 Ctrl-C, 143 SIGTERM.";
+The network comes first: net-up.
+Exit codes: 0 done, 1 failed, 2 usage or lab.toml, 3 plan --check found changes
+or status --check-ready a host that is not ready, 130 Ctrl-C, 143 SIGTERM.";
 
 /// The hosts of a lab: key pair, permissions and instances
 #[derive(Debug, Clone, Parser)]

@@ -324,7 +324,8 @@ impl Concern for Hosts<'_> {
     }
 
     fn ids(&self, live: &Live) -> Ids {
-        let instances = live.instances.iter().filter(|instance| instance.is_alive());
+        // Of several of one host the first one counts.
+        let instances = live.instances.iter().rev().filter(|instance| instance.is_alive());
         instances.map(|instance| (roles::instance(&instance.host), instance.id.clone())).collect()
     }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types::{Filter, InstanceStateName, Reservation};
 use lab_account::identify_with;
 use lab_common::{Account, Caller, Home, Image, Names, Session, Tags, explain, has_code};
-use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters};
+use lab_ec2::{
+    Attempt, Drawn, NatGateway, find_nat_gateways, find_number, find_role, find_tag, is_gone, is_ours, lab_filters,
+};
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -74,6 +76,10 @@ pub(crate) struct Instance {
     pub(crate) private_ip: Option<String>,
     /// The client token it was made with.
     pub(crate) token: Option<String>,
+    /// Whether one of our runs made it: a copy that somebody made by hand may bear its tags, and not its token.
+    pub(crate) made_by_run: bool,
+    /// The number that its run has drawn for it.
+    pub(crate) number: Option<u32>,
     pub(crate) root_volume: Option<String>,
     /// EC2's two status checks in one word; `None` when it was not asked or says nothing yet.
     pub(crate) checks: Option<String>,
@@ -222,14 +228,33 @@ pub(crate) async fn count_running(clients: &Clients) -> Result<usize, Problem> {
     Ok(reservations.iter().map(|reservation| reservation.instances().len()).sum())
 }
 
-/// Our instances; those of earlier hours that EC2 still lists as terminated too.
+/// Our instances, those of one host in turn; those of earlier hours that EC2 still lists as terminated too.
 pub(crate) async fn find_instances(clients: &Clients, tags: &Tags) -> Result<Vec<Instance>, Problem> {
     let pages = clients.ec2.describe_instances().set_filters(Some(lab_filters(tags))).into_paginator().items().send();
     let reservations = pages.collect::<Result<Vec<_>, _>>().await;
     let reservations = reservations.map_err(|error| explain("DescribeInstances", &error))?;
     let mut found: Vec<_> = reservations.iter().flat_map(Reservation::instances).filter_map(read_instance).collect();
-    found.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
+    found.sort_by(|a, b| {
+        (&a.host, a.number.unwrap_or(u32::MAX), &a.id).cmp(&(&b.host, b.number.unwrap_or(u32::MAX), &b.id))
+    });
     Ok(found)
+}
+
+/// The living instances of one host, and the numbers that their runs have drawn.
+pub(crate) async fn find_alive(clients: &Clients, tags: &Tags, host: &str) -> Result<Vec<Drawn>, Problem> {
+    let found = find_instances(clients, tags).await?.into_iter();
+    let alive = found.filter(|instance| instance.host == host && instance.is_alive());
+    Ok(alive.map(|Instance { id, number, .. }| Drawn { id, number }).collect())
+}
+
+/// The living instances that one attempt has made.
+pub(crate) async fn find_attempt(clients: &Clients, tags: &Tags, attempt: &Attempt) -> Result<Vec<String>, Problem> {
+    let filters = lab_filters(tags).into_iter().chain([attempt.filter()]).collect();
+    let pages = clients.ec2.describe_instances().set_filters(Some(filters)).into_paginator().items().send();
+    let reservations = pages.collect::<Result<Vec<_>, _>>().await;
+    let reservations = reservations.map_err(|error| explain("DescribeInstances", &error))?;
+    let made = reservations.iter().flat_map(Reservation::instances).filter_map(read_instance);
+    Ok(made.filter(Instance::is_alive).map(|instance| instance.id).collect())
 }
 
 fn read_instance(instance: &aws_sdk_ec2::types::Instance) -> Option<Instance> {
@@ -258,6 +283,8 @@ fn read_instance(instance: &aws_sdk_ec2::types::Instance) -> Option<Instance> {
         public_ip: text(instance.public_ip_address()),
         private_ip: text(instance.private_ip_address()),
         token: text(instance.client_token()),
+        made_by_run: find_tag(instance.tags(), Tags::ATTEMPT).is_some_and(|own| instance.client_token() == Some(own)),
+        number: find_number(instance.tags()),
         root_volume: text(root.and_then(|volume| volume.volume_id())),
         checks: None,
         marker: None,

@@ -250,6 +250,16 @@ fn plan_host(scene: Scene<'_>, host: &WantedHost, draft: &mut Draft) -> Result<(
     match alive.as_slice() {
         [] => plan_launch(scene, host, draft),
         [instance] => plan_changes(scene, host, instance, draft),
+        [first, others @ ..] if others.iter().all(|other| is_spare(other, first)) => {
+            for other in others {
+                let op = Op::TerminateInstance { id: other.id.clone() };
+                let role = format!("{} {}", roles::instance(&host.host), other.id);
+                let step = Step::new(Action::Delete, "instance", role, &other.name, op);
+                let detail = format!("{}: a second one, which another run made at the same moment", other.id);
+                draft.steps.push(step.detail(detail).costs(-crate::resources::cost_of(other, scene.live)));
+            }
+            plan_changes(scene, host, first, draft)
+        }
         several => {
             let ids: Vec<_> = several.iter().map(|instance| instance.id.as_str()).collect();
             let what = format!("{} exists {} times: {}", host.name, ids.len(), ids.join(", "));
@@ -260,6 +270,11 @@ fn plan_host(scene: Scene<'_>, host: &WantedHost, draft: &mut Draft) -> Result<(
             Err(vec![Problem::failed(what).fix(fix)])
         }
     }
+}
+
+/// Whether `other` is one that its run terminates, unless it was killed: it lost its turn to `first`, which is before it.
+fn is_spare(other: &Instance, first: &Instance) -> bool {
+    other.made_by_run && first.made_by_run && first.number.is_some()
 }
 
 fn plan_launch(scene: Scene<'_>, host: &WantedHost, draft: &mut Draft) -> Result<(), Vec<Problem>> {

@@ -44,6 +44,8 @@ pub(crate) fn running(host: &str) -> Instance {
         public_ip: Some("203.0.113.7".into()),
         private_ip: Some("10.0.1.4".into()),
         token: Some("token".into()),
+        made_by_run: true,
+        number: Some(1),
         root_volume: Some(format!("vol-{host}")),
         checks: Some("ok".into()),
         marker: None,

@@ -20,7 +20,7 @@ Examples:
 /// Makes pictures of an image, as the function does: upright, in sRGB, without
 /// metadata.
 #[derive(Debug, Parser)]
-#[command(name = "image-processor", version, max_term_width = 80, after_help = EXAMPLES)]
+#[command(name = "image-processor", bin_name = "image-processor", version, max_term_width = 80, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     /// Image to read: JPEG, PNG, GIF, WebP, BMP or TIFF; - is stdin.
     #[arg(long = "in", value_name = "FILE")]

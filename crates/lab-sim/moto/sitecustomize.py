@@ -1,6 +1,6 @@
-"""Makes moto's server answer sooner, and never otherwise. Python imports it before moto; lab-sim puts it in its way.
+"""Makes moto's server answer sooner, and keep queues' policies. Python imports it before moto; lab-sim puts it in its way.
 
-A part that does not fit the installed moto is left out: everything works without, only slower.
+A part that does not fit the installed moto is left out.
 """
 
 import functools
@@ -93,6 +93,21 @@ def count_messages_sooner():
     models.SQSBackend.is_message_valid_based_on_retention_period = is_kept
 
 
+def keep_policies():
+    """moto forgets a queue's policy when another attribute is set."""
+    from moto.sqs.models import Queue
+
+    write = Queue._set_attributes
+
+    def set_attributes(self, attributes, now=None):
+        policy = getattr(self, "policy", None)
+        write(self, attributes, now)
+        if "Policy" not in attributes:
+            self.policy = policy
+
+    Queue._set_attributes = set_attributes
+
+
 def answer_in_one_piece():
     """The server writes an answer in many small pieces, and a line about it to a log that nobody reads."""
     from werkzeug.serving import WSGIRequestHandler
@@ -115,6 +130,7 @@ def make_haste():
         list_methods_once,
         keep_connections,
         count_messages_sooner,
+        keep_policies,
         answer_in_one_piece,
         collect_less,
     ]

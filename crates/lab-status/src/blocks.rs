@@ -60,7 +60,7 @@ impl View<'_> {
     fn list(&self, is_there: impl Fn(&Thing) -> bool) -> Vec<Block> {
         let ours = self.world.things.iter().filter(|other| other.fate != Fate::Gone && is_there(other));
         let mut blocks: Vec<Block> = ours.filter_map(|other| self.block_of_ours(other)).collect();
-        let strangers = self.world.strangers.iter().filter(|other| is_there(other));
+        let strangers = self.world.strangers.iter().filter(|other| other.fate != Fate::Gone && is_there(other));
         blocks.extend(strangers.filter_map(|other| self.block_of_stranger(other)));
         blocks.dedup_by(|a, b| a.id == b.id);
         blocks
@@ -286,6 +286,23 @@ mod tests {
         let found = blocks_of(&vpc, vec![vpc.clone()], vec![group]);
         assert_eq!(found[0].what, "security-group web (sg-9), of lab lab of bob");
         assert_eq!(found[0].remove, "aws ec2 describe-security-groups --group-ids sg-9");
+    }
+
+    #[test]
+    fn what_a_stranger_has_put_between_our_vpc_and_others_is_told_while_it_is_there() {
+        let vpc = ours("vpc", "vpc-1", "vpc");
+        let strange = |kind, id, state, fate| {
+            Thing::new(kind, id, Label::default()).within(Some("vpc-1"), None).state(state, fate)
+        };
+        let strangers = vec![
+            strange("internet-gateway", "igw-9", "attached", Fate::Stays),
+            strange("vpc-endpoint", "vpce-9", "available", Fate::Stays),
+            strange("vpc-peering-connection", "pcx-9", "active", Fate::Stays),
+            strange("natgateway", "nat-9", "deleted", Fate::Gone),
+        ];
+        let found = blocks_of(&vpc, vec![vpc.clone()], strangers);
+        assert_eq!(found.iter().map(|block| block.id.as_str()).collect::<Vec<_>>(), ["igw-9", "vpce-9", "pcx-9"]);
+        assert!(found.iter().all(|block| block.remove.starts_with("aws ec2 describe-")), "{found:?}");
     }
 
     #[test]

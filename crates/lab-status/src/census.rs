@@ -7,6 +7,7 @@
 mod ec2;
 mod iam;
 mod other;
+mod queues;
 mod s3;
 mod tagging;
 
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) unread: Vec<String>,
     /// What the tagging API names, and no call of ours can confirm: ARNs.
     pub(crate) unconfirmed: Vec<String>,
+    /// The tags of all services could be listed.
+    pub(crate) knows_tags: bool,
     /// What the user should know besides.
     pub(crate) notes: Vec<String>,
 }
@@ -60,7 +63,7 @@ type Reading<'a> = LocalBoxFuture<'a, Result<Vec<Thing>, Problem>>;
 /// When AWS does not answer, or not to us.
 pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, Problem> {
     let census = Census { clients, scope, unread: RefCell::default(), unlooked: Cell::default() };
-    let (caller, ec2, ec2_tags, hints, buckets, functions, log_groups, certificates, iam) = tokio::join!(
+    let (caller, ec2, ec2_tags, hints, buckets, functions, log_groups, certificates, queues, iam) = tokio::join!(
         census.identify_caller(),
         join_all(census.list_ec2()),
         census.described_tags(),
@@ -69,6 +72,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
         census.list_functions(),
         census.list_log_groups(),
         census.list_certificates(),
+        census.list_queues(),
         census.list_iam(),
     );
     // The caller first: without credentials every call fails, and this one says so best.
@@ -81,6 +85,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
     things.extend(census.permit(ec2_tags)?);
     let (buckets, functions) = (census.permit(buckets)?, census.permit(functions)?);
     let (log_groups, certificates) = (census.permit(log_groups)?, census.permit(certificates)?);
+    let queues = census.permit(queues)?;
     let iam = census.permit_iam(iam, &caller)?;
 
     let second: Vec<Reading<'_>> = census
@@ -89,6 +94,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
         .chain(census.look_into_functions(functions, &hints))
         .chain(census.look_into_log_groups(log_groups, &hints))
         .chain(census.look_into_certificates(certificates, &hints))
+        .chain(census.look_into_queues(queues, &hints))
         .chain(census.look_into_iam(iam))
         .chain(census.look_into_endpoints(&things))
         .collect();
@@ -104,7 +110,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
     strangers.retain(|stranger| !things.iter().any(|thing| thing.id == stranger.id));
     things.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
     things.dedup_by(|a, b| a.id == b.id && a.kind == b.kind);
-    let unconfirmed = hints.list_unconfirmed();
+    let (unconfirmed, knows_tags) = (hints.list_unconfirmed(), !hints.is_denied());
     let mut notes = hints.notes;
     notes.extend(tell_unlooked(census.unlooked.get()));
     let name = caller.arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
@@ -116,6 +122,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
         strangers,
         unread: census.unread.into_inner(),
         unconfirmed,
+        knows_tags,
         notes,
     })
 }

@@ -79,6 +79,12 @@ impl Report {
         let total = self.now.as_ref()?.total;
         (total.usd_per_hour > 0.0).then(|| ((self.budget_usd - total.usd_so_far) / total.usd_per_hour).max(0.0))
     }
+
+    /// Whether it may last less: something has cost or costs more, and nobody knows how much.
+    pub(crate) fn is_at_most(&self) -> bool {
+        let now = self.now.as_ref();
+        now.is_some_and(|now| now.total.is_at_least || !now.unpriced.is_empty() || !now.unread.is_empty())
+    }
 }
 
 /// Answers what the lab will cost, and what it costs now where AWS can be asked.

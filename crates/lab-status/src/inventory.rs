@@ -1,6 +1,6 @@
 //! Everything that exists: each part as its own program shows it, and with it what only tags tell.
 
-use lab_common::{Session, is_denial};
+use lab_common::{Session, is_about_credentials};
 use lab_plan::{Action, Concern, Goal, Plan, Problem, Resource, Verb};
 
 use crate::census::World;
@@ -90,7 +90,8 @@ pub(crate) async fn look(session: &Session, purpose: Purpose) -> Result<Vec<Part
 async fn look_at<C: Concern>(concern: &C, purpose: Purpose) -> Result<Part, Problem> {
     let live = match concern.observe().await {
         Ok(live) => live,
-        Err(problem) if is_denial(&problem) => {
+        // What else exists, and what it costs, is not hidden by it.
+        Err(problem) if !is_about_credentials(&problem) => {
             let unread = problem.why().unwrap_or(problem.what()).to_owned();
             return Ok(Part { unread: Some(unread), ..Part::default() });
         }
@@ -138,7 +139,9 @@ pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
         leaving: Vec::new(),
         total: crate::leaks::Total::default(),
         unread: world.unread.clone(),
+        knows_tags: world.knows_tags,
         notes: Vec::new(),
+        hour: None,
     };
     for part in parts {
         inventory.leaving.extend(part.leaving);
@@ -148,9 +151,13 @@ pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
         if let Some(unread) = part.unread {
             add_once(&mut inventory.unread, unread);
         }
-        for resource in part.resources {
+        for mut resource in part.resources {
             let known = world.things.iter().find(|thing| is_same(thing, &resource));
             let thing = known.cloned().unwrap_or_else(|| from_resource(&resource));
+            // Its program does not ask who is connected.
+            if thing.kind == "client-vpn-endpoint" {
+                resource = resource.costs(thing.usd_per_hour());
+            }
             inventory.resources.push(with_age(resource, thing.created, thing.usd_so_far(world.now), world.now));
             things.push(thing);
         }

@@ -31,6 +31,8 @@ pub(crate) struct Left {
     pub(crate) leaving: Vec<Thing>,
     pub(crate) unread: Vec<String>,
     pub(crate) unconfirmed: Vec<String>,
+    /// The tags of all services could be listed.
+    pub(crate) knows_tags: bool,
     pub(crate) notes: Vec<String>,
 }
 
@@ -71,19 +73,21 @@ pub(crate) fn find_leaks(world: &World, scope: &Scope) -> Left {
         .collect();
     leaks.sort_by(|a, b| (rank(&a.remove), &a.remove).cmp(&(rank(&b.remove), &b.remove)));
     let leaving = world.things.iter().filter(|thing| thing.fate == Fate::Leaving).cloned().collect();
-    let World { now, unread, unconfirmed, notes, .. } = world;
-    Left { now, leaks, leaving, unread, unconfirmed, notes }
+    let World { now, unread, unconfirmed, knows_tags, notes, .. } = world;
+    Left { now, leaks, leaving, unread, unconfirmed, knows_tags, notes }
 }
 
 /// The world without what is only a part of something else: a volume or an interface of an instance of ours goes and costs
-/// with it. A public address that is an Elastic IP of ours is billed there.
+/// with it, as a connected client with its endpoint. A public address that is an Elastic IP of ours is billed there.
 pub(crate) fn tidy(world: &World) -> World {
     let mut world = world.clone();
-    let is_owner = |thing: &Thing| thing.fate != Fate::Gone && matches!(thing.kind, "instance" | "natgateway");
+    let is_owner = |thing: &Thing| {
+        thing.fate != Fate::Gone && matches!(thing.kind, "instance" | "natgateway" | "client-vpn-endpoint")
+    };
     let owners: Vec<String> =
         world.things.iter().filter(|thing| is_owner(thing)).map(|thing| thing.id.clone()).collect();
     let is_part = |thing: &Thing| {
-        matches!(thing.kind, "volume" | "network-interface")
+        matches!(thing.kind, "volume" | "network-interface" | "client-vpn-connection")
             && thing.place.holder.as_ref().is_some_and(|holder| owners.contains(holder))
     };
     let (parts, things): (Vec<_>, Vec<_>) = world.things.into_iter().partition(is_part);
@@ -117,9 +121,7 @@ pub(crate) fn sum_up<'a>(things: impl IntoIterator<Item = &'a Thing>, now: Times
     for thing in things {
         total.usd_per_hour += thing.usd_per_hour();
         total.usd_so_far += thing.known_usd_so_far(now);
-        // A stopped instance has cost more when it ran, and AWS does not tell how long that was.
-        total.is_at_least |=
-            thing.usd_so_far(now).is_none() || (thing.kind == "instance" && thing.state.starts_with("stop"));
+        total.is_at_least |= thing.usd_so_far(now).is_none() || thing.has_cost_before();
     }
     total
 }
@@ -180,6 +182,18 @@ mod tests {
         let total = left.total();
         assert!((total.usd_per_hour - (0.0154 + 0.002)).abs() < 1e-9, "{total:?}");
         assert!((total.usd_so_far - (0.0308 + 0.008)).abs() < 1e-9 && !total.is_at_least, "{total:?}");
+    }
+
+    #[test]
+    fn a_connected_client_costs_with_its_endpoint() {
+        let endpoint = Thing::new("client-vpn-endpoint", "cvpn-endpoint-1", label("ada"));
+        let client = Thing::new("client-vpn-connection", "cvpn-connection-1", label("ada"));
+        let client =
+            client.held_by(Some("cvpn-endpoint-1")).bill(Bill::new(prices::VPN_CONNECTION, Some(hours_ago(2))));
+        let left = find_leaks(&world(vec![endpoint, client]), &hol02());
+        assert_eq!(left.leaks.len(), 1);
+        let total = left.total();
+        assert!((total.usd_per_hour - 0.05).abs() < 1e-9 && (total.usd_so_far - 0.10).abs() < 1e-9, "{total:?}");
     }
 
     #[test]

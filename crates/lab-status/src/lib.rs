@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod cost;
 mod doctor;
+mod hour;
 mod inventory;
 mod labs;
 mod leaks;
@@ -23,6 +24,7 @@ mod testing;
 mod thing;
 mod watch;
 
+use jiff::Timestamp;
 use lab_common::{Access, Session};
 use lab_plan::{Exit, Problem, Stop, print_err};
 
@@ -56,8 +58,8 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     }
 }
 
-/// What a look answers: the text, and how the program ends.
-type Answer = Result<(String, Exit), Problem>;
+/// What a look answers: the text, what else the user should know, and how the program ends.
+type Answer = Result<(String, Vec<String>, Exit), Problem>;
 
 async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let session = stop.or(Session::open(&args.lab)).await?;
@@ -65,19 +67,33 @@ async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     let heading = session.heading();
     answer(args, stop, async || {
         // A few dozen calls wait in these at once: too large for the stack.
-        let (parts, world) = tokio::join!(
+        let (parts, world, hour) = tokio::join!(
             Box::pin(inventory::look(&session, Purpose::Show)),
-            Box::pin(census::observe(&clients, &scope))
+            Box::pin(census::observe(&clients, &scope)),
+            Box::pin(look_at_hour(args, &session))
         );
         // The caller's credentials first: the census asks for them.
         let world = world?;
-        let found = inventory::merge(parts?, &world);
+        let mut found = inventory::merge(parts?, &world);
+        match hour {
+            Some(Ok(hour)) => found.hour = Some(hour),
+            Some(Err(problem)) if found.has_function() => {
+                let why = problem.why().unwrap_or(problem.what());
+                found.notes.push(format!("what the function did in the last hour is not known: {why}"));
+            }
+            _ => {}
+        }
         let text = if args.lab.json { show::to_json(&heading, &found)? } else { show::to_text(&heading, &found) };
-        say_notes(&found.notes);
         let exit = if found.unread.is_empty() { Exit::Done } else { Exit::Failed };
-        Ok((text, exit))
+        Ok((text, found.notes, exit))
     })
     .await
+}
+
+/// Not asked again and again: each look costs a little.
+async fn look_at_hour(args: &Args, session: &Session) -> Option<Result<hour::Hour, Problem>> {
+    let images = session.lab.images.as_ref().filter(|_| args.watch.is_none())?;
+    Some(hour::look(&session.sdk, &images.function, Timestamp::now()).await)
 }
 
 async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
@@ -88,7 +104,8 @@ async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         let left = find_left(&clients, &scope).await?;
         let text =
             if args.lab.json { show::leaks_to_json(&heading, &left)? } else { show::leaks_to_text(&heading, &left) };
-        Ok((text, judge(&left)))
+        let exit = judge(&left);
+        Ok((text, left.notes, exit))
     })
     .await
 }
@@ -100,16 +117,15 @@ async fn show_all_labs(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         let left = find_left(&clients, &scope).await?;
         let region = &access.region;
         let text = if args.lab.json { labs::to_document(region, &left)? } else { labs::to_text(region, &left) };
-        Ok((text, judge(&left)))
+        let exit = judge(&left);
+        Ok((text, left.notes, exit))
     })
     .await
 }
 
 async fn find_left(clients: &Clients, scope: &Scope) -> Result<Left, Problem> {
     let world = Box::pin(census::observe(clients, scope)).await?;
-    let left = leaks::find_leaks(&world, scope);
-    say_notes(&left.notes);
-    Ok(left)
+    Ok(leaks::find_leaks(&world, scope))
 }
 
 fn judge(left: &Left) -> Exit {
@@ -119,9 +135,13 @@ fn judge(left: &Left) -> Exit {
 /// Looks once, or again and again.
 async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer) -> Result<Exit, Problem> {
     if let Some(seconds) = args.watch {
-        return watch::watch(seconds, stop, args.lab.plain, async || look().await.map(|(text, _)| text)).await;
+        return watch::watch(seconds, stop, args.lab.plain, async || {
+            look().await.map(|(text, notes, _)| (text, notes))
+        })
+        .await;
     }
-    let (text, exit) = stop.or(look()).await?;
+    let (text, notes, exit) = stop.or(look()).await?;
+    say_notes(&notes);
     lab_plan::print_out(&text)?;
     Ok(exit)
 }

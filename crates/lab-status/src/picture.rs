@@ -111,7 +111,7 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
     };
     let svg = to_svg(&drawing);
     match (&options.svg, &options.html) {
-        (_, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, &notes).as_bytes())?,
+        (_, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, drawing.width, &notes).as_bytes())?,
         (Some(file), _) => keep(file, svg.as_bytes())?,
         _ => print_out(&svg)?,
     }

@@ -89,7 +89,9 @@ fn find_program(thing: &Thing, scope: &Scope) -> Option<&'static str> {
         "key-pair" if has_name(scope, |lab| lab.names.key_pair() == thing.name) => "host-up down",
         "role" if has_name(scope, |lab| lab.names.host_role() == thing.name) => "host-up down",
         "instance-profile" if has_name(scope, |lab| lab.names.host_profile() == thing.name) => "host-up down",
-        "role" if has_name(scope, |lab| lab.function.is_some() && lab.names.function_role() == thing.name) => {
+        "role" if has_name(scope, |lab| is_role_of_pipeline(lab, &thing.name)) => "pipeline-up down",
+        "queue" if has_name(scope, |lab| lab.is_queue(&thing.name)) => "pipeline-up down",
+        "event-source-mapping" if has_name(scope, |lab| lab.function.as_deref() == Some(&thing.name)) => {
             "pipeline-up down"
         }
         "bucket" if has_name(scope, |lab| lab.buckets.contains(&thing.name)) => "pipeline-up down",
@@ -102,6 +104,10 @@ fn find_program(thing: &Thing, scope: &Scope) -> Option<&'static str> {
         _ => return None,
     };
     Some(program)
+}
+
+fn is_role_of_pipeline(lab: &crate::scope::LabScope, name: &str) -> bool {
+    lab.function.is_some() && [lab.names.function_role(), lab.names.batch_role()].iter().any(|it| it == name)
 }
 
 fn is_function_log(function: Option<&str>, name: &str) -> bool {
@@ -125,9 +131,14 @@ pub(crate) fn look_at(thing: &Thing, scope: &Scope) -> String {
         "instance-profile" => format!("iam get-instance-profile --instance-profile-name {name}"),
         "log-group" => format!("logs describe-log-groups --log-group-name-prefix {name}"),
         "natgateway" => format!("ec2 describe-nat-gateways --nat-gateway-ids {id}"),
+        "queue" => format!("sqs get-queue-url --queue-name {name}"),
+        "event-source-mapping" => format!("lambda get-event-source-mapping --uuid {id}"),
         "role" => format!("iam get-role --role-name {name}"),
         "security-group" => format!("ec2 describe-security-groups --group-ids {id}"),
         "vpc-endpoint" => format!("ec2 describe-vpc-endpoints --vpc-endpoint-ids {id}"),
+        "vpc-peering-connection" => {
+            format!("ec2 describe-vpc-peering-connections --vpc-peering-connection-ids {id}")
+        }
         kind @ ("instance" | "internet-gateway" | "key-pair" | "network-interface" | "route-table" | "subnet"
         | "volume" | "vpc") => format!("ec2 describe-{kind}s --{kind}-ids {id}"),
         _ => format!("ec2 describe-tags --filters Name=resource-id,Values={id}"),
@@ -165,6 +176,11 @@ fn call_for(thing: &Thing, scope: &Scope) -> String {
         "key-pair" => aws(&format!("ec2 delete-key-pair --key-pair-id {id}")),
         "log-group" => aws(&format!("logs delete-log-group --log-group-name {name}")),
         "natgateway" => aws(&format!("ec2 delete-nat-gateway --nat-gateway-id {id}")),
+        "queue" => {
+            let url = aws(&format!("sqs get-queue-url --queue-name {name} --query QueueUrl --output text"));
+            aws(&format!("sqs delete-queue --queue-url \"$({url})\""))
+        }
+        "event-source-mapping" => aws(&format!("lambda delete-event-source-mapping --uuid {id}")),
         "role" => remove_role(&name, options),
         "security-group" => aws(&format!("ec2 delete-security-group --group-id {id}")),
         "vpc-endpoint" => aws(&format!("ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}")),
@@ -238,6 +254,9 @@ mod tests {
             ("bucket", "bucket input", "lab-input-bucket-ada", "pipeline-up down"),
             ("role", "role", "lab-host-role-ada", "host-up down"),
             ("role", "role", "lab-lambda-role-ada", "pipeline-up down"),
+            ("role", "role batch", "lab-batch-role-ada", "pipeline-up down"),
+            ("queue", "queue images", "lab-image-queue-ada", "pipeline-up down"),
+            ("event-source-mapping", "event-source-mapping", "lab-lambda-function", "pipeline-up down"),
         ] {
             assert_eq!(command_for(&tagged(kind, role, name, "x-1"), &scope), command, "{name}");
         }
@@ -250,6 +269,9 @@ mod tests {
         assert_eq!(command_for(&renamed, &scope), "aws s3 rb s3://lab-old-bucket-ada --force");
         let volume = tagged("volume", "", "data", "vol-1");
         assert_eq!(command_for(&volume, &scope), "aws ec2 delete-volume --volume-id vol-1");
+        let queue =
+            tagged("queue", "queue images", "old-queue-ada", "arn:aws:sqs:us-east-1:123456789012:old-queue-ada");
+        assert!(command_for(&queue, &scope).starts_with("aws sqs delete-queue --queue-url \"$(aws sqs get-queue-url"));
     }
 
     #[test]
@@ -283,7 +305,7 @@ mod tests {
     fn a_shell_takes_every_command_whole() {
         let scope = hol02();
         let versioned = tagged("bucket", "", "old", "old").with("keeps_versions", true);
-        let odd = ["role", "instance-profile", "placement-group", "ec2-resource"];
+        let odd = ["role", "queue", "instance-profile", "placement-group", "ec2-resource"];
         let things = odd.map(|kind| tagged(kind, "", "a name's (odd)", "x-1")).into_iter().chain([versioned]);
         for thing in things {
             let command = command_for(&thing, &scope);

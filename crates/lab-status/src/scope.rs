@@ -51,6 +51,13 @@ pub(crate) struct LabScope {
     pub(crate) function: Option<String>,
 }
 
+impl LabScope {
+    /// Whether a queue of the lab has this name.
+    pub(crate) fn is_queue(&self, name: &str) -> bool {
+        self.function.is_some() && [self.names.image_queue(), self.names.dead_letters()].iter().any(|it| it == name)
+    }
+}
+
 impl Scope {
     pub(crate) fn of(args: &LabArgs, session: &Session) -> Self {
         let images = session.lab.images.as_ref();

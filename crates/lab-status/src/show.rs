@@ -8,6 +8,7 @@ use lab_ec2::show_age;
 use lab_plan::{Heading, Problem, Resource, round_usd};
 use serde_json::{Value, json};
 
+use crate::hour::{Hour, show as show_hour};
 use crate::labs::show_total;
 use crate::leaks::{Leak, Left, Total};
 
@@ -22,10 +23,19 @@ pub(crate) struct Inventory {
     pub(crate) total: Total,
     /// What could not be looked at.
     pub(crate) unread: Vec<String>,
+    /// The tags of all services could be listed.
+    pub(crate) knows_tags: bool,
     pub(crate) notes: Vec<String>,
+    /// What the function did in the last hour, as far as it is known.
+    pub(crate) hour: Option<Hour>,
 }
 
 impl Inventory {
+    /// Whether the lab's function is there.
+    pub(crate) fn has_function(&self) -> bool {
+        self.all().any(|resource| resource.kind == "function")
+    }
+
     fn all(&self) -> impl Iterator<Item = &Resource> + Clone {
         self.resources.iter().chain(&self.others)
     }
@@ -45,6 +55,7 @@ pub(crate) fn to_json(heading: &Heading, found: &Inventory) -> Result<String, Pr
         "leaving": found.leaving,
         "unread": found.unread,
         "notes": found.notes,
+        "last_hour": found.hour.as_ref().filter(|_| found.has_function()),
         "usd_per_hour": round_usd(found.total.usd_per_hour),
         "usd_so_far": round_usd(found.total.usd_so_far),
         "usd_so_far_is_at_least": found.total.is_at_least,
@@ -65,6 +76,9 @@ pub(crate) fn to_text(heading: &Heading, found: &Inventory) -> String {
     for resource in &found.others {
         show_resource(&mut text, resource, widths);
     }
+    if let Some(line) = found.hour.as_ref().and_then(show_hour) {
+        let _ = writeln!(text, "{line}");
+    }
     for leaving in &found.leaving {
         let _ = writeln!(text, "  leaving: {leaving}");
     }
@@ -73,7 +87,7 @@ pub(crate) fn to_text(heading: &Heading, found: &Inventory) -> String {
     }
     let count = found.count();
     if count == 0 && found.unread.is_empty() {
-        return format!("nothing of {lab} of {owner} exists in {region} {ASKED}\n");
+        return format!("nothing of {lab} of {owner} exists in {region} ({})\n", name_asked(found.knows_tags));
     }
     let (noun, verb) = if count == 1 { ("thing", "exists") } else { ("things", "exist") };
     let _ =
@@ -82,7 +96,13 @@ pub(crate) fn to_text(heading: &Heading, found: &Inventory) -> String {
 }
 
 /// Whom "nothing" speaks of.
-const ASKED: &str = "(asked: EC2, S3, Lambda, Logs, ACM, IAM and the tags of all services)";
+fn name_asked(knows_tags: bool) -> &'static str {
+    if knows_tags {
+        "asked: EC2, S3, Lambda, Logs, SQS, ACM, IAM and the tags of all services"
+    } else {
+        "asked: EC2, S3, Lambda, Logs, SQS, ACM and IAM; what else bears the lab's tags is not known"
+    }
+}
 
 /// One document: `leaks`, each with the command that removes it and what is in the way.
 pub(crate) fn leaks_to_json(heading: &Heading, left: &Left) -> Result<String, Problem> {
@@ -119,7 +139,7 @@ pub(crate) fn to_leak(leak: &Leak, now: Timestamp) -> Value {
 pub(crate) fn leaks_to_text(heading: &Heading, left: &Left) -> String {
     let Heading { lab, owner, region } = heading;
     if left.is_nothing() {
-        return format!("nothing of {lab} of {owner} is left in {region} {ASKED}\n");
+        return format!("nothing of {lab} of {owner} is left in {region} ({})\n", name_asked(left.knows_tags));
     }
     let mut text = String::new();
     let resources: Vec<_> = left.leaks.iter().map(|leak| leak.thing.to_resource(left.now)).collect();
@@ -236,7 +256,7 @@ mod tests {
     }
 
     fn left(things: Vec<Thing>) -> Left {
-        find_leaks(&World { now: now(), things, ..World::default() }, &hol02())
+        find_leaks(&World { now: now(), things, knows_tags: true, ..World::default() }, &hol02())
     }
 
     fn instance() -> Thing {
@@ -253,6 +273,8 @@ mod tests {
         let text = leaks_to_text(&heading(), &left(vec![]));
         assert!(text.starts_with("nothing of lab of ada is left in us-east-1 (asked: EC2, S3,"), "{text}");
         assert_eq!(text.lines().count(), 1);
+        let text = leaks_to_text(&heading(), &Left { knows_tags: false, ..left(vec![]) });
+        assert!(text.ends_with("ACM and IAM; what else bears the lab's tags is not known)\n"), "{text}");
     }
 
     #[test]

@@ -190,6 +190,17 @@ impl Thing {
         self.bills.iter().filter_map(|bill| bill.usd_so_far(now)).sum()
     }
 
+    /// Whether it has cost more than its bills tell: a host that is stopped, or was before it was started last. AWS does not
+    /// tell how long it ran.
+    pub(crate) fn has_cost_before(&self) -> bool {
+        let runs_since = self.bills.iter().filter_map(|bill| bill.since).max();
+        let was_stopped = self.created.zip(runs_since).is_some_and(|(made, since)| {
+            // An interface is attached some seconds after the launch, or before.
+            since.duration_since(made) > jiff::SignedDuration::from_mins(2)
+        });
+        self.kind == "instance" && (self.state.starts_with("stop") || was_stopped)
+    }
+
     /// `vpc lab-vpc (vpc-1)`; the id alone where it is the name.
     pub(crate) fn title(&self) -> String {
         let Self { kind, name, id, .. } = self;

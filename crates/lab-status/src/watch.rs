@@ -9,7 +9,9 @@ use lab_plan::{Exit, Look, Problem, Stop, print_out};
 /// Empties a terminal and goes to its top: ECMA-48's CUP and ED.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Shows what `look` answers every so many seconds until someone asks to stop. A look that fails is told, and the next
+use crate::say_notes;
+
+/// Shows what `look` answers, a text and notes, every so many seconds until someone asks to stop. A look that fails is told, and the next
 /// one comes all the same; only wrong arguments and credentials that are not accepted end it.
 ///
 /// # Errors
@@ -18,7 +20,7 @@ pub(crate) async fn watch(
     seconds: u64,
     stop: &Stop,
     plain: bool,
-    mut look: impl AsyncFnMut() -> Result<String, Problem>,
+    mut look: impl AsyncFnMut() -> Result<(String, Vec<String>), Problem>,
 ) -> Result<Exit, Problem> {
     let screen = Screen { keeps: Look::of_stdout(plain).live };
     let mut last = String::new();
@@ -31,8 +33,10 @@ pub(crate) async fn watch(
         let time = Timestamp::now().strftime("%H:%M:%S UTC");
         let head = format!("{time}, every {seconds} s, Ctrl-C ends\n");
         match answer {
-            Ok(text) => {
+            Ok((text, notes)) => {
                 screen.show(&format!("{head}{text}"))?;
+                // Below what they speak of: the screen has been cleared before.
+                say_notes(&notes);
                 last = text;
             }
             Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return Err(problem),
@@ -87,10 +91,10 @@ mod tests {
             looks += 1;
             match looks {
                 1 => Err(Problem::failed("throttled")),
-                2 => Ok("fine\n".to_owned()),
+                2 => Ok(("fine\n".to_owned(), vec![])),
                 _ => {
                     stop.ask(Exit::Interrupted);
-                    Ok(String::new())
+                    Ok((String::new(), vec![]))
                 }
             }
         })

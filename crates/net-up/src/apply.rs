@@ -1,19 +1,17 @@
 //! One step → the calls that carry it out.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ec2::types::{self, AttributeBooleanValue, Filter, ResourceType, RouteTable, Tag};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTable};
 use lab_common::{Tags, explain};
 use lab_ec2::{
-    Attempt, Drawn, choose_winner, client_token, create_once, draw, find_tag, first_in_turn, is_dependency,
-    is_duplicate, is_gone, lab_filters, specify_tags, without_retries,
+    Attempt, Drawn, client_token, create_once, create_with_token, find_number, is_dependency, is_duplicate, is_gone,
+    lab_filters, specify_tags, take_turn, without_retries, write_number,
 };
 use lab_plan::{Context, Pace, Problem, Step, find_within, retry_while, wait_for};
-use tokio::time::Instant;
 
 use crate::plan::Op;
 use crate::rule::{Rule, to_permissions};
@@ -21,8 +19,6 @@ use crate::want::{GATEWAY, MAIN_TABLE, PUBLIC_TABLE, VPC};
 
 /// How long something that was just left may still count as in use.
 const LETS_GO: Pace = Pace::SPREAD;
-/// How long another run may take between making its VPC and drawing its number: two calls.
-const DRAWING: Duration = Duration::from_secs(8);
 
 /// Carries out one step; answers with the id of what it made or changed.
 pub(crate) async fn apply(
@@ -55,7 +51,9 @@ impl Worker<'_> {
             Op::AttachGateway => self.attach_gateway(id(GATEWAY)?, &id(VPC)?).await.map(Some),
             Op::CreateTable => self.create_table(name, &id(VPC)?).await.map(Some),
             Op::RouteToGateway { replace } => self.route(id(PUBLIC_TABLE)?, &id(GATEWAY)?, *replace).await.map(Some),
-            Op::Associate { subnet } => self.associate(&id(PUBLIC_TABLE)?, &id(subnet)?).await,
+            Op::Associate { subnet, instead } => {
+                self.associate(&id(PUBLIC_TABLE)?, &id(subnet)?, instead.as_deref()).await
+            }
             Op::CreateGroup { description } => self.create_group(role, name, description).await.map(Some),
             Op::Authorize { group, rules } => self.authorize(id(group)?, rules).await.map(Some),
             Op::Revoke { group, rules } => self.revoke(group, rules).await.map(|()| Some(group.clone())),
@@ -133,42 +131,36 @@ impl Worker<'_> {
                 let answer = request.customize().config_override(without_retries()).send().await?;
                 Ok(answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default().to_owned())
             },
-            async |attempt: &Attempt| {
-                let found = self.find_vpcs(attempt_filter(attempt)).await?;
-                Ok(found.into_iter().map(|vpc| vpc.id).collect())
-            },
+            async |attempt: &Attempt| Ok(list_ids(self.find_vpcs(attempt.filter()).await?)),
             async |id: &str| self.delete_vpc(id).await.map(drop),
         )
         .await?;
-        let winner = self.choose_vpc(&made).await?;
-        if winner != made {
+        let kept = self.choose("a VPC", &made, async || self.find_vpcs(role_filter(VPC)).await).await?;
+        if kept != made {
             self.delete_vpc(&made).await?;
         }
-        Ok(winner)
+        Ok(kept)
     }
 
-    /// The VPC that all runs keep that made one at this moment ([`lab_ec2::draw`]).
-    async fn choose_vpc(&self, made: &str) -> Result<String, Problem> {
-        let number = draw(&self.find_vpcs(role_filter(VPC)).await?);
-        let tag = Tag::builder().key(Tags::NUMBER).value(number.to_string()).build();
-        let request = self.ec2.create_tags().resources(made).tags(tag);
-        self.call("CreateTags", async || request.clone().send().await).await?;
-        let own = Drawn { id: made.to_owned(), number: Some(number) };
-        let start = Instant::now();
-        wait_for(Pace::MOMENT, self.context.stop, "the other runs to choose a VPC", async || {
-            let seen = self.find_vpcs(role_filter(VPC)).await?;
-            let undecided = seen.iter().any(|one| one.id != own.id && one.number.is_none());
-            // Who has not drawn by then was killed. Its VPC is empty, and the next run removes it.
-            let waits = undecided && start.elapsed() < DRAWING;
-            Ok((!waits).then(|| first_in_turn(seen, &own)))
-        })
-        .await
+    /// Which of several all runs keep that made one at this moment.
+    pub(crate) async fn choose(
+        &self,
+        what: &str,
+        made: &str,
+        see: impl AsyncFn() -> Result<Vec<Drawn>, Problem>,
+    ) -> Result<String, Problem> {
+        let write = async |number| write_number(self.ec2, made, number).await;
+        take_turn(what, made, self.context.stop, see, write).await
     }
 
     async fn find_vpcs(&self, filter: Filter) -> Result<Vec<Drawn>, Problem> {
         let request = self.ec2.describe_vpcs().set_filters(Some(lab_filters(self.tags))).filters(filter);
         let answer = request.send().await.map_err(|error| explain("DescribeVpcs", &error))?;
-        Ok(answer.vpcs().iter().filter_map(read_turn).collect())
+        let drawn = answer
+            .vpcs()
+            .iter()
+            .filter_map(|vpc| Some(Drawn { id: vpc.vpc_id()?.to_owned(), number: find_number(vpc.tags()) }));
+        Ok(drawn.collect())
     }
 
     async fn enable_dns_hostnames(&self, vpc: String) -> Result<String, Problem> {
@@ -281,22 +273,25 @@ impl Worker<'_> {
                 let gateway = answer.internet_gateway().and_then(|gateway| gateway.internet_gateway_id());
                 Ok(gateway.unwrap_or_default().to_owned())
             },
-            async |attempt: &Attempt| self.find_gateways(attempt_filter(attempt)).await,
+            async |attempt: &Attempt| Ok(list_ids(self.find_gateways(attempt.filter()).await?)),
             async |id: &str| self.delete_gateway(id).await.map(drop),
         )
         .await?;
-        let winner = choose_winner(&made, self.find_gateways(role_filter(GATEWAY)).await?);
-        if winner != made {
+        let see = async || self.find_gateways(role_filter(GATEWAY)).await;
+        let kept = self.choose("an internet gateway", &made, see).await?;
+        if kept != made {
             self.delete_gateway(&made).await?;
         }
-        Ok(winner)
+        Ok(kept)
     }
 
-    async fn find_gateways(&self, filter: Filter) -> Result<Vec<String>, Problem> {
+    async fn find_gateways(&self, filter: Filter) -> Result<Vec<Drawn>, Problem> {
         let request = self.ec2.describe_internet_gateways().set_filters(Some(lab_filters(self.tags))).filters(filter);
         let answer = request.send().await.map_err(|error| explain("DescribeInternetGateways", &error))?;
-        let gateways = answer.internet_gateways().iter();
-        Ok(gateways.filter_map(|gateway| gateway.internet_gateway_id().map(str::to_owned)).collect())
+        let drawn = answer.internet_gateways().iter().filter_map(|gateway| {
+            Some(Drawn { id: gateway.internet_gateway_id()?.to_owned(), number: find_number(gateway.tags()) })
+        });
+        Ok(drawn.collect())
     }
 
     async fn attach_gateway(&self, gateway: String, vpc: &str) -> Result<String, Problem> {
@@ -309,22 +304,53 @@ impl Worker<'_> {
     async fn create_table(&self, name: &str, vpc: &str) -> Result<String, Problem> {
         let mut problem = None;
         for n in 0..3 {
-            let request = self
-                .ec2
-                .create_route_table()
-                .vpc_id(vpc)
-                .client_token(client_token(&[vpc, PUBLIC_TABLE, name], n))
-                .tag_specifications(specify_tags(ResourceType::RouteTable, self.tags, PUBLIC_TABLE, name, None));
-            let answer = self.call("CreateRouteTable", async || request.clone().send().await).await?;
-            let id = answer.route_table().and_then(|table| table.route_table_id()).unwrap_or_default().to_owned();
+            let made = self.create_table_with(name, vpc, &client_token(&[vpc, PUBLIC_TABLE, name], n)).await?;
             // A token that has been used answers with the first table, also when someone has deleted it since.
-            match self.see_table(&id).await {
-                Ok(()) => return Ok(id),
+            match self.see_table(&made).await {
+                Ok(()) => {
+                    let see = async || self.find_tables(role_filter(PUBLIC_TABLE), vpc).await;
+                    let kept = self.choose("a route table", &made, see).await?;
+                    if kept != made {
+                        self.delete_table(&made).await?;
+                    }
+                    return Ok(kept);
+                }
                 Err(gone) if self.context.stop.asked().is_some() => return Err(gone),
                 Err(gone) => problem = Some(gone),
             }
         }
         Err(problem.unwrap_or_else(|| Problem::failed("CreateRouteTable made nothing")))
+    }
+
+    async fn create_table_with(&self, name: &str, vpc: &str, token: &str) -> Result<String, Problem> {
+        let made = create_with_token(
+            "CreateRouteTable",
+            token,
+            self.context.stop,
+            async |attempt: &Attempt| {
+                let tags = specify_tags(ResourceType::RouteTable, self.tags, PUBLIC_TABLE, name, Some(attempt));
+                let request = self.ec2.create_route_table().vpc_id(vpc).client_token(token).tag_specifications(tags);
+                // The VPC may be too new to be seen.
+                let answer = retry_while(Pace::MOMENT, self.context.stop, is_gone, async || {
+                    request.clone().customize().config_override(without_retries()).send().await
+                });
+                let answer = answer.await?;
+                Ok(answer.route_table().and_then(|table| table.route_table_id()).unwrap_or_default().to_owned())
+            },
+            async |attempt: &Attempt| Ok(list_ids(self.find_tables(attempt.filter(), vpc).await?)),
+        );
+        made.await?.map_err(|error| explain("CreateRouteTable", &error))
+    }
+
+    async fn find_tables(&self, filter: Filter, vpc: &str) -> Result<Vec<Drawn>, Problem> {
+        let of_vpc = Filter::builder().name("vpc-id").values(vpc).build();
+        let filters = lab_filters(self.tags).into_iter().chain([filter, of_vpc]).collect();
+        let answer = self.ec2.describe_route_tables().set_filters(Some(filters)).send().await;
+        let answer = answer.map_err(|error| explain("DescribeRouteTables", &error))?;
+        let drawn = answer.route_tables().iter().filter_map(|table| {
+            Some(Drawn { id: table.route_table_id()?.to_owned(), number: find_number(table.tags()) })
+        });
+        Ok(drawn.collect())
     }
 
     async fn see_table(&self, id: &str) -> Result<(), Problem> {
@@ -346,10 +372,42 @@ impl Worker<'_> {
         Ok(table)
     }
 
-    async fn associate(&self, table: &str, subnet: &str) -> Result<Option<String>, Problem> {
-        let request = self.ec2.associate_route_table().route_table_id(table).subnet_id(subnet);
-        let answer = self.call_once_done("AssociateRouteTable", async || request.clone().send().await).await?;
-        Ok(answer.and_then(|answer| answer.association_id))
+    /// A subnet has one table: where it uses another one, that is replaced.
+    async fn associate(&self, table: &str, subnet: &str, instead: Option<&str>) -> Result<Option<String>, Problem> {
+        let mut instead = instead.map(str::to_owned);
+        if instead.is_none() {
+            let request = self.ec2.associate_route_table().route_table_id(table).subnet_id(subnet);
+            let answer = self.call_once_done("AssociateRouteTable", async || request.clone().send().await).await?;
+            if let Some(answer) = answer {
+                return Ok(answer.association_id);
+            }
+            // Since we looked, this call or somebody else has associated it, and with whatever table.
+            let (with, association) = self.find_association(subnet).await?;
+            if with == table {
+                return Ok(Some(association));
+            }
+            instead = Some(association);
+        }
+        let request = self.ec2.replace_route_table_association().route_table_id(table).set_association_id(instead);
+        let answer = self.call("ReplaceRouteTableAssociation", async || request.clone().send().await).await?;
+        Ok(answer.new_association_id)
+    }
+
+    /// The table that a subnet is associated with, and the association's id.
+    async fn find_association(&self, subnet: &str) -> Result<(String, String), Problem> {
+        let of_subnet = Filter::builder().name("association.subnet-id").values(subnet).build();
+        let request = self.ec2.describe_route_tables().filters(of_subnet);
+        let found = find_within(Pace::MOMENT, self.context.stop, async || {
+            let answer = request.clone().send().await.map_err(|error| explain("DescribeRouteTables", &error))?;
+            Ok(answer.route_tables().iter().find_map(|table| {
+                let association = table.associations().iter().find(|one| one.subnet_id() == Some(subnet))?;
+                Some((table.route_table_id()?.to_owned(), association.route_table_association_id()?.to_owned()))
+            }))
+        });
+        found.await?.ok_or_else(|| {
+            Problem::failed(format!("{subnet} uses another route table, and EC2 does not say which"))
+                .fix("run the same command again")
+        })
     }
 
     async fn authorize(&self, group: String, rules: &BTreeSet<Rule<String>>) -> Result<String, Problem> {
@@ -416,16 +474,10 @@ impl Worker<'_> {
     }
 }
 
-/// A VPC and the number that its run has drawn for it.
-pub(crate) fn read_turn(vpc: &types::Vpc) -> Option<Drawn> {
-    let number = find_tag(vpc.tags(), Tags::NUMBER).and_then(|number| number.parse().ok());
-    Some(Drawn { id: vpc.vpc_id()?.to_owned(), number })
+fn list_ids(drawn: Vec<Drawn>) -> Vec<String> {
+    drawn.into_iter().map(|one| one.id).collect()
 }
 
 fn role_filter(role: &str) -> Filter {
     Filter::builder().name(format!("tag:{}", Tags::ROLE)).values(role).build()
-}
-
-fn attempt_filter(attempt: &Attempt) -> Filter {
-    Filter::builder().name(format!("tag:{}", Tags::ATTEMPT)).values(attempt.to_string()).build()
 }

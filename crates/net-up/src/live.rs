@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{self, Filter, VpcAttributeName};
 use lab_common::{Tags, explain};
-use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_gone, is_ours, lab_filters, list};
+use lab_ec2::{NatGateway, find_nat_gateways, find_number, find_role, find_tag, is_gone, is_ours, lab_filters, list};
 use lab_plan::Problem;
 
-use crate::apply::read_turn;
 use crate::nat::{Address, find_addresses};
 use crate::rule::{Rule, from_permissions};
-use crate::want::{MAIN_TABLE, VPC};
+use crate::want::{MAIN_TABLE, PUBLIC_TABLE, VPC};
 
 /// Everything of this lab's network that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,9 +18,12 @@ pub struct Live {
     /// In turn, so that the first one is the one that counts.
     pub(crate) vpcs: Vec<Vpc>,
     pub(crate) subnets: Vec<Subnet>,
+    /// In turn.
     pub(crate) gateways: Vec<Gateway>,
-    /// Tables with our tags, and the main table of our VPC whether tagged or not.
+    /// Tables with our tags, in turn, and the main table of our VPC whether tagged or not.
     pub(crate) tables: Vec<Table>,
+    /// The associations of subnets with tables that others have put into our VPC: each one's id, and its subnet.
+    pub(crate) strange_associations: Vec<(String, String)>,
     pub(crate) groups: Vec<Group>,
     /// What others have put into our VPC.
     pub(crate) tenants: Vec<Tenant>,
@@ -107,7 +109,7 @@ impl Live {
         self.vpcs.first()
     }
 
-    /// The gateway that counts: the one that is attached to our VPC, else the one with the smallest id.
+    /// The gateway that counts: the one that is attached to our VPC, else the first one in turn.
     pub(crate) fn gateway(&self) -> Option<&Gateway> {
         let vpc = self.vpc().map(|vpc| vpc.id.as_str());
         let attached = self.gateways.iter().find(|gateway| vpc.is_some() && gateway.vpc.as_deref() == vpc);
@@ -127,6 +129,17 @@ impl Live {
         self.tables.iter().find(|table| table.main && table.vpc == vpc.id)
     }
 
+    /// The association of a subnet with a table other than the one behind the gateway, and whether that table is the VPC's
+    /// own.
+    pub(crate) fn other_association(&self, subnet: &Subnet) -> Option<(&str, bool)> {
+        let counted = self.table(PUBLIC_TABLE).map(|table| &table.id);
+        let ours = self.tables.iter().filter(|table| Some(&table.id) != counted);
+        let ours = ours.flat_map(|table| table.associations.iter().map(|one| (one, table.main)));
+        let mut all = ours.chain(self.strange_associations.iter().map(|one| (one, false)));
+        let ((association, _), main) = all.find(|((_, id), _)| *id == subnet.id)?;
+        Some((association, main))
+    }
+
     pub(crate) fn group(&self, role: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.role == role)
     }
@@ -144,7 +157,7 @@ pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> 
         find_nat_gateways(ec2, tags),
         find_addresses(ec2, tags, None),
     )?;
-    let mut live = Live { vpcs, subnets, gateways, tables, groups, tenants: Vec::new(), nat_gateways, nat_addresses };
+    let mut live = Live { vpcs, subnets, gateways, tables, groups, nat_gateways, nat_addresses, ..Live::default() };
     let Some(vpc) = live.vpc().map(|vpc| vpc.id.clone()) else { return Ok(live) };
     let (dns_hostnames, tables, instances, interfaces, subnets, groups) = tokio::try_join!(
         reader.dns_hostnames(&vpc),
@@ -159,10 +172,10 @@ pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<Live, Problem> 
     if live.main_table().is_none() {
         live.tables.extend(main);
     }
-    let strange_tables = others.iter().filter(|table| table.role.is_none());
-    let strange_tables = strange_tables.map(|table| strange_thing(&vpc, "route-table", &table.id));
-    let window: Vec<_> = live.nat_gateways.iter().filter(|gateway| !gateway.is_gone()).collect();
-    live.tenants = list_tenants(&vpc, &instances, &interfaces, &window, tags);
+    let strange_tables: Vec<_> = others.iter().filter(|table| table.role.is_none()).collect();
+    live.strange_associations = strange_tables.iter().flat_map(|table| table.associations.clone()).collect();
+    let strange_tables = strange_tables.into_iter().map(|table| strange_thing(&vpc, "route-table", &table.id));
+    live.tenants = list_tenants(&vpc, &instances, &interfaces, &live.nat_gateways, tags);
     live.tenants.extend(strange_tables.chain(subnets).chain(groups));
     Ok(live)
 }
@@ -178,7 +191,7 @@ impl Reader<'_> {
         let pages = self.ec2.describe_vpcs().set_filters(Some(lab_filters(self.tags))).into_paginator().items().send();
         let found = list("DescribeVpcs", pages.collect()).await?;
         let mut ours: Vec<_> = found.iter().filter(|vpc| find_role(vpc.tags()) == Some(VPC)).collect();
-        ours.sort_by_cached_key(|vpc| read_turn(vpc).map(|drawn| (drawn.number.unwrap_or(u32::MAX), drawn.id)));
+        ours.sort_by_cached_key(|vpc| turn_of(vpc.tags(), vpc.vpc_id()));
         let vpcs = ours
             .into_iter()
             .map(|vpc| Vpc {
@@ -216,15 +229,16 @@ impl Reader<'_> {
     async fn gateways(&self) -> Result<Vec<Gateway>, Problem> {
         let request = self.ec2.describe_internet_gateways().set_filters(Some(lab_filters(self.tags)));
         let found = list("DescribeInternetGateways", request.into_paginator().items().send().collect()).await?;
-        let mut gateways: Vec<_> = found
-            .iter()
+        let mut found: Vec<_> = found.iter().collect();
+        found.sort_by_cached_key(|gateway| turn_of(gateway.tags(), gateway.internet_gateway_id()));
+        let gateways = found
+            .into_iter()
             .map(|gateway| Gateway {
                 id: own(gateway.internet_gateway_id()),
                 name: own(find_tag(gateway.tags(), Tags::NAME)),
                 vpc: gateway.attachments().first().and_then(|attachment| attachment.vpc_id()).map(str::to_owned),
             })
             .collect();
-        gateways.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(gateways)
     }
 
@@ -252,9 +266,9 @@ impl Reader<'_> {
     async fn find_tables(&self, filters: Vec<Filter>) -> Result<Vec<Table>, Problem> {
         let pages = self.ec2.describe_route_tables().set_filters(Some(filters)).into_paginator().items().send();
         let found = list("DescribeRouteTables", pages.collect()).await?;
-        let mut tables: Vec<_> = found.iter().map(|table| read_table(table, self.tags)).collect();
-        tables.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(tables)
+        let mut found: Vec<_> = found.iter().collect();
+        found.sort_by_cached_key(|table| turn_of(table.tags(), table.route_table_id()));
+        Ok(found.into_iter().map(|table| read_table(table, self.tags)).collect())
     }
 
     async fn groups(&self) -> Result<Vec<Group>, Problem> {
@@ -305,6 +319,11 @@ fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
+/// By this, the one comes first that counts of several (see [`lab_ec2::take_turn`]).
+fn turn_of(tags: &[types::Tag], id: Option<&str>) -> (u32, String) {
+    (find_number(tags).unwrap_or(u32::MAX), own(id))
+}
+
 fn own(text: Option<&str>) -> String {
     text.unwrap_or_default().to_owned()
 }
@@ -349,7 +368,7 @@ fn list_tenants(
     vpc: &str,
     instances: &[types::Instance],
     interfaces: &[types::NetworkInterface],
-    window: &[&NatGateway],
+    gateways: &[NatGateway],
     tags: &Tags,
 ) -> Vec<Tenant> {
     let hosts = instances.iter().map(|instance| {
@@ -370,7 +389,8 @@ fn list_tenants(
     });
     let others = interfaces.iter().filter(|interface| {
         let attached = interface.attachment().and_then(|attachment| attachment.instance_id());
-        let of_window = window.iter().any(|gateway| {
+        // The interface of a gateway that is gone goes too, and is waited for.
+        let of_window = gateways.iter().any(|gateway| {
             own(interface.description()).contains(&gateway.id)
                 || gateway.interface.as_deref() == interface.network_interface_id()
         });
@@ -388,7 +408,8 @@ fn list_tenants(
             groups: interface.groups().iter().map(|group| own(group.group_id())).collect(),
         }
     });
-    let window = window.iter().filter(|gateway| gateway.vpc.as_deref().is_none_or(|id| id == vpc));
+    let window = gateways.iter().filter(|gateway| !gateway.is_gone());
+    let window = window.filter(|gateway| gateway.vpc.as_deref().is_none_or(|id| id == vpc));
     let window = window.map(|gateway| Tenant {
         vpc: vpc.to_owned(),
         subnet: gateway.subnet.clone(),

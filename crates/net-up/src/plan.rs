@@ -12,26 +12,63 @@ use crate::want::{GATEWAY, GatewayWant, GroupWant, MAIN_TABLE, PUBLIC_TABLE, Sub
 /// What one step does. What exists is named by id, what may not exist yet by role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
-    CreateVpc { cidr: String },
+    CreateVpc {
+        cidr: String,
+    },
     EnableDnsHostnames,
     TagMainTable,
-    CreateSubnet { cidr: String, zone: Option<String> },
-    MapPublicAddresses { subnet: String, public: bool },
+    CreateSubnet {
+        cidr: String,
+        zone: Option<String>,
+    },
+    MapPublicAddresses {
+        subnet: String,
+        public: bool,
+    },
     CreateGateway,
     AttachGateway,
     CreateTable,
-    RouteToGateway { replace: bool },
-    Associate { subnet: String },
-    CreateGroup { description: String },
-    Authorize { group: String, rules: BTreeSet<Rule<String>> },
-    Revoke { group: String, rules: BTreeSet<Rule<String>> },
-    Disassociate { association: String },
-    DetachGateway { gateway: String, vpc: String },
-    DeleteVpc { id: String },
-    DeleteSubnet { id: String },
-    DeleteGateway { id: String },
-    DeleteTable { id: String },
-    DeleteGroup { id: String },
+    RouteToGateway {
+        replace: bool,
+    },
+    /// Puts a subnet behind the table, in place of this association where it has one.
+    Associate {
+        subnet: String,
+        instead: Option<String>,
+    },
+    CreateGroup {
+        description: String,
+    },
+    Authorize {
+        group: String,
+        rules: BTreeSet<Rule<String>>,
+    },
+    Revoke {
+        group: String,
+        rules: BTreeSet<Rule<String>>,
+    },
+    Disassociate {
+        association: String,
+    },
+    DetachGateway {
+        gateway: String,
+        vpc: String,
+    },
+    DeleteVpc {
+        id: String,
+    },
+    DeleteSubnet {
+        id: String,
+    },
+    DeleteGateway {
+        id: String,
+    },
+    DeleteTable {
+        id: String,
+    },
+    DeleteGroup {
+        id: String,
+    },
 }
 
 /// The steps from `live` to `want`; or everything that cannot be changed in place.
@@ -144,20 +181,20 @@ impl Changes<'_> {
     fn association(&mut self, want: &SubnetWant, live: Option<&Subnet>) {
         let table = self.live.table(PUBLIC_TABLE);
         let find = |subnet: &Subnet| table?.associations.iter().find(|(_, id)| *id == subnet.id).cloned();
-        let association = live.and_then(find);
+        let association = live.and_then(find).map(|(association, _)| association);
+        let other = live.and_then(|subnet| self.live.other_association(subnet));
         let role = format!("{} association", want.role);
-        match (want.public, association) {
-            (true, None) => {
-                let op = Op::Associate { subnet: want.role.clone() };
-                let step = Step::new(Action::Update, "subnet", role, &want.name, op);
-                self.add(step.needs([PUBLIC_TABLE, &want.role]).detail("use the table behind the gateway"));
-            }
-            (false, Some((association, _))) => {
-                let op = Op::Disassociate { association };
-                let step = Step::new(Action::Update, "subnet", role, &want.name, op);
-                self.add(step.detail("use the VPC's own table"));
-            }
-            _ => {}
+        if want.public && association.is_none() {
+            let op = Op::Associate { subnet: want.role.clone(), instead: other.map(|(id, _)| id.to_owned()) };
+            let step = Step::new(Action::Update, "subnet", role, &want.name, op);
+            self.add(step.needs([PUBLIC_TABLE, &want.role]).detail("use the table behind the gateway"));
+        } else if !want.public {
+            // By name or by default: the VPC's own table is the same.
+            let other = other.filter(|(_, main)| !main).map(|(id, _)| id.to_owned());
+            let Some(association) = association.or(other) else { return };
+            let op = Op::Disassociate { association };
+            let step = Step::new(Action::Update, "subnet", role, &want.name, op);
+            self.add(step.detail("use the VPC's own table"));
         }
     }
 
@@ -203,10 +240,10 @@ impl Changes<'_> {
         let counted = self.live.gateway().filter(|_| want.gateway.is_some()).map(|gateway| gateway.id.as_str());
         let spare_gateways: Vec<_> =
             self.live.gateways.iter().filter(|gateway| Some(gateway.id.as_str()) != counted).collect();
-        let spare_tables: Vec<_> = match want.gateway {
-            Some(_) => Vec::new(),
-            None => self.live.tables.iter().filter(|table| !table.main).collect(),
-        };
+        let counted = self.live.table(PUBLIC_TABLE).filter(|_| want.gateway.is_some()).map(|table| table.id.as_str());
+        let others = self.live.tables.iter().filter(|table| !table.main && Some(table.id.as_str()) != counted);
+        // A second table keeps what it is used for until the one that counts has taken that over.
+        let spare_tables: Vec<_> = others.filter(|table| counted.is_none() || table.associations.is_empty()).collect();
         let removal = Removal {
             vpcs: self.live.vpcs.iter().skip(1).collect(),
             subnets: spare_subnets,

@@ -6,7 +6,7 @@ use lab_plan::{Context, Problem, Step};
 use crate::clients::Clients;
 use crate::plan::Op;
 use crate::want::Want;
-use crate::{bucket, function, log_group, role};
+use crate::{backfill, bucket, concurrency, function, log_group, mapping, queue, role};
 
 /// Answers with the name or ARN of what was made or changed.
 pub(crate) async fn apply(
@@ -27,10 +27,23 @@ pub(crate) async fn apply(
         Op::SetFunction(parts) => function::configure(clients, want, parts, context.stop).await?,
         Op::SetPermission(parts) => function::permit(clients, want, parts, context.stop).await?,
         Op::SetTrigger(trigger) => bucket::set_trigger(clients, want, trigger, context.stop).await?,
+        Op::CreateQueue(kind, parts) => queue::create(clients, want, *kind, parts, context.stop).await?,
+        Op::SetQueue(kind, parts) => queue::set(clients, want, *kind, parts, context.stop).await?,
+        Op::CreateMapping(parts) => mapping::create(clients, want, parts, context.stop).await?,
+        Op::SetMapping { uuid, parts } => mapping::set(clients, uuid, parts, context.stop).await?,
+        Op::SetInvoke(parts) => mapping::set_invoke(clients, want, parts, context.stop).await?,
+        Op::Reserve(wanted) => concurrency::reserve(clients, want, *wanted, context.stop).await?,
+        Op::DeleteMapping { uuid, drains } => mapping::delete(clients, want, uuid, *drains, context).await?,
+        Op::DeleteInvoke => mapping::delete_invoke(clients, want, context.stop).await?,
+        Op::DeleteQueue(kind) => queue::delete(clients, want, *kind).await?,
         Op::DeleteTrigger => bucket::delete_trigger(clients, want, context.stop).await?,
         Op::DeletePermission => function::forbid(clients, want).await?,
         Op::DeleteFunction => function::delete(clients, want, context.stop).await?,
-        Op::DeleteRole => role::delete(clients, want, context.stop).await?,
+        Op::DeleteRole => role::delete(clients, &want.role, context.stop).await?,
+        Op::DeleteBatchRole { account } => {
+            backfill::cancel_jobs(clients, want, account).await?;
+            role::delete(clients, &want.batch_role, context.stop).await?
+        }
         Op::DeleteLogGroup => log_group::delete(clients, want, context.stop).await?,
         Op::DeleteBucket(side) => bucket::delete(clients, want.buckets.get(*side), context.stop).await?,
     };

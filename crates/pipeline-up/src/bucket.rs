@@ -216,13 +216,14 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::notification::Target;
     use crate::testing::{refuse, s3_clients};
     use crate::want::{Filter, sample};
 
     const UNVALIDATED: &str = "Unable to validate the following destination configurations";
 
     fn trigger() -> Trigger {
-        Trigger { function: "arn:aws:lambda:us-east-1:1:function:f".into(), filter: Filter::default() }
+        Trigger { target: Target::Function("arn:aws:lambda:us-east-1:1:function:f".into()), filter: Filter::default() }
     }
 
     /// A configuration of others, as S3 answers it.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use lab_common::LabArgs;
 use lab_plan::Verb;
 
+use crate::backfill::Backfill;
+use crate::simulate::Simulate;
+
 const EXAMPLES: &str = "\
 Examples:
   pipeline-up                    make it so (the same as `pipeline-up up`)
@@ -12,6 +15,9 @@ Examples:
   pipeline-up deploy             deploy the function that `cargo lambda build`
                                  made; then `pipeline-up` sets the trigger
   pipeline-up status --json      what is there, for programs
+  pipeline-up redrive            try again what the function could not do
+  pipeline-up backfill --dry-run what is in the input bucket without a result
+  pipeline-up simulate --objects 1e6   what a million objects take and cost
   pipeline-up down --yes         remove it all, with what is in the buckets
 
 Exit codes: 0 done, 1 failed, 2 usage or lab.toml, 3 plan --check found changes,
@@ -42,10 +48,20 @@ enum Command {
     },
     /// Say what is there
     Status,
-    /// Delete the trigger, the function, its role and log, and both buckets
+    /// Delete the trigger, the function, its role and log, queues and both buckets
     Down,
     /// Deploy the function with `cargo lambda deploy`; wait for its new role
     Deploy(Deploy),
+    /// Bring dead letters back: into the queue, or to the function itself
+    Redrive {
+        /// Into the queue also those of asynchronous invocations
+        #[arg(long)]
+        to_source: bool,
+    },
+    /// Process what is in the input bucket already, with S3 Batch Operations
+    Backfill(Backfill),
+    /// Compute what N objects take and cost; no credentials, no call
+    Simulate(Simulate),
 }
 
 /// How the function is deployed.
@@ -70,12 +86,21 @@ pub(crate) struct Package {
 }
 
 /// What the command line asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Task {
     /// One of the verbs that every concern has.
     Verb(Verb),
     /// The function's deployment.
     Deploy(Deploy),
+    /// Dead letters are brought back.
+    Redrive {
+        /// All of them into the queue.
+        to_source: bool,
+    },
+    /// What is there already is processed.
+    Backfill(Backfill),
+    /// Time and money are computed.
+    Simulate(Simulate),
 }
 
 impl Args {
@@ -86,6 +111,9 @@ impl Args {
             Some(Command::Status) => Task::Verb(Verb::Status),
             Some(Command::Down) => Task::Verb(Verb::Down),
             Some(Command::Deploy(deploy)) => Task::Deploy(deploy.clone()),
+            Some(Command::Backfill(backfill)) => Task::Backfill(backfill.clone()),
+            Some(Command::Simulate(simulate)) => Task::Simulate(simulate.clone()),
+            Some(Command::Redrive { to_source }) => Task::Redrive { to_source: *to_source },
         }
     }
 }

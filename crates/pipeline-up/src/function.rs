@@ -27,6 +27,7 @@ pub(crate) async fn configure(
             .fix("allow kms:Decrypt with the function's key, then run the same command again"));
     }
     let mut variables = live.environment.and_then(|environment| environment.variables).unwrap_or_default();
+    variables.retain(|key, _| !parts.clears.contains(&key.as_str()));
     variables.extend(parts.environment.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     let update = clients
         .lambda

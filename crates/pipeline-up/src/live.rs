@@ -3,6 +3,8 @@
 //! The first round asks who we are, whether the buckets exist, and for the function and the log group. The second asks
 //! for what belongs to them. Only the code that AWS documents for it means "absent"; every other error is an error.
 
+mod delivery;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::operation::get_role_policy::GetRolePolicyOutput;
@@ -15,7 +17,7 @@ use aws_sdk_s3::types::{
     ServerSideEncryption, ServerSideEncryptionByDefault,
 };
 use lab_account::identify_with;
-use lab_common::{Caller, Tags, explain, is_unknown_caller};
+use lab_common::{Caller, Images, Tags, explain, is_unknown_caller};
 use lab_ec2::NatGateway;
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
@@ -23,8 +25,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clients::Clients;
+use crate::concurrency::Room;
 use crate::error::none_if;
-use crate::want::{Both, Place, Side, Want};
+use crate::want::{Both, Place, QueueKind, Side, Want};
+
+pub(crate) use delivery::{
+    Counts, LiveInvoke, LiveMapping, LiveQueue, NO_QUEUE, find_queue_url, read_counts, read_queue_tags,
+};
 
 /// What was observed of the pipeline.
 #[derive(Debug, Clone)]
@@ -34,10 +41,40 @@ pub struct Live {
     pub(crate) buckets: Both<LiveBucket>,
     /// Our own role. Not looked for in a Learner Lab.
     pub(crate) role: Option<LiveRole>,
+    /// Our role of backfills, where there was one.
+    pub(crate) batch_role: Option<LiveRole>,
     pub(crate) log_group: Option<LiveLogGroup>,
     pub(crate) function: Option<LiveFunction>,
+    pub(crate) queues: Queues<LiveQueue>,
+    /// From our queue to our function.
+    pub(crate) mapping: Option<LiveMapping>,
+    pub(crate) invoke: Option<LiveInvoke>,
+    /// Where lab.toml bounds the function, and we may know.
+    pub(crate) room: Option<Room>,
     /// The lab's NAT gateways. None of the pipeline's business, but nothing that costs is forgotten as easily.
     pub(crate) nat_gateways: Vec<NatGateway>,
+}
+
+/// Something for each queue that is there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Queues<T> {
+    pub(crate) images: Option<T>,
+    pub(crate) dead_letters: Option<T>,
+}
+
+impl<T> Default for Queues<T> {
+    fn default() -> Self {
+        Self { images: None, dead_letters: None }
+    }
+}
+
+impl<T> Queues<T> {
+    pub(crate) const fn get(&self, kind: QueueKind) -> Option<&T> {
+        match kind {
+            QueueKind::Images => self.images.as_ref(),
+            QueueKind::DeadLetters => self.dead_letters.as_ref(),
+        }
+    }
 }
 
 /// A bucket's name, and whose it is.
@@ -128,6 +165,10 @@ pub(crate) struct LiveFunction {
     pub(crate) state: String,
     /// `InProgress`, `Failed`, or nothing to speak of.
     pub(crate) update: Option<String>,
+    /// How many of it may work at once, where that is reserved.
+    pub(crate) reserved: Option<i32>,
+    /// `x86_64` or `arm64`.
+    pub(crate) arch: Option<String>,
     /// Why it is in that state, in Lambda's words.
     pub(crate) reason: Option<String>,
     pub(crate) code_bytes: i64,
@@ -163,26 +204,47 @@ pub(crate) const ROLE_POLICY: &str = "hybrid-lab";
 
 /// Reads all of it.
 pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Problem> {
-    let (caller, input, output, function, policy, log_group) = tokio::join!(
+    let (caller, input, output, function, policy, log_group, queues, room) = tokio::join!(
         identify_with(&clients.sts),
         head_bucket(clients, want, Side::Input),
         head_bucket(clients, want, Side::Output),
         read_function(clients, want),
         read_function_policy(clients, want),
         find_log_group(clients, want),
+        delivery::find_queues(clients, want),
+        delivery::read_room(clients, want),
     );
     // Who we are comes first: with bad credentials all of them fail, and STS says best why.
     let caller = caller?;
     let place = Place::new(want, &caller);
     let (input, output, function, policy, log_group) = (input?, output?, function?, policy?, log_group?);
-    let (input, output, role, log_group) = tokio::try_join!(
+    let (queues, room) = (queues?, room?);
+    let (has_queue, has_dead_letters) = (queues.images.is_some(), queues.dead_letters.is_some());
+    let (input, output, (role, batch_role), log_group, queues, mapping, invoke) = tokio::try_join!(
         read_bucket(clients, want, &place, Side::Input, input),
         read_bucket(clients, want, &place, Side::Output, output),
-        read_role(clients, want, &place),
+        read_roles(clients, want, &place),
         read_log_group_tags(clients, log_group),
+        delivery::read_queues(clients, queues),
+        delivery::read_mapping(clients, want, &place, has_queue),
+        delivery::read_invoke(clients, want, has_dead_letters),
     )?;
     let function = function.map(|function| LiveFunction { policy, ..function });
-    Ok(Live { caller, place, buckets: Both { input, output }, role, log_group, function, nat_gateways: Vec::new() })
+    let buckets = Both { input, output };
+    Ok(Live {
+        caller,
+        place,
+        buckets,
+        role,
+        batch_role,
+        log_group,
+        function,
+        queues,
+        mapping,
+        invoke,
+        room,
+        nat_gateways: Vec::new(),
+    })
 }
 
 /// Whether a name is taken, and by whom: `Err` holds what is already known without looking closer.
@@ -359,13 +421,21 @@ fn to_configuration(found: GetBucketNotificationConfigurationOutput) -> Notifica
         .build()
 }
 
-/// `None` also in a Learner Lab, whose role is not ours.
-async fn read_role(clients: &Clients, want: &Want, place: &Place) -> Result<Option<LiveRole>, Problem> {
+/// The function's role and that of backfills; neither in a Learner Lab, whose role is not ours.
+async fn read_roles(
+    clients: &Clients,
+    want: &Want,
+    place: &Place,
+) -> Result<(Option<LiveRole>, Option<LiveRole>), Problem> {
     if place.academy {
-        return Ok(None);
+        return Ok((None, None));
     }
+    tokio::try_join!(read_role(clients, &want.role), read_role(clients, &want.batch_role))
+}
+
+pub(crate) async fn read_role(clients: &Clients, name: &str) -> Result<Option<LiveRole>, Problem> {
     let role = async {
-        let answer = clients.iam.get_role().role_name(&want.role).send().await;
+        let answer = clients.iam.get_role().role_name(name).send().await;
         let found = none_if("GetRole", &["NoSuchEntity"], answer)?;
         let Some(role) = found.and_then(|found| found.role) else { return Ok(None) };
         let trust = read_document("GetRole", decode(role.assume_role_policy_document()).as_deref())?;
@@ -373,7 +443,7 @@ async fn read_role(clients: &Clients, want: &Want, place: &Place) -> Result<Opti
         Ok(Some(LiveRole { arn: role.arn, tags, trust, policy: None }))
     };
     let policy = async {
-        let answer = clients.iam.get_role_policy().role_name(&want.role).policy_name(ROLE_POLICY).send().await;
+        let answer = clients.iam.get_role_policy().role_name(name).policy_name(ROLE_POLICY).send().await;
         let found = none_if("GetRolePolicy", &["NoSuchEntity"], answer)?;
         read_document("GetRolePolicy", decode(found.as_ref().map(GetRolePolicyOutput::policy_document)).as_deref())
     };
@@ -413,12 +483,13 @@ async fn read_function(clients: &Clients, want: &Want) -> Result<Option<LiveFunc
     let answer = clients.lambda.get_function().function_name(&want.function.name).send().await;
     let Some(found) = none_if("GetFunction", &["ResourceNotFoundException"], answer)? else { return Ok(None) };
     let tags = found.tags.unwrap_or_default().into_iter().collect();
+    let reserved = found.concurrency.and_then(|concurrency| concurrency.reserved_concurrent_executions);
     let Some(function) = found.configuration else {
         return Err(Problem::failed("GetFunction answers without the function's configuration"));
     };
     let variables = function.environment().and_then(|it| it.variables()).cloned().unwrap_or_default();
-    let known = want.function.environment.keys();
-    let environment = known.filter_map(|key| Some((*key, variables.get(*key)?.clone()))).collect();
+    let known = Images::variables();
+    let environment = known.filter_map(|key| Some((key, variables.get(key)?.clone()))).collect();
     let reason = function.last_update_status_reason().or(function.state_reason()).map(str::to_owned);
     Ok(Some(LiveFunction {
         environment,
@@ -426,6 +497,8 @@ async fn read_function(clients: &Clients, want: &Want) -> Result<Option<LiveFunc
         reason,
         state: function.state().map_or("Active", |state| state.as_str()).to_owned(),
         update: function.last_update_status().map(|update| update.as_str().to_owned()),
+        reserved,
+        arch: function.architectures().first().map(|arch| arch.as_str().to_owned()),
         memory_mb: function.memory_size.unwrap_or_default(),
         timeout_s: function.timeout.unwrap_or_default(),
         code_bytes: function.code_size,

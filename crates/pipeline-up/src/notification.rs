@@ -1,8 +1,9 @@
 //! The input bucket's notification configuration: our entry in it, and the rest, which is kept. Pure.
 
+use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::types::{
     Event, FilterRule, FilterRuleName, LambdaFunctionConfiguration, NotificationConfiguration,
-    NotificationConfigurationFilter, S3KeyFilter,
+    NotificationConfigurationFilter, QueueConfiguration, S3KeyFilter,
 };
 use lab_plan::Problem;
 use serde::Serialize;
@@ -17,10 +18,34 @@ const EVENT: Event = Event::S3ObjectCreated;
 /// The entry that lab.toml wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trigger {
-    /// The function's ARN, without a version.
-    pub function: String,
+    /// Whom S3 tells.
+    pub target: Target,
     /// Which objects.
     pub filter: Filter,
+}
+
+/// Whom S3 tells of a new object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Target {
+    /// The function's ARN, without a version.
+    Function(String),
+    /// The queue's ARN.
+    Queue(String),
+}
+
+impl Target {
+    /// Its ARN.
+    pub(crate) fn arn(&self) -> &str {
+        let (Self::Function(arn) | Self::Queue(arn)) = self;
+        arn
+    }
+}
+
+/// Our entry in S3's own words.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Entry {
+    Function(LambdaFunctionConfiguration),
+    Queue(QueueConfiguration),
 }
 
 impl Trigger {
@@ -28,28 +53,40 @@ impl Trigger {
     ///
     /// # Errors
     /// When the SDK refuses to build it, which only a missing field could cause.
-    pub(crate) fn to_entry(&self) -> Result<LambdaFunctionConfiguration, Problem> {
-        let Filter { prefix, suffix } = &self.filter;
-        let pairs = [(FilterRuleName::Prefix, prefix), (FilterRuleName::Suffix, suffix)];
-        let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        let rules: Vec<_> = given.map(|(name, value)| FilterRule::builder().name(name).value(value).build()).collect();
-        let key = S3KeyFilter::builder().set_filter_rules(Some(rules.clone())).build();
-        let filter = NotificationConfigurationFilter::builder().key(key).build();
-        LambdaFunctionConfiguration::builder()
-            .id(ENTRY_ID)
-            .lambda_function_arn(&self.function)
-            .events(EVENT)
-            .set_filter((!rules.is_empty()).then_some(filter))
-            .build()
+    pub(crate) fn to_entry(&self) -> Result<Entry, Problem> {
+        self.build_entry()
             .map_err(|error| Problem::failed("the notification cannot be built").because(error.to_string()))
     }
 
-    /// Whether `entry` does what we want, whatever its id.
-    fn is_done_by(&self, entry: &LambdaFunctionConfiguration) -> bool {
-        entry.lambda_function_arn() == self.function
-            && entry.events() == [EVENT]
-            && read_filter(entry.filter()) == self.filter
+    fn build_entry(&self) -> Result<Entry, BuildError> {
+        let filter = to_filter(&self.filter);
+        Ok(match &self.target {
+            Target::Function(arn) => {
+                let entry = LambdaFunctionConfiguration::builder().id(ENTRY_ID).lambda_function_arn(arn).events(EVENT);
+                Entry::Function(entry.set_filter(filter).build()?)
+            }
+            Target::Queue(arn) => {
+                let entry = QueueConfiguration::builder().id(ENTRY_ID).queue_arn(arn).events(EVENT);
+                Entry::Queue(entry.set_filter(filter).build()?)
+            }
+        })
     }
+
+    /// Whether an entry with these parts does what we want, whatever its id.
+    fn is_done_by(&self, arn: &str, events: &[Event], filter: Option<&NotificationConfigurationFilter>) -> bool {
+        arn == self.target.arn() && events == [EVENT] && read_filter(filter) == self.filter
+    }
+}
+
+fn to_filter(Filter { prefix, suffix }: &Filter) -> Option<NotificationConfigurationFilter> {
+    let pairs = [(FilterRuleName::Prefix, prefix), (FilterRuleName::Suffix, suffix)];
+    let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    let rules: Vec<_> = given.map(|(name, value)| FilterRule::builder().name(name).value(value).build()).collect();
+    if rules.is_empty() {
+        return None;
+    }
+    let key = S3KeyFilter::builder().set_filter_rules(Some(rules)).build();
+    Some(NotificationConfigurationFilter::builder().key(key).build())
 }
 
 /// How our entry stands in a configuration.
@@ -57,7 +94,7 @@ impl Trigger {
 pub(crate) enum Found {
     /// Not there.
     Absent,
-    /// There, but with another function, event or filter.
+    /// There, but with another target, event or filter.
     Different,
     /// As it should be.
     Right,
@@ -65,10 +102,17 @@ pub(crate) enum Found {
 
 /// Looks for our entry. One that does the same under another id, made in the console perhaps, will do.
 pub(crate) fn find_trigger(live: &NotificationConfiguration, trigger: &Trigger) -> Found {
-    let entries = live.lambda_function_configurations();
-    if entries.iter().any(|entry| trigger.is_done_by(entry)) {
+    let mut functions = live.lambda_function_configurations().iter();
+    let mut queues = live.queue_configurations().iter();
+    let is_done = match trigger.target {
+        Target::Function(_) => {
+            functions.any(|it| trigger.is_done_by(it.lambda_function_arn(), it.events(), it.filter()))
+        }
+        Target::Queue(_) => queues.any(|it| trigger.is_done_by(it.queue_arn(), it.events(), it.filter())),
+    };
+    if is_done {
         Found::Right
-    } else if entries.iter().any(is_ours) {
+    } else if has_entry(live) {
         Found::Different
     } else {
         Found::Absent
@@ -77,18 +121,26 @@ pub(crate) fn find_trigger(live: &NotificationConfiguration, trigger: &Trigger) 
 
 /// Whether our entry is in it, whatever it says.
 pub(crate) fn has_entry(live: &NotificationConfiguration) -> bool {
-    live.lambda_function_configurations().iter().any(is_ours)
+    live.lambda_function_configurations().iter().any(|entry| is_ours(entry.id()))
+        || live.queue_configurations().iter().any(|entry| is_ours(entry.id()))
 }
 
-/// The configuration with `entry` as ours, or without any of ours; all else is kept as it is.
-pub(crate) fn replace_entry(
-    mut live: NotificationConfiguration,
-    entry: Option<LambdaFunctionConfiguration>,
-) -> NotificationConfiguration {
-    let mut entries = live.lambda_function_configurations.take().unwrap_or_default();
-    entries.retain(|entry| !is_ours(entry));
-    entries.extend(entry);
-    live.lambda_function_configurations = (!entries.is_empty()).then_some(entries);
+/// The configuration with `entry` as ours, or without any of ours; all else is kept as it is. A change from the function
+/// to the queue, or back, is one write: no event falls between them.
+pub(crate) fn replace_entry(mut live: NotificationConfiguration, entry: Option<Entry>) -> NotificationConfiguration {
+    let (function, queue) = match entry {
+        Some(Entry::Function(entry)) => (Some(entry), None),
+        Some(Entry::Queue(entry)) => (None, Some(entry)),
+        None => (None, None),
+    };
+    let mut functions = live.lambda_function_configurations.take().unwrap_or_default();
+    functions.retain(|entry| !is_ours(entry.id()));
+    functions.extend(function);
+    live.lambda_function_configurations = (!functions.is_empty()).then_some(functions);
+    let mut queues = live.queue_configurations.take().unwrap_or_default();
+    queues.retain(|entry| !is_ours(entry.id()));
+    queues.extend(queue);
+    live.queue_configurations = (!queues.is_empty()).then_some(queues);
     live
 }
 
@@ -106,9 +158,10 @@ pub(crate) struct Overlap {
 /// The first entry that overlaps with `trigger`. S3 answers such a configuration with the same message as a missing
 /// permission, so it is found out here.
 pub(crate) fn find_overlap(live: &NotificationConfiguration, trigger: &Trigger) -> Option<Overlap> {
-    let functions = live.lambda_function_configurations().iter().filter(|entry| !is_ours(entry));
+    let functions = live.lambda_function_configurations().iter().filter(|entry| !is_ours(entry.id()));
     let functions = functions.map(|it| (it.id(), it.lambda_function_arn(), it.events(), it.filter()));
-    let queues = live.queue_configurations().iter().map(|it| (it.id(), it.queue_arn(), it.events(), it.filter()));
+    let queues = live.queue_configurations().iter().filter(|entry| !is_ours(entry.id()));
+    let queues = queues.map(|it| (it.id(), it.queue_arn(), it.events(), it.filter()));
     let topics = live.topic_configurations().iter().map(|it| (it.id(), it.topic_arn(), it.events(), it.filter()));
     functions.chain(queues).chain(topics).find_map(|(id, target, events, filter)| {
         let filter = read_filter(filter);
@@ -125,8 +178,8 @@ pub(crate) fn invokes(live: &NotificationConfiguration, function: &str) -> bool 
         .any(|entry| entry.lambda_function_arn() == function || entry.lambda_function_arn().starts_with(&qualified))
 }
 
-fn is_ours(entry: &LambdaFunctionConfiguration) -> bool {
-    entry.id() == Some(ENTRY_ID)
+fn is_ours(id: Option<&str>) -> bool {
+    id == Some(ENTRY_ID)
 }
 
 fn is_creation(event: &Event) -> bool {
@@ -152,36 +205,61 @@ fn read_filter(filter: Option<&NotificationConfigurationFilter>) -> Filter {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_s3::types::{EventBridgeConfiguration, QueueConfiguration, TopicConfiguration};
+    use aws_sdk_s3::types::{EventBridgeConfiguration, TopicConfiguration};
     use proptest::prelude::*;
 
     use super::*;
 
     const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:lab-lambda-function";
 
+    const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:lab-image-queue-ada";
+
+    fn filter(prefix: &str, suffix: &str) -> Filter {
+        Filter { prefix: prefix.into(), suffix: suffix.into() }
+    }
+
     fn trigger(prefix: &str, suffix: &str) -> Trigger {
-        Trigger { function: FUNCTION.into(), filter: Filter { prefix: prefix.into(), suffix: suffix.into() } }
+        Trigger { target: Target::Function(FUNCTION.into()), filter: filter(prefix, suffix) }
     }
 
     fn entry(id: &str, function: &str, event: &str, filter: &Filter) -> LambdaFunctionConfiguration {
-        let template = Trigger { function: function.into(), filter: filter.clone() }.to_entry().unwrap();
         let builder = LambdaFunctionConfiguration::builder().id(id).lambda_function_arn(function).events(event.into());
-        builder.set_filter(template.filter).build().unwrap()
+        builder.set_filter(to_filter(filter)).build().unwrap()
     }
 
     fn queue(event: &str, prefix: &str) -> NotificationConfiguration {
-        let filter = trigger(prefix, "").to_entry().unwrap().filter;
+        let filter = to_filter(&filter(prefix, ""));
         let queue = QueueConfiguration::builder().id("q").queue_arn("arn:aws:sqs:us-east-1:1:q").events(event.into());
         NotificationConfiguration::builder().queue_configurations(queue.set_filter(filter).build().unwrap()).build()
     }
 
     #[test]
     fn our_entry_listens_to_every_creation_under_its_filter() {
-        let entry = trigger("in/", ".png").to_entry().unwrap();
+        let Ok(Entry::Function(entry)) = trigger("in/", ".png").to_entry() else { panic!("an entry of a function") };
         assert_eq!(entry.id(), Some("hybrid-lab"));
         assert_eq!(entry.events(), [Event::from("s3:ObjectCreated:*")]);
         assert_eq!(read_filter(entry.filter()), trigger("in/", ".png").filter);
-        assert_eq!(trigger("", "").to_entry().unwrap().filter(), None);
+        assert_eq!(to_filter(&filter("", "")), None);
+    }
+
+    #[test]
+    fn a_change_from_the_function_to_the_queue_is_one_write_and_leaves_one_entry() {
+        let to_function = trigger("in/", "");
+        let to_queue = Trigger { target: Target::Queue(QUEUE.into()), ..to_function.clone() };
+        let direct = replace_entry(NotificationConfiguration::builder().build(), to_function.to_entry().ok());
+        assert_eq!(
+            (find_trigger(&direct, &to_function), find_trigger(&direct, &to_queue)),
+            (Found::Right, Found::Different)
+        );
+        assert_eq!(find_overlap(&direct, &to_queue), None, "our own entry is in nobody's way");
+        let queued = replace_entry(direct, to_queue.to_entry().ok());
+        assert!(queued.lambda_function_configurations().is_empty());
+        assert_eq!(queued.queue_configurations()[0].queue_arn(), QUEUE);
+        assert_eq!(
+            (find_trigger(&queued, &to_function), find_trigger(&queued, &to_queue)),
+            (Found::Different, Found::Right)
+        );
+        assert!(!has_entry(&replace_entry(queued, None)));
     }
 
     #[test]
@@ -238,18 +316,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_keeps_all_else_and_removing_undoes_it(live in any_configuration(), filter in any_filter()) {
-            let trigger = Trigger { function: FUNCTION.into(), filter };
+        fn merging_keeps_all_else_and_removing_undoes_it(
+            live in any_configuration(), filter in any_filter(), to_queue: bool
+        ) {
+            let target = if to_queue { Target::Queue(QUEUE.into()) } else { Target::Function(FUNCTION.into()) };
+            let trigger = Trigger { target, filter };
             let merged = replace_entry(live.clone(), Some(trigger.to_entry().unwrap()));
             let others = |it: &NotificationConfiguration| -> Vec<_> {
-                it.lambda_function_configurations().iter().filter(|entry| !is_ours(entry)).cloned().collect()
+                it.lambda_function_configurations().iter().filter(|entry| !is_ours(entry.id())).cloned().collect()
             };
             prop_assert_eq!(others(&merged), others(&live));
-            prop_assert_eq!(merged.queue_configurations(), live.queue_configurations());
+            let other_queues = |it: &NotificationConfiguration| -> Vec<_> {
+                it.queue_configurations().iter().filter(|entry| !is_ours(entry.id())).cloned().collect()
+            };
+            prop_assert_eq!(other_queues(&merged), other_queues(&live));
             prop_assert_eq!(merged.topic_configurations(), live.topic_configurations());
             prop_assert_eq!(merged.event_bridge_configuration(), live.event_bridge_configuration());
             prop_assert_eq!(find_trigger(&merged, &trigger), Found::Right);
-            prop_assert_eq!(merged.lambda_function_configurations().iter().filter(|it| is_ours(it)).count(), 1);
+            let ours = merged.lambda_function_configurations().iter().filter(|it| is_ours(it.id())).count()
+                + merged.queue_configurations().iter().filter(|it| is_ours(it.id())).count();
+            prop_assert_eq!(ours, 1);
             let again = replace_entry(merged.clone(), Some(trigger.to_entry().unwrap()));
             prop_assert_eq!(&again, &merged);
             let removed = replace_entry(merged, None);

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use lab_account::Preflight;
-use lab_common::{Session, Tags};
+use lab_common::{Arch, Session, Tags};
 use lab_ec2::{find_nat_gateways, note_open_nat};
-use lab_plan::{Concern, Context, Goal, Ids, Plan, Problem, Resource, Settling, Step, Verb};
+use lab_plan::{Concern, Context, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Verb};
 
 use crate::cli::Package;
 use crate::clients::Clients;
 use crate::deploy::{Way, deploy_command, to_line};
-use crate::live::{Live, observe};
-use crate::plan::{Op, find_ours, make_plan, make_teardown};
-use crate::want::{Side, Want};
+use crate::live::{Live, LiveQueue, observe};
+use crate::plan::{Op, find_our_queue, find_ours, make_plan, make_teardown, note_delivery};
+use crate::want::{QueueKind, Side, Want};
 use crate::{apply, show};
 
 /// The pipeline of one lab, with the way to AWS.
@@ -54,6 +54,11 @@ impl Pipeline {
         deploy_command(&self.want, &live.place, &self.way, package)
     }
 
+    /// The queue, if it is there and ours.
+    pub(crate) fn find_queue<'a>(&self, live: &'a Live, kind: QueueKind) -> Option<&'a LiveQueue> {
+        find_our_queue(&self.want, live, kind)
+    }
+
     /// Whether the function can be deployed.
     ///
     /// # Errors
@@ -92,6 +97,11 @@ impl Concern for Pipeline {
         show::list_settling(&self.want, live, goal)
     }
 
+    fn pace(&self) -> Pace {
+        // A mapping is enabled or deleted within a minute or two, and SQS shows a deleted queue for a minute.
+        Pace { deadline: Duration::from_mins(4), ..Pace::MOMENT }
+    }
+
     async fn look_around(&self) -> Result<(), Problem> {
         self.preflight.check_credentials().await
     }
@@ -122,11 +132,26 @@ impl Concern for Pipeline {
     }
 
     fn notes(&self, live: &Live, verb: Verb) -> Vec<String> {
-        note_open_nat(&live.nat_gateways, verb)
+        let mut notes = note_open_nat(&live.nat_gateways, verb);
+        notes.extend(note_delivery(&self.want, live));
+        notes.extend(note_other_arch(&self.want, live));
+        notes
     }
 
     fn next(&self, live: &Live) -> Option<String> {
         let made = Side::BOTH.iter().all(|side| find_ours(&self.want, live, *side).is_some());
         (made && live.function.is_none()).then(|| to_line(&self.deploy_command(live, &Package::default())))
     }
+}
+
+/// The function's code says what it runs on: another one takes another build.
+fn note_other_arch(want: &Want, live: &Live) -> Option<String> {
+    let (name, wanted) = (&want.function.name, want.function.arch);
+    let other = live.function.as_ref()?.arch.as_deref().filter(|arch| *arch != wanted.as_str())?;
+    let flag = if wanted == Arch::Arm { " --arm64" } else { "" };
+    Some(format!(
+        "{name} is built for {other}, and lab.toml says arch = \"{}\": cargo lambda build --release --package \
+         image-processor{flag}, then pipeline-up deploy",
+        wanted.as_str()
+    ))
 }

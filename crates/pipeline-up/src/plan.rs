@@ -1,119 +1,26 @@
 //! From what is there to what is wanted, and back to nothing. Pure.
 
+mod conflict;
+mod delivery;
+mod op;
+
 use std::collections::BTreeMap;
 
 use lab_plan::{Action, Plan, Problem, Step};
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::live::{Claim, Guard, HereBucket, Live, LiveBucket, LiveFunction, LiveLogGroup, LiveRole, find_claim};
-use crate::notification::{Found, Trigger, find_overlap, find_trigger, has_entry, invokes};
+use crate::live::{Claim, Guard, HereBucket, Live, LiveLogGroup, LiveRole, find_claim};
+use crate::notification::{Found, Target, Trigger, find_trigger, has_entry};
 use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
-use crate::want::{LOG_DAYS, Side, Want, WantedFunction};
+use crate::queue::show_count;
+use crate::want::{LOG_DAYS, QueueKind, Side, Want, WantedFunction};
 
-/// What one step does, with everything it needs to know.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub enum Op {
-    /// Makes a bucket and gives it these properties.
-    CreateBucket(Side, Vec<Property>),
-    /// Gives a bucket these properties.
-    SetBucket(Side, Vec<Property>),
-    /// Makes the function's role.
-    CreateRole(RoleParts),
-    /// Changes these parts of it.
-    SetRole(RoleParts),
-    /// Makes the function's log group.
-    CreateLogGroup(LogGroupParts),
-    /// Changes these parts of it.
-    SetLogGroup(LogGroupParts),
-    /// Configures the function as lab.toml says.
-    SetFunction(FunctionParts),
-    /// Lets the input bucket invoke the function.
-    SetPermission(PermissionParts),
-    /// Puts our entry into the input bucket's notification configuration.
-    SetTrigger(Trigger),
-    /// Takes our entry out of it.
-    DeleteTrigger,
-    /// Takes the permission back.
-    DeletePermission,
-    /// Deletes the function.
-    DeleteFunction,
-    /// Deletes the role with its policies.
-    DeleteRole,
-    /// Deletes the log group.
-    DeleteLogGroup,
-    /// Empties and deletes a bucket.
-    DeleteBucket(Side),
-}
-
-/// One property of a bucket, as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub enum Property {
-    /// All tags, those of others included.
-    Tags(BTreeMap<String, String>),
-    /// A protection.
-    Guard(Guard),
-    /// The whole policy, statements of others included.
-    Policy(Value),
-}
-
-impl Property {
-    const fn noun(&self) -> &'static str {
-        match self {
-            Self::Tags(_) => "tags",
-            Self::Guard(Guard::PublicAccessBlock) => "public access block",
-            Self::Guard(Guard::Encryption) => "encryption",
-            Self::Guard(Guard::OwnerEnforced) => "ownership",
-            Self::Policy(_) => "TLS-only policy",
-        }
-    }
-}
-
-/// The parts of a role that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct RoleParts {
-    /// Who may assume it.
-    pub trust: Option<Value>,
-    /// What it may do.
-    pub policy: Option<Value>,
-    /// Whose it is.
-    pub tags: Option<BTreeMap<String, String>>,
-}
-
-/// The parts of a log group that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct LogGroupParts {
-    /// How long its events are kept, in days.
-    pub retention: Option<i32>,
-    /// Whose it is.
-    pub tags: Option<BTreeMap<String, String>>,
-    /// Its ARN, where it is there already.
-    pub arn: Option<String>,
-}
-
-/// The function's configuration as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FunctionParts {
-    /// The ARN of its role.
-    pub role: String,
-    /// In MB.
-    pub memory_mb: i32,
-    /// In seconds.
-    pub timeout_s: i32,
-    /// Variables that are set; others stay.
-    pub environment: BTreeMap<&'static str, String>,
-}
-
-/// Who may invoke the function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PermissionParts {
-    /// The input bucket's ARN.
-    pub bucket_arn: String,
-    /// The account that must own it.
-    pub account: String,
-    /// Whether a statement of ours says something else and must go first.
-    pub replaces: bool,
-}
+use conflict::find_conflicts;
+pub(crate) use delivery::{find_our_queue, note_delivery};
+pub use op::Op;
+pub(crate) use op::{
+    FunctionParts, InvokeParts, LogGroupParts, MappingParts, PermissionParts, Property, QueueParts, RoleParts,
+};
 
 /// What becomes of one thing.
 enum Fate {
@@ -140,10 +47,15 @@ pub(crate) fn make_plan(want: &Want, live: &Live) -> Result<Plan<Op>, Vec<Proble
     let fates = [
         plan_bucket(want, live, Side::Input),
         plan_bucket(want, live, Side::Output),
+        delivery::plan_queue(want, live, QueueKind::DeadLetters),
+        delivery::plan_queue(want, live, QueueKind::Images),
         plan_role(want, live),
         plan_log_group(want, live),
         plan_function(want, live),
+        delivery::plan_concurrency(want, live),
+        delivery::plan_invoke(want, live),
         plan_permission(want, live),
+        delivery::plan_mapping(want, live),
         plan_trigger(want, live),
     ];
     let mut plan = Plan::default();
@@ -166,11 +78,17 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
     if find_ours(want, live, Side::Input).is_some_and(|bucket| has_entry(&bucket.notifications)) {
         delete("bucket-notification", "bucket-notification", &want.buckets.input, Op::DeleteTrigger, &[], "");
     }
+    if let Some(mapping) = live.mapping.as_ref().filter(|mapping| mapping.state != "Deleting") {
+        let op = Op::DeleteMapping { uuid: mapping.uuid.clone(), drains: false };
+        let needs = ["bucket-notification"];
+        delete("event-source-mapping", "event-source-mapping", &want.function.name, op, &needs, "");
+    }
     if let Some(function) = &live.function {
         let name = &want.function.name;
         // With the function goes its policy.
         if find_claim(&want.tags, &function.tags) == Claim::Ours {
-            delete("function", "function", name, Op::DeleteFunction, &["bucket-notification"], "");
+            let needs = ["bucket-notification", "event-source-mapping"];
+            delete("function", "function", name, Op::DeleteFunction, &needs, "");
         } else if check_permission(function.policy.as_ref(), &want.input_arn(&live.place), &live.place.account)
             == Permission::Right
         {
@@ -184,6 +102,20 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
     }
     if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) == Claim::Ours) {
         delete("role", "role", &want.role, Op::DeleteRole, &["function"], "");
+    }
+    if live.batch_role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) == Claim::Ours) {
+        let op = Op::DeleteBatchRole { account: live.place.account.clone() };
+        delete("role", "role batch", &want.batch_role, op, &[], "");
+    }
+    for kind in QueueKind::BOTH {
+        if let Some(queue) = find_our_queue(want, live, kind) {
+            let detail = match queue.counts().all() {
+                0 => String::new(),
+                count => format!("with {} in it", show_count(count, "message")),
+            };
+            let needs = ["bucket-notification", "event-source-mapping", "function"];
+            delete("queue", kind.role(), want.delivery.name(kind), Op::DeleteQueue(kind), &needs, &detail);
+        }
     }
     for side in Side::BOTH {
         if let Some(bucket) = find_ours(want, live, side) {
@@ -199,90 +131,6 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
 /// The bucket of `side`, if it is there and ours.
 pub(crate) fn find_ours<'a>(want: &Want, live: &'a Live, side: Side) -> Option<&'a HereBucket> {
     live.buckets.get(side).here().filter(|bucket| find_claim(&want.tags, &bucket.tags) == Claim::Ours)
-}
-
-/// Everything that is not ours and has a name that we need, and entries that S3 would not have beside ours.
-fn find_conflicts(want: &Want, live: &Live) -> Vec<Problem> {
-    let mut problems: Vec<_> = Side::BOTH.iter().filter_map(|side| find_bucket_conflict(want, live, *side)).collect();
-    let taken = |kind: &str, name: &str, fix: &str| {
-        Problem::failed(format!("the {kind} {name} is there and does not bear the tags of this lab")).fix(fix)
-    };
-    if live.role.as_ref().is_some_and(|role| find_claim(&want.tags, &role.tags) != Claim::Ours) {
-        problems.push(taken("role", &want.role, "choose another --owner, or delete that role"));
-    }
-    if live.log_group.as_ref().is_some_and(|group| find_claim(&want.tags, &group.tags) == Claim::Anothers) {
-        problems.push(taken("log group", &want.log_group, RENAME_FUNCTION));
-    }
-    let Some(function) = &live.function else { return problems };
-    if find_claim(&want.tags, &function.tags) == Claim::Anothers {
-        problems.push(taken("function", &want.function.name, RENAME_FUNCTION));
-    }
-    if live.buckets.output.here().is_some_and(|bucket| invokes(&bucket.notifications, &function.arn)) {
-        let output = &want.buckets.output;
-        problems.push(
-            Problem::failed(format!("the output bucket {output} triggers {}, which writes there", want.function.name))
-                .because("the function would trigger itself, again and again")
-                .fix(format!("remove that event notification of {output} (S3 console, Properties)")),
-        );
-    }
-    if let Some(bucket) = live.buckets.input.here() {
-        problems.extend(find_overlap_conflict(want, bucket, &wanted_trigger(want, function)));
-    }
-    problems
-}
-
-const RENAME_FUNCTION: &str =
-    "give the function a name of your own: function = \"lab-lambda-function-{owner}\" in [images] of lab.toml";
-
-fn find_bucket_conflict(want: &Want, live: &Live, side: Side) -> Option<Problem> {
-    let name = want.buckets.get(side);
-    let rename = "choose another --owner, or another name in [images] of lab.toml; nothing was changed";
-    match live.buckets.get(side) {
-        LiveBucket::Absent => None,
-        LiveBucket::Taken => Some(
-            Problem::failed(format!("the bucket name {name} belongs to someone else"))
-                .because("HeadBucket: 403; bucket names are shared by all AWS accounts")
-                .fix(rename),
-        ),
-        LiveBucket::Elsewhere(region) => Some(
-            Problem::failed(format!("the bucket {name} is in {region}, and the lab is in {}", want.region))
-                .because("a bucket cannot be moved")
-                .fix(format!("pass --region {region}, take it down there first, or choose another name")),
-        ),
-        LiveBucket::Here(bucket) => {
-            let claim = find_claim(&want.tags, &bucket.tags);
-            // Tags come with the bucket; only where the service drops them can a new one be found bare, and then it is
-            // empty. With something in it, it is somebody's: `down` would delete that.
-            let is_new = bucket.tags.is_empty() && bucket.is_empty;
-            (claim != Claim::Ours && !is_new).then(|| {
-                Problem::failed(format!("the bucket {name} is there and does not bear the tags of this lab"))
-                    .because("what is in it may be somebody's; taking the lab down would delete it")
-                    .fix(rename)
-            })
-        }
-    }
-}
-
-fn find_overlap_conflict(want: &Want, bucket: &HereBucket, trigger: &Trigger) -> Option<Problem> {
-    if find_trigger(&bucket.notifications, trigger) == Found::Right {
-        return None;
-    }
-    let other = find_overlap(&bucket.notifications, trigger)?;
-    let show = |prefix: &str, suffix: &str| format!("prefix \"{prefix}\", suffix \"{suffix}\"");
-    let (theirs, ours) = (&other.filter, &trigger.filter);
-    let input = &want.buckets.input;
-    Some(
-        Problem::failed(format!("the event notification `{}` of {input} overlaps with ours", other.id))
-            .because(format!(
-                "it tells {} of {}; ours is for {}; S3 takes no two for one object and event",
-                other.target,
-                show(&theirs.prefix, &theirs.suffix),
-                show(&ours.prefix, &ours.suffix)
-            ))
-            .fix(format!(
-                "remove it (S3 console, {input}, Properties), or set prefix or suffix in [images] of lab.toml"
-            )),
-    )
 }
 
 fn plan_bucket(want: &Want, live: &Live, side: Side) -> Fate {
@@ -342,7 +190,10 @@ fn plan_role(want: &Want, live: &Live) -> Fate {
     let words = [("trust", parts.trust.is_some()), ("policy", parts.policy.is_some()), ("tags", parts.tags.is_some())];
     match join_changed(&words) {
         None => Fate::Right,
-        Some(detail) => Step::new(Action::Update, "role", "role", &want.role, Op::SetRole(parts)).detail(detail).into(),
+        Some(detail) => Step::new(Action::Update, "role", "role", &want.role, Op::SetRole(parts))
+            .needs(delivery::before_the_role(want, live))
+            .detail(detail)
+            .into(),
     }
 }
 
@@ -379,12 +230,13 @@ fn plan_function(want: &Want, live: &Live) -> Fate {
     if find_claim(&want.tags, &function.tags) != Claim::Ours {
         return Fate::NotWanted;
     }
-    let WantedFunction { name, memory_mb, timeout_s, environment } = &want.function;
+    let WantedFunction { name, memory_mb, timeout_s, environment, arch: _ } = &want.function;
     let parts = FunctionParts {
         role: live.place.role_arn(want),
         memory_mb: *memory_mb,
         timeout_s: *timeout_s,
         environment: environment.clone(),
+        clears: function.environment.keys().filter(|key| !environment.contains_key(*key)).copied().collect(),
     };
     let mut differences = Vec::new();
     if function.role != parts.role {
@@ -398,6 +250,7 @@ fn plan_function(want: &Want, live: &Live) -> Fate {
     }
     let changed = environment.iter().filter(|(key, value)| function.environment.get(*key) != Some(value));
     differences.extend(changed.map(|(key, value)| format!("{key} -> {value}")));
+    differences.extend(parts.clears.iter().map(|key| format!("no {key}")));
     if differences.is_empty() {
         return Fate::Right;
     }
@@ -428,21 +281,35 @@ fn plan_permission(want: &Want, live: &Live) -> Fate {
 
 fn plan_trigger(want: &Want, live: &Live) -> Fate {
     let Some(function) = &live.function else { return Fate::NotWanted };
-    let trigger = wanted_trigger(want, function);
+    let trigger = wanted_trigger(want, live, &function.arn);
     let found = live.buckets.input.here().map_or(Found::Absent, |it| find_trigger(&it.notifications, &trigger));
     let action = match found {
         Found::Right => return Fate::Right,
         Found::Absent => Action::Create,
         Found::Different => Action::Update,
     };
+    let (told, needs): (_, &[&str]) = match &trigger.target {
+        Target::Function(_) => (format!("new objects run {}", want.function.name), &["function-permission"]),
+        Target::Queue(_) => {
+            let queue = want.delivery.name(QueueKind::Images);
+            (format!("new objects go to {queue}"), &["queue images", "event-source-mapping"])
+        }
+    };
     Step::new(action, "bucket-notification", "bucket-notification", &want.buckets.input, Op::SetTrigger(trigger))
-        .needs([Side::Input.role(), "function-permission"])
-        .detail(format!("new objects run {}", want.function.name))
+        .needs([Side::Input.role()])
+        .needs(needs.iter().copied())
+        .detail(told)
         .into()
 }
 
-fn wanted_trigger(want: &Want, function: &LiveFunction) -> Trigger {
-    Trigger { function: function.arn.clone(), filter: want.filter.clone() }
+/// The entry that lab.toml wants for this function.
+pub(crate) fn wanted_trigger(want: &Want, live: &Live, function: &str) -> Trigger {
+    let target = if want.delivery.queue {
+        Target::Queue(want.queue_arn(&live.place, QueueKind::Images))
+    } else {
+        Target::Function(function.to_owned())
+    };
+    Trigger { target, filter: want.filter.clone() }
 }
 
 /// The words whose part changes; `None` where none does.

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::want::{Place, Side, Want};
+use crate::want::{Place, QueueKind, Side, Want};
 
 /// The `Sid` of our statement in a bucket's policy. Other statements are kept.
 const TLS_SID: &str = "HybridLabTlsOnly";
+/// The `Sid` of the statement that lets the input bucket send into the queue.
+const QUEUE_SID: &str = "HybridLabInputBucket";
 /// The id of our statement in the function's policy: the only one of it that we touch.
 pub(crate) const PERMISSION_SID: &str = "hybrid-lab-input-bucket";
 const VERSION: &str = "2012-10-17";
@@ -19,8 +21,8 @@ pub(crate) fn trust_policy() -> Value {
     }]})
 }
 
-/// What the function may do: read the input, read and write the output, write its log. Listing makes S3 answer 404
-/// for an object that is not there; without it the answer is 403.
+/// What the function may do: read the input, read and write the output, write its log, and with a queue what Lambda does
+/// there in its name. Listing makes S3 answer 404 for an object that is not there; without it the answer is 403.
 pub(crate) fn function_policy(want: &Want, place: &Place) -> Value {
     let (input, output) = (place.bucket_arn(&want.buckets.input), place.bucket_arn(&want.buckets.output));
     let Place { partition, account, .. } = place;
@@ -34,12 +36,46 @@ pub(crate) fn function_policy(want: &Want, place: &Place) -> Value {
     let allow = |sid: &str, action: &[&str], resource: &[&str]| -> Value {
         json!({"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource})
     };
-    json!({"Version": VERSION, "Statement": [
+    let mut statements = vec![
         allow("ReadInput", &read, &[&format!("{input}/*")]),
         allow("WriteOutput", &write, &[&format!("{output}/*")]),
+        // A report that an object cannot be processed goes when a later version can.
+        allow("WithdrawReport", &["s3:DeleteObject"], &[&format!("{output}/*-failed.json")]),
         allow("TellAbsent", &["s3:ListBucket"], &[&input, &output]),
         allow("WriteLog", &["logs:CreateLogStream", "logs:PutLogEvents"], &[&log]),
-    ]})
+    ];
+    // Lambda developer guide, "Creating and configuring an Amazon SQS event source mapping".
+    if want.delivery.queue {
+        let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+        statements.push(allow("TakeFromQueue", &actions, &[&want.queue_arn(place, QueueKind::Images)]));
+    }
+    if want.delivery.dead_letters {
+        let letters = want.queue_arn(place, QueueKind::DeadLetters);
+        statements.push(allow("KeepDeadLetters", &["sqs:SendMessage"], &[&letters]));
+    }
+    json!({"Version": VERSION, "Statement": statements})
+}
+
+/// What others may do with a queue: nothing over plain HTTP, and into the queue of images our input bucket may send.
+pub(crate) fn queue_statements(want: &Want, place: &Place, kind: QueueKind) -> Vec<Value> {
+    let arn = want.queue_arn(place, kind);
+    let tls = json!({
+        "Sid": TLS_SID, "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}}
+    });
+    // S3 user guide, "Granting permissions to publish event notification messages to a destination".
+    let bucket = json!({
+        "Sid": QUEUE_SID, "Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": want.input_arn(place)},
+            "StringEquals": {"aws:SourceAccount": place.account}
+        }
+    });
+    match kind {
+        QueueKind::Images => vec![tls, bucket],
+        QueueKind::DeadLetters => vec![tls],
+    }
 }
 
 /// The statement that refuses plain HTTP (S3 user guide, "Security best practices").
@@ -53,13 +89,18 @@ fn tls_statement(arn: &str) -> Value {
 
 /// The bucket's policy as it must become: `live` with our statement in it. `None` when it is there already.
 pub(crate) fn merge_bucket_policy(want: &Want, place: &Place, side: Side, live: Option<&Value>) -> Option<Value> {
-    let ours = tls_statement(&place.bucket_arn(want.buckets.get(side)));
+    merge_policy(&[tls_statement(&place.bucket_arn(want.buckets.get(side)))], live)
+}
+
+/// The policy with all of `ours` in it, each in place of one with its `Sid`; all else stays. `None` when they are there.
+pub(crate) fn merge_policy(ours: &[Value], live: Option<&Value>) -> Option<Value> {
     let statements = live.map_or(Vec::new(), list_statements);
-    if statements.iter().any(|statement| says_same(statement, &ours)) {
+    if ours.iter().all(|our| statements.iter().any(|statement| says_same(statement, our))) {
         return None;
     }
-    let others = statements.into_iter().filter(|statement| sid(statement) != Some(TLS_SID)).cloned();
-    let all: Vec<_> = others.chain([ours]).collect();
+    let is_ours = |statement: &Value| ours.iter().any(|our| sid(our) == sid(statement));
+    let others = statements.into_iter().filter(|statement| !is_ours(statement)).cloned();
+    let all: Vec<_> = others.chain(ours.iter().cloned()).collect();
     let version = live.and_then(|policy| policy.get("Version")).cloned().unwrap_or_else(|| VERSION.into());
     Some(json!({"Version": version, "Statement": all}))
 }
@@ -154,6 +195,8 @@ mod tests {
              "Resource": ["arn:aws:s3:::lab-input-bucket-ada/*"]},
             {"Sid": "WriteOutput", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"],
              "Resource": ["arn:aws:s3:::lab-output-bucket-ada/*"]},
+            {"Sid": "WithdrawReport", "Effect": "Allow", "Action": ["s3:DeleteObject"],
+             "Resource": ["arn:aws:s3:::lab-output-bucket-ada/*-failed.json"]},
             {"Sid": "TellAbsent", "Effect": "Allow", "Action": ["s3:ListBucket"],
              "Resource": ["arn:aws:s3:::lab-input-bucket-ada", "arn:aws:s3:::lab-output-bucket-ada"]},
             {"Sid": "WriteLog", "Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -168,6 +211,41 @@ mod tests {
         let policy = function_policy(&want, &place);
         assert_eq!(policy["Statement"][0]["Action"], json!(["s3:GetObject", "s3:GetObjectTagging"]));
         assert_eq!(policy["Statement"][1]["Action"], json!(["s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]));
+    }
+
+    #[test]
+    fn with_a_queue_lambda_may_take_from_it_and_keep_dead_letters() {
+        let (want, place) = sample(|lab| {
+            let images = lab.images.as_mut().unwrap();
+            (images.queue, images.dead_letters) = (true, true);
+        });
+        let policy = function_policy(&want, &place);
+        assert_eq!(
+            policy["Statement"][5],
+            json!({"Sid": "TakeFromQueue", "Effect": "Allow",
+                   "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+                   "Resource": ["arn:aws:sqs:us-east-1:123456789012:lab-image-queue-ada"]})
+        );
+        assert_eq!(
+            policy["Statement"][6]["Resource"],
+            json!(["arn:aws:sqs:us-east-1:123456789012:lab-image-dead-letters-ada"])
+        );
+    }
+
+    #[test]
+    fn only_our_bucket_of_our_account_may_send_into_the_queue() {
+        let (want, place) = sample(|_| ());
+        let statements = queue_statements(&want, &place, QueueKind::Images);
+        assert_eq!(
+            statements[1]["Condition"],
+            json!({"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::lab-input-bucket-ada"},
+                   "StringEquals": {"aws:SourceAccount": "123456789012"}})
+        );
+        assert!(statements.iter().all(|it| it["Resource"] == "arn:aws:sqs:us-east-1:123456789012:lab-image-queue-ada"));
+        let letters = queue_statements(&want, &place, QueueKind::DeadLetters);
+        assert!(letters.iter().all(|statement| statement["Effect"] == "Deny"), "nobody else may send there");
+        let merged = merge_policy(&statements, None).unwrap();
+        assert_eq!(merge_policy(&statements, Some(&merged)), None);
     }
 
     #[test]

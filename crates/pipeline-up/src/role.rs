@@ -85,34 +85,34 @@ fn unbuildable(error: &BuildError) -> Problem {
 }
 
 /// Deletes the role. IAM wants its policies gone first, those that others have given it too: they are the role's.
-pub(crate) async fn delete(clients: &Clients, want: &Want, stop: &Stop) -> Result<String, Problem> {
-    tokio::try_join!(delete_policies(clients, want), detach_policies(clients, want))?;
-    let delete = clients.iam.delete_role().role_name(&want.role);
+pub(crate) async fn delete(clients: &Clients, name: &str, stop: &Stop) -> Result<String, Problem> {
+    tokio::try_join!(delete_policies(clients, name), detach_policies(clients, name))?;
+    let delete = clients.iam.delete_role().role_name(name);
     // A policy that is gone may be seen for a moment longer.
     let conflict = |error: &_| has_code(error, "DeleteConflict");
     let answer = retry_while(Pace::MOMENT, stop, conflict, async || delete.clone().send().await).await;
     none_if("DeleteRole", &["NoSuchEntity"], answer)?;
-    Ok(want.role.clone())
+    Ok(name.to_owned())
 }
 
-async fn delete_policies(clients: &Clients, want: &Want) -> Result<(), Problem> {
-    let names = clients.iam.list_role_policies().role_name(&want.role).into_paginator().items().send();
-    let names = none_if("ListRolePolicies", &["NoSuchEntity"], names.try_collect().await)?;
-    let names: Vec<String> = names.unwrap_or_default();
-    let deletes = names.into_iter().map(async |name| {
-        let answer = clients.iam.delete_role_policy().role_name(&want.role).policy_name(name).send().await;
+async fn delete_policies(clients: &Clients, name: &str) -> Result<(), Problem> {
+    let policies = clients.iam.list_role_policies().role_name(name).into_paginator().items().send();
+    let policies = none_if("ListRolePolicies", &["NoSuchEntity"], policies.try_collect().await)?;
+    let policies: Vec<String> = policies.unwrap_or_default();
+    let deletes = policies.into_iter().map(async |policy| {
+        let answer = clients.iam.delete_role_policy().role_name(name).policy_name(policy).send().await;
         none_if("DeleteRolePolicy", &["NoSuchEntity"], answer)
     });
     try_join_all(deletes).await.map(drop)
 }
 
-async fn detach_policies(clients: &Clients, want: &Want) -> Result<(), Problem> {
-    let attached = clients.iam.list_attached_role_policies().role_name(&want.role).into_paginator().items().send();
+async fn detach_policies(clients: &Clients, name: &str) -> Result<(), Problem> {
+    let attached = clients.iam.list_attached_role_policies().role_name(name).into_paginator().items().send();
     let attached = none_if("ListAttachedRolePolicies", &["NoSuchEntity"], attached.try_collect().await)?;
     let attached: Vec<aws_sdk_iam::types::AttachedPolicy> = attached.unwrap_or_default();
     let arns = attached.into_iter().filter_map(|policy| policy.policy_arn);
     let detaches = arns.map(async |arn| {
-        let answer = clients.iam.detach_role_policy().role_name(&want.role).policy_arn(arn).send().await;
+        let answer = clients.iam.detach_role_policy().role_name(name).policy_arn(arn).send().await;
         none_if("DetachRolePolicy", &["NoSuchEntity"], answer)
     });
     try_join_all(detaches).await.map(drop)

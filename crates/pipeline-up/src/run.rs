@@ -6,13 +6,16 @@ use serde::Serialize;
 
 use crate::cli::{Deploy, Task};
 use crate::deploy::{Staged, run_deploy, to_line};
-use crate::{Args, Pipeline};
+use crate::{Args, Pipeline, backfill, redrive, simulate};
 
 /// Does what the command line asks for.
 ///
 /// # Errors
 /// What stopped it, ready to be shown.
 pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
+    if let Task::Simulate(simulate) = args.task() {
+        return simulate::run(&simulate, &args.lab);
+    }
     let session = stop.or(Session::open(&args.lab)).await?;
     if let (None, Task::Verb(verb @ (Verb::Status | Verb::Down))) = (&session.lab.images, args.task()) {
         return answer_nothing(&session.request(&args.lab, "pipeline-up"), verb);
@@ -21,6 +24,12 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     match args.task() {
         Task::Verb(verb) => run_verb(&pipeline, verb, &session.request(&args.lab, "pipeline-up"), stop).await,
         Task::Deploy(deploy) => run_deployment(&pipeline, &session, &deploy, args.lab.json, stop).await,
+        Task::Backfill(backfill) => {
+            let request = session.request(&args.lab, "pipeline-up");
+            Box::pin(backfill::run(&pipeline, &session, &backfill, &request, stop)).await
+        }
+        Task::Simulate(simulate) => simulate::run(&simulate, &args.lab),
+        Task::Redrive { to_source } => redrive::run(&pipeline, &session, to_source, &args.lab, stop).await,
     }
 }
 

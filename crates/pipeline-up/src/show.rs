@@ -3,10 +3,10 @@
 use lab_plan::{Goal, Problem, Resource, Settling};
 
 use crate::live::{Claim, Live, LiveFunction, find_claim};
-use crate::notification::{ENTRY_ID, Found, Trigger, find_trigger, has_entry};
-use crate::plan::find_ours;
+use crate::notification::{ENTRY_ID, Found, Target, find_trigger, has_entry};
+use crate::plan::{find_ours, wanted_trigger};
 use crate::policy::{PERMISSION_SID, Permission, check_permission};
-use crate::want::{Side, Want};
+use crate::want::{QueueKind, Side, Want};
 
 /// Everything of ours, and a function that is connected though it is not ours.
 pub(crate) fn list_resources(want: &Want, live: &Live) -> Vec<Resource> {
@@ -18,8 +18,21 @@ pub(crate) fn list_resources(want: &Want, live: &Live) -> Vec<Resource> {
     });
     let mut resources: Vec<_> = buckets.collect();
     let ours = |tags| find_claim(&want.tags, tags) == Claim::Ours;
+    for kind in QueueKind::BOTH {
+        let Some(queue) = live.queues.get(kind).filter(|queue| ours(&queue.tags)) else { continue };
+        let counts = queue.counts();
+        resources.push(
+            Resource::new("queue", want.delivery.name(kind), want.queue_arn(&live.place, kind))
+                .with("role", kind.role())
+                .with("messages", counts.waiting)
+                .with("in_flight", counts.taken),
+        );
+    }
     if let Some(role) = live.role.as_ref().filter(|role| ours(&role.tags)) {
         resources.push(Resource::new("role", &want.role, &role.arn));
+    }
+    if let Some(role) = live.batch_role.as_ref().filter(|role| ours(&role.tags)) {
+        resources.push(Resource::new("role", &want.batch_role, &role.arn));
     }
     if let Some(group) = live.log_group.as_ref().filter(|group| ours(&group.tags)) {
         let resource = Resource::new("log-group", &want.log_group, &group.arn);
@@ -39,6 +52,16 @@ pub(crate) fn list_resources(want: &Want, live: &Live) -> Vec<Resource> {
             resources.push(Resource::new("function-permission", name, PERMISSION_SID).state(state));
         }
     }
+    if let Some(mapping) = &live.mapping {
+        let mut resource = Resource::new("event-source-mapping", &want.function.name, &mapping.uuid)
+            .state(&mapping.state)
+            .with("batch_size", mapping.batch_size)
+            .with("queue", want.queue_arn(&live.place, QueueKind::Images));
+        if let Some(most) = mapping.most_at_once {
+            resource = resource.with("maximum_concurrency", most);
+        }
+        resources.push(resource);
+    }
     resources.extend(show_trigger(want, live));
     resources
 }
@@ -51,13 +74,17 @@ fn show_function(want: &Want, function: &LiveFunction, ours: bool) -> Resource {
         .with("code_bytes", function.code_bytes)
         .with("last_modified", function.modified.clone())
         .with("role", function.role.clone());
+    let resource = match function.reserved {
+        Some(reserved) => resource.with("reserved_concurrency", reserved),
+        None => resource,
+    };
     if ours { resource } else { resource.with("tagged", false) }
 }
 
 fn show_trigger(want: &Want, live: &Live) -> Option<Resource> {
     let bucket = find_ours(want, live, Side::Input)?;
     let function = live.function.as_ref().map(|function| function.arn.clone()).unwrap_or_default();
-    let trigger = Trigger { function, filter: want.filter.clone() };
+    let trigger = wanted_trigger(want, live, &function);
     let found = find_trigger(&bucket.notifications, &trigger);
     if found == Found::Absent && !has_entry(&bucket.notifications) {
         return None;
@@ -69,13 +96,27 @@ fn show_trigger(want: &Want, live: &Live) -> Option<Resource> {
             .with("events", "s3:ObjectCreated:*")
             .with("prefix", want.filter.prefix.clone())
             .with("suffix", want.filter.suffix.clone())
-            .with("function", trigger.function),
+            .with(
+                match trigger.target {
+                    Target::Function(_) => "function",
+                    Target::Queue(_) => "queue",
+                },
+                trigger.target.arn(),
+            ),
     )
 }
 
-/// What is on its way: a function that Lambda is still making or changing.
+/// What is on its way: a function or a mapping that Lambda is still making or changing.
 pub(crate) fn list_settling(want: &Want, live: &Live, goal: Goal) -> Result<Settling, Problem> {
-    let Some(function) = live.function.as_ref().filter(|_| goal == Goal::Up) else { return Ok(Settling::new()) };
+    let mut settling = Settling::new();
+    let passing: &[&str] = match goal {
+        Goal::Up => &["Creating", "Enabling", "Updating", "Deleting"],
+        Goal::Down => &["Deleting"],
+    };
+    if let Some(mapping) = live.mapping.as_ref().filter(|mapping| passing.contains(&mapping.state.as_str())) {
+        settling.push(format!("the mapping to {} is {}", want.function.name, mapping.state));
+    }
+    let Some(function) = live.function.as_ref().filter(|_| goal == Goal::Up) else { return Ok(settling) };
     let name = &want.function.name;
     let update = function.update.as_deref();
     if function.state == "Failed" || update == Some("Failed") {
@@ -84,7 +125,7 @@ pub(crate) fn list_settling(want: &Want, live: &Live, goal: Goal) -> Result<Sett
             .fix("deploy it again (pipeline-up deploy), or remove it (pipeline-up down)"));
     }
     if function.state == "Pending" || update == Some("InProgress") {
-        return Ok(vec![format!("{name} is being changed by Lambda")]);
+        settling.push(format!("{name} is being changed by Lambda"));
     }
-    Ok(Settling::new())
+    Ok(settling)
 }

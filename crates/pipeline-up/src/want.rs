@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab_common::{Account, Caller, Lab, Names, Tags};
+use lab_common::{Account, Arch, Caller, Lab, Names, Tags};
 use lab_plan::Problem;
 use serde::Serialize;
 
@@ -51,6 +51,59 @@ impl<T> Both<T> {
     }
 }
 
+/// One of the two queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum QueueKind {
+    /// What S3 tells of new objects, for the function.
+    Images,
+    /// What the function could not do.
+    DeadLetters,
+}
+
+impl QueueKind {
+    /// Both, in the order in which they are made.
+    pub(crate) const BOTH: [Self; 2] = [Self::DeadLetters, Self::Images];
+
+    /// The role of the queue.
+    pub(crate) const fn role(self) -> &'static str {
+        match self {
+            Self::Images => "queue images",
+            Self::DeadLetters => "queue dead-letters",
+        }
+    }
+}
+
+/// How events reach the function, and where those end that it could not do.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    /// Whether S3 tells the queue of images, and that the function.
+    pub(crate) queue: bool,
+    /// Whether there is a queue of dead letters.
+    pub(crate) dead_letters: bool,
+    /// How many of the function may work at once.
+    pub(crate) concurrency: Option<i32>,
+    images_name: String,
+    dead_letters_name: String,
+}
+
+impl Delivery {
+    /// Whether this queue is wanted.
+    pub(crate) const fn wants(&self, kind: QueueKind) -> bool {
+        match kind {
+            QueueKind::Images => self.queue,
+            QueueKind::DeadLetters => self.dead_letters,
+        }
+    }
+
+    /// The queue's name, wanted or not.
+    pub(crate) fn name(&self, kind: QueueKind) -> &str {
+        match kind {
+            QueueKind::Images => &self.images_name,
+            QueueKind::DeadLetters => &self.dead_letters_name,
+        }
+    }
+}
+
 /// Which objects trigger the function. Empty texts let all pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Filter {
@@ -66,8 +119,9 @@ pub(crate) struct WantedFunction {
     pub(crate) name: String,
     pub(crate) memory_mb: i32,
     pub(crate) timeout_s: i32,
-    /// Variables it must have. It may have others.
+    /// Variables it must have. Of those that lab.toml decides ([`lab_common::Images::variables`]) it must have no others.
     pub(crate) environment: BTreeMap<&'static str, String>,
+    pub(crate) arch: Arch,
 }
 
 /// Everything that lab.toml wants of the pipeline.
@@ -77,8 +131,11 @@ pub(crate) struct Want {
     pub(crate) buckets: Both<String>,
     pub(crate) function: WantedFunction,
     pub(crate) filter: Filter,
+    pub(crate) delivery: Delivery,
     /// The name of the function's role in an account of one's own.
     pub(crate) role: String,
+    /// The name of the role of backfills, in such an account.
+    pub(crate) batch_role: String,
     pub(crate) log_group: String,
     /// Whether the function copies objects as they are, tags included.
     pub(crate) copies: bool,
@@ -101,8 +158,6 @@ impl Want {
                 .fix("write to a bucket of its own"));
         }
         let names = Names::new(lab);
-        let environment =
-            BTreeMap::from([("OUTPUT_BUCKET", images.output.clone()), ("MODE", images.mode.as_str().to_owned())]);
         Ok(Self {
             region: region.to_owned(),
             buckets: Both { input: images.input.clone(), output: images.output.clone() },
@@ -110,10 +165,19 @@ impl Want {
                 name: images.function.clone(),
                 memory_mb: images.memory_mb,
                 timeout_s: images.timeout_s,
-                environment,
+                environment: images.environment(),
+                arch: images.arch,
             },
             filter: Filter { prefix: images.prefix.clone(), suffix: images.suffix.clone() },
+            delivery: Delivery {
+                queue: images.queue,
+                dead_letters: images.dead_letters,
+                concurrency: images.concurrency,
+                images_name: names.image_queue(),
+                dead_letters_name: names.dead_letters(),
+            },
             role: names.function_role(),
+            batch_role: names.batch_role(),
             log_group: Names::function_log_group(&images.function),
             copies: images.mode == lab_common::Mode::Copy,
             account: lab.account,
@@ -131,9 +195,41 @@ impl Want {
         self.tags_of(side.role(), self.buckets.get(side))
     }
 
+    /// The ARN of a queue, wanted or not.
+    pub(crate) fn queue_arn(&self, place: &Place, kind: QueueKind) -> String {
+        let Place { partition, account, .. } = place;
+        format!("arn:{partition}:sqs:{}:{account}:{}", self.region, self.delivery.name(kind))
+    }
+
+    /// The function's ARN, there or not.
+    pub(crate) fn function_arn(&self, place: &Place) -> String {
+        let Place { partition, account, .. } = place;
+        format!("arn:{partition}:lambda:{}:{account}:function:{}", self.region, self.function.name)
+    }
+
+    /// The tags of a queue.
+    pub(crate) fn queue_tags(&self, kind: QueueKind) -> BTreeMap<String, String> {
+        self.tags_of(kind.role(), self.delivery.name(kind))
+    }
+
+    /// The tags of the mapping from the queue to the function.
+    pub(crate) fn mapping_tags(&self) -> BTreeMap<String, String> {
+        self.tags_of("event-source-mapping", &self.function.name)
+    }
+
     /// The tags of the function's role.
     pub(crate) fn role_tags(&self) -> BTreeMap<String, String> {
         self.tags_of("role", &self.role)
+    }
+
+    /// The ARN of the role of backfills.
+    pub(crate) fn batch_role_arn(&self, place: &Place) -> String {
+        format!("arn:{}:iam::{}:role/{}", place.partition, place.account, self.batch_role)
+    }
+
+    /// The tags of the role of backfills.
+    pub(crate) fn batch_role_tags(&self) -> BTreeMap<String, String> {
+        self.tags_of("role batch", &self.batch_role)
     }
 
     /// The tags of the function's log group.

@@ -1,6 +1,7 @@
 //! Up, plan, status and down, written once for every concern.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -190,7 +191,7 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
         recorder: RefCell::new(Recorder::start()),
     };
     let answer = match verb {
-        // On the heap: the type of a program's future would nest too deep for the compiler.
+        // Boxed: a program's whole run is one future, and the compiler nests types only so deep.
         Verb::Up => run.record(Box::pin(run.change(Goal::Up))).await,
         Verb::Down => run.change(Goal::Down).await,
         Verb::Plan { check } => run.plan(check).await,
@@ -219,12 +220,38 @@ fn print(json: bool, document: &impl Serialize, text: impl FnOnce() -> String) -
 /// How long what was done may take to be seen. AWS's guides say seconds, and for IAM up to a minute.
 const VISIBLE: Duration = Duration::from_secs(90);
 
+/// For how long something must be left to do that was not before, until it is done: a thing that has just been changed may
+/// be seen as it was for a second or two.
+const STAYS: Duration = Duration::from_secs(3);
+
+/// Plans that one run carries out. A second one is rare, and more than two mean that somebody else is at work.
+const MOST_PLANS: usize = 4;
+
 /// Everything was done, and is not there: time does not heal that.
 fn undone<O>(steps: &[Step<O>]) -> Problem {
     let titles: Vec<_> = steps.iter().map(Step::title).collect();
     Problem::failed(format!("done, but not there after {} s: {}", VISIBLE.as_secs(), titles.join(", ")))
         .because("another run or somebody else may have undone it at the same moment")
         .fix("run the same command again")
+}
+
+/// The steps that a run has carried out, by role.
+#[derive(Debug, Default)]
+struct Applied {
+    roles: BTreeSet<String>,
+    plans: usize,
+}
+
+impl Applied {
+    fn note<O>(&mut self, steps: &[Step<O>]) {
+        self.roles.extend(steps.iter().map(|step| step.role.clone()));
+        self.plans += 1;
+    }
+
+    /// Whether a step is still to be carried out. In the end none is: somebody works against us.
+    fn misses(&self, role: &str) -> bool {
+        self.plans < MOST_PLANS && !self.roles.contains(role)
+    }
 }
 
 struct Run<'a, C> {
@@ -286,8 +313,7 @@ impl<C: Concern> Run<'_, C> {
             return Ok(Exit::Done);
         }
         if !plan.is_empty() {
-            let look = Look::of_stderr(self.request.plain);
-            self.progress.say(show_plan(look, &self.request.heading, &plan, &self.request.prices).trim_end());
+            self.say_plan(&plan);
             if goal == Goal::Up {
                 let mut notes = self.concern.judge(&live, &plan)?;
                 if self.request.yes {
@@ -297,18 +323,39 @@ impl<C: Concern> Run<'_, C> {
                 self.say_notes(&notes);
                 self.said.replace(notes);
             }
-            self.confirm(&plan, goal).await?;
-            let outcome = self.apply(&plan, &live).await;
-            self.recorder.borrow_mut().add(&plan.steps, &outcome);
-            self.changed.replace(list_changed(&plan.steps, &outcome));
-            if !outcome.is_complete() {
-                return Err(self.failure(&plan, &outcome, goal));
-            }
         }
-        let live = self.settle(goal).await.map_err(|problem| self.unsettled(&problem, goal))?;
+        let live = self.reach(live, plan, goal).await?;
         self.sum_up(&live);
         self.print_status(&live, Some(&self.changed.borrow()), goal)?;
         Ok(Exit::Done)
+    }
+
+    /// Applies `plan`, and what turns out to be left to do when it is done: another run, or somebody, may have made or
+    /// undone something since.
+    async fn reach(&self, mut live: C::Live, mut plan: Plan<C::Op>, goal: Goal) -> Result<C::Live, Problem> {
+        let mut applied = Applied::default();
+        loop {
+            if !plan.is_empty() {
+                self.confirm(&plan, goal).await?;
+                let outcome = self.apply(&plan, &live).await;
+                self.recorder.borrow_mut().add(&plan.steps, &outcome);
+                self.changed.borrow_mut().extend(list_changed(&plan.steps, &outcome));
+                if !outcome.is_complete() {
+                    return Err(self.failure(&plan, &outcome, goal));
+                }
+                applied.note(&plan.steps);
+            }
+            match self.settle(goal, &applied).await.map_err(|problem| self.unsettled(&problem, goal))? {
+                (settled, None) => return Ok(settled),
+                (seen, Some(more)) => (live, plan) = (seen, more),
+            }
+            self.say_plan(&plan);
+        }
+    }
+
+    fn say_plan(&self, plan: &Plan<C::Op>) {
+        let look = Look::of_stderr(self.request.plain);
+        self.progress.say(show_plan(look, &self.request.heading, plan, &self.request.prices).trim_end());
     }
 
     /// Keeps a record of a run that had something to do. That it could not be kept is no failure of the run.
@@ -361,23 +408,33 @@ impl<C: Concern> Run<'_, C> {
 
     async fn apply(&self, plan: &Plan<C::Op>, live: &C::Live) -> Outcome {
         let ids = self.concern.ids(live);
-        let apply = async |step: &Step<C::Op>, context: Context<'_>| self.concern.apply(step, context).await;
+        // Of a concern's many calls each is a future within others: here it is kept off the stack.
+        let apply = async |step: &Step<C::Op>, context: Context<'_>| Box::pin(self.concern.apply(step, context)).await;
         run_steps(&plan.steps, &ids, self.stop, &self.progress, apply).await
     }
 
-    /// Observes until the goal is reached. A plan that is not empty yet is late visibility, not failure.
-    async fn settle(&self, goal: Goal) -> Result<C::Live, Problem> {
+    /// Observes until the goal is reached, or a step is to be done that has not been `applied`: its plan is answered too.
+    /// A step that has been applied and is still to be done is late visibility, not failure.
+    async fn settle(&self, goal: Goal, applied: &Applied) -> Result<(C::Live, Option<Plan<C::Op>>), Problem> {
         let wait = self.progress.begin("check", "");
-        let unseen = Cell::new(None::<Instant>);
+        let (unseen, new) = (Cell::new(None::<Instant>), Cell::new(None::<Instant>));
         let (start, waited_for) = (Instant::now(), RefCell::new(String::new()));
         let settled = wait_for(self.concern.pace(), self.stop, "the lab to be as wanted", async || {
             let live = self.concern.observe().await?;
             let mut missing = self.concern.settling(&live, goal)?;
             let is_coming = !missing.is_empty();
-            let plan = self.make_plan(&live, goal)?;
+            let mut plan = self.make_plan(&live, goal)?;
             missing.extend(plan.steps.iter().map(|step| format!("not seen yet: {}", step.title())));
             if missing.is_empty() {
-                return Ok(Some(live));
+                return Ok(Some((live, None)));
+            }
+            let is_new = plan.steps.iter().any(|step| applied.misses(&step.role));
+            let since_new = new.get().filter(|_| is_new).unwrap_or_else(Instant::now);
+            new.set(is_new.then_some(since_new));
+            if is_new && since_new.elapsed() >= STAYS {
+                // What was applied already is only not seen yet.
+                plan.steps.retain(|step| applied.misses(&step.role));
+                return Ok(Some((live, Some(plan))));
             }
             let since = unseen.get().filter(|_| !is_coming).unwrap_or_else(Instant::now);
             unseen.set(Some(since));

@@ -71,6 +71,13 @@ impl Problem {
         self
     }
 
+    /// The same, with its place in front (`roster.csv:3: `).
+    #[must_use]
+    pub fn naming(mut self, place: &str) -> Self {
+        self.what.insert_str(0, place);
+        self
+    }
+
     /// What to do next.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {

@@ -15,8 +15,11 @@ pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, P
     run_with_signals(name, async |signals| {
         let stop = Stop::on(signals);
         let exit = program(stop.clone()).await?;
-        // Who pressed Ctrl-C wants what comes next to stop too, also when this program was done already.
-        Ok(stop.asked().unwrap_or(exit))
+        match stop.asked() {
+            // Who pressed Ctrl-C wants what comes next to stop too, also when this program was done already.
+            Some(asked) => Err(Stop::problem(asked).because("what was under way is done, and nothing was left to do")),
+            None => Ok(exit),
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C, Ctrl-\ and SIGTERM: the current calls finish, nothing new starts.
+//! Ctrl-C, Ctrl-\, SIGTERM and SIGHUP: the current calls finish, nothing new starts.
 
 use std::io::{IsTerminal as _, stderr, stdin, stdout};
 use std::sync::Arc;
@@ -26,13 +26,11 @@ impl Signals {
     /// # Errors
     /// When the signal handlers cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
-        // Without a terminal nobody hangs up, and under `nohup` nobody wants to hear of it.
-        let on_terminal = stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             quit: signal(SignalKind::quit())?,
-            hangup: if on_terminal { Some(signal(SignalKind::hangup())?) } else { None },
+            hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
@@ -52,6 +50,21 @@ impl Signals {
             _ = hangup => Exit::Terminated,
         }
     }
+}
+
+/// Whether whoever started us wants us to go on when the terminal is closed (`nohup`). Asked before we listen ourselves.
+fn ignores_hangup() -> bool {
+    match std::fs::read_to_string("/proc/self/status") {
+        Ok(status) => reads_as_ignored(&status),
+        // Not Linux: without a terminal nobody hangs up.
+        Err(_) => !(stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal()),
+    }
+}
+
+/// `proc_pid_status(5)`: ``SigIgn`` is a mask in hexadecimal digits, whose lowest bit is signal 1, SIGHUP.
+fn reads_as_ignored(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Whether the user has asked us to stop, and how.
@@ -145,5 +158,17 @@ impl Stop {
     pub fn problem(exit: Exit) -> Problem {
         let what = if exit == Exit::Terminated { "stopped by SIGTERM" } else { "stopped by Ctrl-C" };
         Problem::failed(what).exit_with(exit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hangup_is_ignored_where_nohup_says_so() {
+        assert!(reads_as_ignored("Name:\tnet-up\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n"));
+        assert!(!reads_as_ignored("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n"));
+        assert!(!reads_as_ignored(""));
     }
 }

@@ -30,6 +30,9 @@ pub struct Uploaded {
     /// What the function made of it; only with `--wait`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processed: Option<Processed>,
+    /// Its further results, where the lab wants a thumbnail set; only with `--wait`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Processed>,
 }
 
 /// An object in the output bucket.
@@ -50,7 +53,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for upload in &self.uploads {
             writeln!(f, "{}", upload.uri)?;
-            if let Some(processed) = &upload.processed {
+            for processed in upload.processed.iter().chain(&upload.others) {
                 writeln!(f, "{}", processed.uri)?;
             }
         }

@@ -13,7 +13,7 @@ use crate::bucket::{Seen, connect, look_at, make_folder, put_image, save};
 use crate::cli::Args;
 use crate::picture::draw_png;
 use crate::report::{Processed, Report, Uploaded};
-use crate::want::{Content, Upload, processed_key, want_uploads};
+use crate::want::{Content, Upload, want_uploads};
 
 /// Uploads under way at a time. More would only wait for the same network, and each holds its picture in memory.
 const AT_A_TIME: usize = 16;
@@ -95,10 +95,9 @@ impl Job {
         if let Some(exit) = self.stop.asked() {
             return Err(Stop::problem(exit));
         }
-        let output_key = processed_key(&upload.key);
         let before = match self.wait {
-            Some(_) => look_at(&self.client, &self.images.output, &output_key).await?,
-            None => None,
+            Some(_) => self.look_at_results(&upload.key).await?,
+            None => Vec::new(),
         };
         let bucket = &self.images.input;
         let body = open_body(&upload.content).await?;
@@ -110,12 +109,29 @@ impl Job {
             key: upload.key.clone(),
             etag,
             processed: None,
+            others: Vec::new(),
         });
         if let Some((timeout, folder)) = &self.wait {
-            let seconds = self.wait_for_result(uploaded, &output_key, before.as_ref(), since, *timeout).await?;
-            uploaded.processed = Some(self.fetch(uploaded, output_key, seconds, folder).await?);
+            for (output_key, before) in before {
+                let seconds = self.wait_for_result(uploaded, &output_key, before.as_ref(), since, *timeout).await?;
+                let processed = self.fetch(uploaded, output_key, seconds, folder).await?;
+                match uploaded.processed {
+                    None => uploaded.processed = Some(processed),
+                    Some(_) => uploaded.others.push(processed),
+                }
+            }
         }
         Ok(())
+    }
+
+    /// The keys of an upload's results, in the order of the lab's `sizes`, with what lies there now.
+    async fn look_at_results(&self, key: &str) -> Result<Vec<(String, Option<Seen>)>, Problem> {
+        let mut results = Vec::new();
+        for key in self.images.result_keys(key) {
+            let seen = look_at(&self.client, &self.images.output, &key).await?;
+            results.push((key, seen));
+        }
+        Ok(results)
     }
 
     /// Waits for the result of this very upload, and answers the seconds since `since`.

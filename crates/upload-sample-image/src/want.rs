@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lab_common::Images;
+use lab_common::{Images, MAX_KEY_BYTES, strip_extension};
 use lab_plan::Problem;
 
 use crate::cli::Args;
 use crate::picture::{Size, check_text};
-
-/// The longest key S3 accepts, in bytes of UTF-8 (S3 user guide, "Naming Amazon S3 objects").
-const MAX_KEY_BYTES: usize = 1024;
 
 /// The largest object that one `PutObject` takes, in bytes (S3 user guide, "Uploading objects"): 5 GiB.
 const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
@@ -40,7 +37,7 @@ pub(crate) fn want_uploads(args: &Args, images: &Images) -> Result<Vec<Upload>, 
         check_key(&upload.key)?;
         if args.wait.is_some() {
             check_triggers(&upload.key, images)?;
-            check_key(&processed_key(&upload.key))?;
+            images.result_keys(&upload.key).iter().try_for_each(|key| check_key(key))?;
         }
     }
     Ok(uploads)
@@ -163,21 +160,6 @@ fn check_triggers(key: &str, images: &Images) -> Result<(), Problem> {
         .fix("choose a --key that fits them, or upload without --wait"))
 }
 
-/// The result's key, as image-processor names it: `<key without extension>-processed.png`.
-pub(crate) fn processed_key(key: &str) -> String {
-    format!("{}-processed.png", strip_extension(key))
-}
-
-/// Without what follows the last dot of the last folder's entry, unless only dots stand before it.
-fn strip_extension(key: &str) -> &str {
-    let name_at = key.rfind('/').map_or(0, |slash| slash + 1);
-    let name = &key[name_at..];
-    match name.rfind('.') {
-        Some(dot) if name[..dot].bytes().any(|byte| byte != b'.') => &key[..name_at + dot],
-        _ => key,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -253,17 +235,5 @@ mod tests {
         assert!(want(&["--wait"]).unwrap_err().to_string().contains("in/"));
         assert!(want(&["--wait", "--key", "in/a.png"]).is_ok());
         assert!(want(&[]).is_ok());
-    }
-
-    #[test]
-    fn results_have_the_functions_names() {
-        for (key, result) in [
-            ("lab-image.png", "lab-image-processed.png"),
-            ("scan.v2/slide.01.tiff", "scan.v2/slide.01-processed.png"),
-            ("folder.d/plain", "folder.d/plain-processed.png"),
-            (".hidden", ".hidden-processed.png"),
-        ] {
-            assert_eq!(processed_key(key), result);
-        }
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_acm::Client;
 use aws_sdk_acm::types::CertificateSummary;
 use futures::future::try_join_all;
 use lab_common::{Tags, explain, has_code};
+use lab_ec2::Drawn;
 use lab_plan::Problem;
 
 use crate::pki::Certificate;
@@ -16,6 +17,8 @@ use crate::roles;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ServerCertificate {
     pub(crate) arn: String,
+    /// The number that its run has drawn for it.
+    pub(crate) number: Option<u32>,
     /// What ACM holds; `None` while it is being imported.
     pub(crate) certificate: Option<Certificate>,
     /// The first certificate of its chain: the authority's.
@@ -30,34 +33,34 @@ pub(crate) async fn list_candidates(acm: &Client, server: &str) -> Result<Vec<St
     Ok(found.iter().filter(ours).filter_map(|summary| summary.certificate_arn().map(str::to_owned)).collect())
 }
 
-/// The ARNs of our certificates; only those with that tag of an attempt, where one is given.
+/// Our certificates; only those with that tag of an attempt, where one is given.
 pub(crate) async fn find_ours(
     acm: &Client,
     tags: &Tags,
     server: &str,
     attempt: Option<&str>,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Vec<Drawn>, Problem> {
     let candidates = list_candidates(acm, server).await?;
-    let asked = candidates.into_iter().map(async |arn| {
-        let ours = bears_our_tags(acm, tags, &arn, attempt).await?;
-        Ok::<_, Problem>(ours.then_some(arn))
-    });
+    let asked = candidates.into_iter().map(async |arn| read_ours(acm, tags, arn, attempt).await);
     Ok(try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
-async fn bears_our_tags(acm: &Client, tags: &Tags, arn: &str, attempt: Option<&str>) -> Result<bool, Problem> {
-    let answer = match acm.list_tags_for_certificate().certificate_arn(arn).send().await {
+/// The certificate with this ARN; `None` where it does not bear our tags, or not that one of an attempt.
+async fn read_ours(acm: &Client, tags: &Tags, arn: String, attempt: Option<&str>) -> Result<Option<Drawn>, Problem> {
+    let answer = match acm.list_tags_for_certificate().certificate_arn(&arn).send().await {
         Ok(answer) => answer,
-        Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(false),
+        Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(None),
         Err(error) => return Err(explain("ListTagsForCertificate", &error)),
     };
     let value = |key: &str| answer.tags().iter().find(|tag| tag.key() == key).and_then(|tag| tag.value());
     let pairs = answer.tags().iter().filter_map(|tag| Some((tag.key(), tag.value()?)));
     let ours = tags.match_all(pairs) && value(Tags::ROLE) == Some(roles::CERTIFICATE);
-    Ok(ours && attempt.is_none_or(|attempt| value(Tags::ATTEMPT) == Some(attempt)))
+    let same = attempt.is_none_or(|attempt| value(Tags::ATTEMPT) == Some(attempt));
+    let number = value(Tags::NUMBER).and_then(|number| number.parse().ok());
+    Ok((ours && same).then_some(Drawn { id: arn, number }))
 }
 
-/// Those of the candidates that are ours, with what they hold, by ARN.
+/// Those of the candidates that are ours, with what they hold, in turn ([`lab_ec2::take_turn`]).
 pub(crate) async fn look_closer(
     acm: &Client,
     tags: &Tags,
@@ -65,11 +68,11 @@ pub(crate) async fn look_closer(
 ) -> Result<Vec<ServerCertificate>, Problem> {
     let asked = candidates.into_iter().map(async |arn| {
         let (ours, found) =
-            tokio::try_join!(bears_our_tags(acm, tags, &arn, None), read_certificate(acm, arn.clone()))?;
-        Ok::<_, Problem>(found.filter(|_| ours))
+            tokio::try_join!(read_ours(acm, tags, arn.clone(), None), read_certificate(acm, arn.clone()))?;
+        Ok::<_, Problem>(ours.zip(found).map(|(ours, found)| ServerCertificate { number: ours.number, ..found }))
     });
     let mut found: Vec<_> = try_join_all(asked).await?.into_iter().flatten().collect();
-    found.sort_by(|a, b| a.arn.cmp(&b.arn));
+    found.sort_by(|a, b| (a.number.unwrap_or(u32::MAX), &a.arn).cmp(&(b.number.unwrap_or(u32::MAX), &b.arn)));
     Ok(found)
 }
 
@@ -80,7 +83,7 @@ async fn read_certificate(acm: &Client, arn: String) -> Result<Option<ServerCert
         Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(None),
         // It is being imported just now.
         Err(error) if has_code(&error, "RequestInProgressException") => {
-            return Ok(Some(ServerCertificate { arn, certificate: None, authority: None }));
+            return Ok(Some(ServerCertificate { arn, number: None, certificate: None, authority: None }));
         }
         Err(error) => return Err(explain("GetCertificate", &error)),
     };
@@ -90,5 +93,5 @@ async fn read_certificate(acm: &Client, arn: String) -> Result<Option<ServerCert
     };
     let certificate = parse(answer.certificate()).transpose()?;
     let authority = parse(answer.certificate_chain()).transpose()?;
-    Ok(Some(ServerCertificate { arn, certificate, authority }))
+    Ok(Some(ServerCertificate { arn, number: None, certificate, authority }))
 }

@@ -21,8 +21,9 @@ Examples:
                                  stay on this machine
   vpn-setup --ca-dir pki         with the authority of easy-rsa's pki/
 
-The network comes first: net-up. Exit codes: 0 done, 1 failed, 2 usage or lab.toml,
-3 plan --check found changes, 130 Ctrl-C, 143 SIGTERM.";
+The network comes first: net-up.
+Exit codes: 0 done, 1 failed, 2 usage or lab.toml, 3 plan --check found changes,
+130 Ctrl-C, 143 SIGTERM.";
 
 /// Makes the lab's Client VPN: certificates, endpoint, associations, rules, and a
 /// ready-to-import .ovpn file for each client. Running it again brings only the

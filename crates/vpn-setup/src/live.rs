@@ -20,7 +20,7 @@ pub struct Live {
     pub(crate) now: Timestamp,
     /// Ours by id, those that EC2 lists as deleted too.
     pub(crate) endpoints: Vec<Endpoint>,
-    /// Ours in ACM, by ARN.
+    /// Ours in ACM, in turn.
     pub(crate) certificates: Vec<ServerCertificate>,
     /// The log group with our name, whoever made it.
     pub(crate) log_group: Option<LogGroup>,
@@ -74,7 +74,7 @@ impl Live {
         endpoint::choose_endpoint(&self.endpoints)
     }
 
-    /// The certificate that counts: the endpoint's, else the one with the smallest ARN.
+    /// The certificate that counts: the endpoint's, else the first one in turn.
     pub(crate) fn certificate(&self) -> Option<&ServerCertificate> {
         let used = self.endpoint().and_then(|endpoint| endpoint.server.as_ref());
         let used = self.certificates.iter().find(|certificate| Some(&certificate.arn) == used);

@@ -248,7 +248,7 @@ mod tests {
     fn made() -> Live {
         let mut live = bare();
         let certificate = Some(papers().server.clone());
-        live.certificates.push(ServerCertificate { arn: "arn:1".into(), certificate, authority: None });
+        live.certificates.push(ServerCertificate { arn: "arn:1".into(), number: None, certificate, authority: None });
         let local = live.local.as_mut().unwrap();
         let certificate = papers().laptop.clone();
         local.clients.push(Client { name: "laptop".into(), certificate, revoked: false });

@@ -22,6 +22,7 @@ pub(super) const MENDED: [&[Change]; 3] = [
     ],
     &[
         ("an instance terminated", |aws| terminate(aws, "lab-public-ec2")),
+        ("the subnet put behind another route table", replace_table),
         ("a host's subnet deleted", delete_private_subnet),
         ("the VPN's rule revoked", revoke_vpn_rule),
         ("the function deleted", delete_function),
@@ -160,6 +161,13 @@ fn delete_route(aws: &LocalAws) {
 fn disassociate_table(aws: &LocalAws) {
     let id = find(aws, "DescribeRouteTables", "routeTableAssociationId", "lab-public-to-internet");
     let _ = act(aws, &format!("Action=DisassociateRouteTable&AssociationId={id}"));
+}
+
+/// Behind the VPC's own table, by name.
+fn replace_table(aws: &LocalAws) {
+    let association = find(aws, "DescribeRouteTables", "routeTableAssociationId", "lab-public-to-internet");
+    let main = find(aws, "DescribeRouteTables", "routeTableId", "lab-main");
+    let _ = act(aws, &format!("Action=ReplaceRouteTableAssociation&AssociationId={association}&RouteTableId={main}"));
 }
 
 fn delete_table(aws: &LocalAws) {

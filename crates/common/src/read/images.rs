@@ -1,11 +1,15 @@
 //! `[images]`: the S3 → Lambda → S3 pipeline.
 
-use super::read_word;
+use super::{read_word, recipe};
 use crate::table::{At, Table};
-use crate::{Images, Mode};
+use crate::{Arch, Images, Mode};
 
 const MEMORY_MB: std::ops::RangeInclusive<i64> = 128..=10_240;
 const TIMEOUT_S: std::ops::RangeInclusive<i64> = 1..=900;
+/// What an SQS mapping takes as its maximum begins at 2 (Lambda developer guide, "Maximum concurrency").
+const CONCURRENCY: std::ops::RangeInclusive<i64> = 1..=1000;
+const MAX_PIXELS: std::ops::RangeInclusive<i64> = 1..=1_000_000_000;
+const RECORD_SECONDS: std::ops::RangeInclusive<i64> = 1..=900;
 
 pub(super) fn read(table: &Table<'_>, owner: Option<&str>) -> Option<Images> {
     let input = table.required_string("input", "\"lab-input-bucket-{owner}\"");
@@ -22,6 +26,15 @@ pub(super) fn read(table: &Table<'_>, owner: Option<&str>) -> Option<Images> {
         number.map_or(default, |number| i32::try_from(number.value).unwrap_or(default))
     };
     let (memory_mb, timeout_s) = (whole("memory_mb", MEMORY_MB, 512), whole("timeout_s", TIMEOUT_S, 60));
+    let recipe = recipe::read(table);
+    if mode == Some(Mode::Copy) {
+        recipe::reject_with_copy(table, &recipe);
+    }
+    let (queue, dead_letters) = read_queue(table);
+    let concurrency = read_concurrency(table, queue);
+    let arch = read_word(table, "arch", &[("x86_64", Arch::X86), ("arm64", Arch::Arm)], Arch::X86);
+    let max_pixels = table.integer("max_pixels", MAX_PIXELS).and_then(|number| u64::try_from(number.value).ok());
+    let record_seconds = read_record_seconds(table, timeout_s);
     table.reject_unknown();
     let (input, output, function) = (input?, output?, function?);
     // AWS's loop detection does not know the Rust runtime: a function that writes where it is triggered runs for ever.
@@ -39,7 +52,46 @@ pub(super) fn read(table: &Table<'_>, owner: Option<&str>) -> Option<Images> {
         suffix,
         memory_mb,
         timeout_s,
+        recipe,
+        queue,
+        dead_letters,
+        concurrency,
+        arch: arch?,
+        max_pixels,
+        record_seconds,
     })
+}
+
+/// A queue always has its dead letters.
+fn read_queue(table: &Table<'_>) -> (bool, bool) {
+    let queue = table.boolean("queue").unwrap_or(false);
+    let dead_letters = table.boolean("dead_letters");
+    if queue && dead_letters == Some(false) {
+        let what = "images.dead_letters = false with queue = true";
+        let fix = "remove the line: what fails again and again must leave the queue for somewhere";
+        table.file.reject(&table.span_of("dead_letters"), what, fix);
+    }
+    (queue, queue || dead_letters.unwrap_or(false))
+}
+
+fn read_concurrency(table: &Table<'_>, queue: bool) -> Option<i32> {
+    let number = table.integer("concurrency", CONCURRENCY)?;
+    if queue && number.value < 2 {
+        let what = "images.concurrency = 1 with queue = true";
+        table.file.reject(&number.span, what, "write 2 or more: Lambda bounds a queue's function to no less");
+        return None;
+    }
+    i32::try_from(number.value).ok()
+}
+
+fn read_record_seconds(table: &Table<'_>, timeout_s: i32) -> Option<u32> {
+    let number = table.integer("record_seconds", RECORD_SECONDS)?;
+    if number.value > i64::from(timeout_s) {
+        let what = format!("images.record_seconds = {} is more than timeout_s = {timeout_s}", number.value);
+        table.file.reject(&number.span, what, "Lambda ends the function at timeout_s: write less, or raise timeout_s");
+        return None;
+    }
+    u32::try_from(number.value).ok()
 }
 
 /// Puts the owner in; `None` where the owner itself is wrong, which is reported elsewhere.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Image, Mode, Source};
+use crate::{Image, Images, Mode, Source};
 
 fn read(text: &str) -> Result<Lab, Problem> {
     read_lab("lab.toml", text, &Overrides { owner: Some("ada".into()), region: None })
@@ -110,6 +110,93 @@ fn each_mistake_is_named_with_its_remedy() {
         ("account = \"auto\"", "account = \"academie\"", "is not known", "did you mean `academy`?"),
     ] {
         let problem = problem(old, new);
+        assert!(problem.contains(what), "{what:?} is missing from\n{problem}");
+        assert!(problem.contains(fix), "{fix:?} is missing from\n{problem}");
+    }
+}
+
+/// `[images]` of HOL 02 with these lines more.
+fn images_with(lines: &str) -> String {
+    const FUNCTION: &str = "function = \"lab-lambda-function\"\n";
+    changed(FUNCTION, &format!("{FUNCTION}{lines}\n"))
+}
+
+#[test]
+fn hol_02_has_a_recipe_of_nothing_and_no_queue() {
+    let images = read(HOL02).unwrap().images.unwrap();
+    assert!(images.recipe.is_empty());
+    assert_eq!((images.queue, images.dead_letters, images.concurrency), (false, false, None));
+    assert_eq!(images.environment().into_keys().collect::<Vec<_>>(), ["MODE", "OUTPUT_BUCKET"]);
+}
+
+#[test]
+fn every_word_of_images_reaches_the_function() {
+    let lines = r##"format = "jpeg"
+width = 720
+height = 0x10
+fit = "cover"
+enlarge = true
+grayscale = false
+quality = 80
+background = "#0A0b0C"
+watermark = " © Lab "
+depth = "8"
+queue = true
+concurrency = 20
+arch = "arm64"
+max_pixels = 60_000_000
+record_seconds = 30"##;
+    let images = read(&images_with(lines)).unwrap().images.unwrap();
+    assert_eq!((images.queue, images.dead_letters, images.concurrency), (true, true, Some(20)));
+    assert_eq!(images.arch.as_str(), "arm64");
+    let environment = images.environment();
+    for (name, value) in [
+        ("FORMAT", "jpeg"),
+        ("WIDTH", "720"),
+        ("HEIGHT", "16"),
+        ("FIT", "cover"),
+        ("ENLARGE", "true"),
+        ("GRAYSCALE", "false"),
+        ("QUALITY", "80"),
+        ("BACKGROUND", "#0a0b0c"),
+        ("WATERMARK", "© Lab"),
+        ("DEPTH", "8"),
+        ("MAX_PIXELS", "60000000"),
+        ("RECORD_SECONDS", "30"),
+    ] {
+        assert_eq!(environment.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    assert!(environment.keys().all(|name| Images::variables().any(|known| known == *name)));
+    let set = read(&images_with("sizes = [200, 720]")).unwrap().images.unwrap();
+    assert_eq!(set.environment()["SIZES"], "200,720");
+    assert_eq!(set.result_keys("a.jpg"), ["a-200-processed.png", "a-720-processed.png"]);
+}
+
+#[test]
+fn what_no_recipe_can_say_is_told_where_it_stands() {
+    for (line, what, fix) in [
+        ("format = \"gif\"", "images.format = \"gif\" is not known", "png, jpeg, webp"),
+        ("width = 0", "31:9: images.width = 0 is out of bounds", "1 to 16383"),
+        ("fit = \"cover\"", "images.fit says nothing without width or height", "add one"),
+        ("width = 5\nfit = \"contain\"", "32:7: images.fit = \"contain\" is not known", "fit, cover, exact"),
+        ("sizes = [200]\nwidth = 5", "images.sizes stands beside width or height", "keep one"),
+        ("sizes = []", "images.sizes is empty", "[200, 720]"),
+        ("sizes = [1, 2, 1]", "31:16: images.sizes has 1 twice", "remove one"),
+        ("sizes = [1, \"2\"]", "images.sizes is of type string", "a whole number"),
+        ("sizes = [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]", "images.sizes has 17 sizes", "16 at most"),
+        ("quality = 101", "images.quality = 101 is out of bounds", "1 to 100"),
+        ("background = \"#fff\"", "images.background = \"#fff\" is no colour", "#ffffff"),
+        ("watermark = \"a\\nb\"", "images.watermark is no line", "one line"),
+        ("depth = \"9\"", "images.depth = \"9\" is not known", "8"),
+        ("mode = \"copy\"\nwidth = 5", "32:9: images.width says nothing with mode = \"copy\"", "remove"),
+        ("queue = true\nconcurrency = 1", "images.concurrency = 1 with queue = true", "2 or more"),
+        ("queue = true\ndead_letters = false", "images.dead_letters = false with queue = true", "remove the line"),
+        ("concurrency = 1001", "images.concurrency = 1001 is out of bounds", "1 to 1000"),
+        ("arch = \"arm\"", "images.arch = \"arm\" is not known", "did you mean `arm64`?"),
+        ("record_seconds = 61", "images.record_seconds = 61 is more than timeout_s = 60", "raise timeout_s"),
+        ("qualty = 80", "unknown key `qualty` in [images]", "did you mean `quality`?"),
+    ] {
+        let problem = read(&images_with(line)).expect_err(line).to_string();
         assert!(problem.contains(what), "{what:?} is missing from\n{problem}");
         assert!(problem.contains(fix), "{fix:?} is missing from\n{problem}");
     }

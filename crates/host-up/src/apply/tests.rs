@@ -28,6 +28,17 @@ fn started(id: &str, state: &str) -> String {
     )
 }
 
+/// The answers to what follows a launch: who else is there, a number, and who else is there now.
+fn alone() -> [(u16, String); 3] {
+    let nobody = || (200, "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>".to_owned());
+    [nobody(), (200, "<CreateTagsResponse><return>true</return></CreateTagsResponse>".to_owned()), nobody()]
+}
+
+/// The launches among the calls.
+fn launches(forms: Vec<Form>) -> Vec<Form> {
+    forms.into_iter().filter(|form| form["Action"] == "RunInstances").collect()
+}
+
 /// Carries out one step against stored answers, in a home of its own.
 struct Bench {
     home: Home,
@@ -41,7 +52,9 @@ impl Bench {
     }
 
     async fn apply(&self, op: &Op, answers: &[(u16, String)]) -> (Result<Option<String>, Problem>, Vec<Form>) {
-        let wire = Wire::new(answers.iter().map(|(status, body)| (*status, body.as_str())));
+        // Where nobody asks for them, answers are left over.
+        let alone = alone();
+        let wire = Wire::new(answers.iter().chain(&alone).map(|(status, body)| (*status, body.as_str())));
         let session = wire.session();
         let (clients, stop) = (Clients::new(&session.sdk), Stop::new());
         let hands = Hands { session: &session, clients: &clients, home: &self.home, stop: &stop };
@@ -59,7 +72,7 @@ async fn an_instance_is_asked_for_as_the_rules_say() {
     let bench = Bench::new();
     let (id, forms) = bench.apply(&run_public(), &[(200, started("i-1", "pending"))]).await;
     assert_eq!(id.unwrap().as_deref(), Some("i-1"));
-    let [form] = forms.as_slice() else { panic!("{} calls", forms.len()) };
+    let [form] = &launches(forms)[..] else { panic!("one launch") };
     for (field, value) in [
         ("Action", "RunInstances"),
         ("ImageId", "ami-1"),
@@ -93,16 +106,50 @@ async fn an_instance_is_asked_for_as_the_rules_say() {
     assert!(user_data.starts_with("#cloud-config") && !user_data.contains(token.reveal()));
 }
 
+/// EC2's list of these instances of the host `public`, all of which one attempt has made.
+fn listed(attempt: &str, instances: &[(&str, Option<u32>)]) -> String {
+    let tag = |key: &str, value: &str| format!("<item><key>{key}</key><value>{value}</value></item>");
+    let item = |(id, number): &(&str, Option<u32>)| {
+        let number = number.map(|number| tag("hybrid-lab:number", &number.to_string())).unwrap_or_default();
+        let tags = tag("hybrid-lab:role", "instance public") + &tag("hybrid-lab:attempt", attempt) + &number;
+        format!(
+            "<item><instancesSet><item><instanceId>{id}</instanceId><tagSet>{tags}</tagSet></item></instancesSet></item>"
+        )
+    };
+    let items: String = instances.iter().map(item).collect();
+    format!("<DescribeInstancesResponse><reservationSet>{items}</reservationSet></DescribeInstancesResponse>")
+}
+
 #[tokio::test(start_paused = true)]
-async fn the_same_instance_is_asked_for_with_the_same_token() {
+async fn an_instance_whose_answer_was_lost_is_looked_for_and_not_started_again() {
     let bench = Bench::new();
     let lost = (500, ec2_error("InternalError", "lost"));
-    let answers = [lost, (200, started("i-1", "pending"))];
-    let (id, forms) = bench.apply(&run_public(), &answers).await;
+    let found = (200, listed("token", &[("i-1", None)]));
+    let (id, forms) = bench.apply(&run_public(), &[lost, found]).await;
     assert_eq!(id.unwrap().as_deref(), Some("i-1"));
-    assert_eq!(forms[0]["ClientToken"], forms[1]["ClientToken"]);
+    let [launch] = &launches(forms.clone())[..] else { panic!("{forms:#?}") };
+    // The attempt is the token: a repeated call is the same call.
+    let attempt = forms[1].values().find(|value| **value == launch["ClientToken"]);
+    assert!(attempt.is_some() && forms[1]["Action"] == "DescribeInstances", "{:#?}", forms[1]);
+    assert!(launch.iter().any(|(key, value)| key.starts_with("TagSpec") && *value == launch["ClientToken"]));
     let (_, later) = bench.apply(&run_public(), &[(200, started("i-1", "running"))]).await;
-    assert_eq!(forms[0]["ClientToken"], later[0]["ClientToken"]);
+    assert_eq!(launch["ClientToken"], later[0]["ClientToken"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_its_turn_terminates_its_own_instance() {
+    let answers = [
+        (200, started("i-1", "pending")),
+        (200, listed("theirs", &[("i-9", Some(1))])),
+        alone()[1].clone(),
+        (200, listed("theirs", &[("i-9", Some(1)), ("i-1", Some(2))])),
+        (200, "<TerminateInstancesResponse/>".to_owned()),
+    ];
+    let (id, forms) = Bench::new().apply(&run_public(), &answers).await;
+    assert_eq!(id.unwrap().as_deref(), Some("i-9"));
+    assert_eq!((forms[2]["Tag.1.Key"].as_str(), forms[2]["Tag.1.Value"].as_str()), ("hybrid-lab:number", "2"));
+    let last = forms.last().unwrap();
+    assert_eq!((last["Action"].as_str(), last["InstanceId.1"].as_str()), ("TerminateInstances", "i-1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,6 +162,7 @@ async fn a_token_whose_instance_is_gone_gives_way_to_the_next() {
     ];
     let (id, forms) = bench.apply(&run_public(), &answers).await;
     assert_eq!(id.unwrap().as_deref(), Some("i-new"));
+    let forms = launches(forms);
     let tokens: std::collections::BTreeSet<_> = forms.iter().map(|form| &form["ClientToken"]).collect();
     assert_eq!(tokens.len(), 3);
 
@@ -132,7 +180,7 @@ async fn only_a_profile_that_ec2_does_not_know_yet_is_waited_for() {
     let unseen = (400, ec2_error("InvalidParameterValue", message));
     let answers = [unseen.clone(), unseen, (200, started("i-1", "pending"))];
     let (id, forms) = bench.apply(&run_public(), &answers).await;
-    assert_eq!((id.unwrap().as_deref(), forms.len()), (Some("i-1"), 3));
+    assert_eq!((id.unwrap().as_deref(), launches(forms).len()), (Some("i-1"), 3));
 
     let wrong = (400, ec2_error("InvalidParameterValue", "Invalid availability zone"));
     let (problem, forms) = bench.apply(&run_public(), &[wrong]).await;

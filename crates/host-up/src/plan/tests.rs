@@ -179,10 +179,28 @@ fn what_cannot_change_is_refused_with_both_ways_on() {
 #[test]
 fn two_of_one_host_are_a_conflict_that_names_both() {
     let mut live = made();
-    let twin = Instance { id: "i-twin".into(), ..live.instances[0].clone() };
+    // A copy bears the tags, and not the token.
+    let twin = Instance { id: "i-twin".into(), made_by_run: false, ..live.instances[0].clone() };
     live.instances.push(twin);
     let text = refusal(&live);
     assert!(text.contains("i-0, i-twin") && text.contains("terminate-instances"), "{text}");
+}
+
+#[test]
+fn a_second_one_that_lost_its_turn_goes_and_a_copy_made_by_hand_does_not() {
+    let mut live = made();
+    for number in [None, Some(1), Some(2)] {
+        let second = Instance { id: "i-second".into(), number, ..live.instances[0].clone() };
+        let mut live = live.clone();
+        live.instances.push(second);
+        let ops: Vec<_> = plan_now(&live).steps.into_iter().map(|step| step.op).collect();
+        assert_eq!(ops, [Op::TerminateInstance { id: "i-second".into() }]);
+    }
+    let copy = Instance { id: "i-copy".into(), made_by_run: false, number: None, ..live.instances[0].clone() };
+    live.instances.push(copy);
+    assert!(refusal(&live).contains("i-0, i-copy"));
+    live.instances.swap(0, 1);
+    assert!(refusal(&live).contains("i-copy, i-0"), "nor the real one for the copy's sake");
 }
 
 #[test]

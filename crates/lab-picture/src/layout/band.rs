@@ -4,13 +4,15 @@ use crate::colours::GROUP;
 use crate::drawing::{Block, Group};
 use crate::geometry::{Rect, rect};
 use crate::icons::Icon;
-use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, chip_room, frame, header};
+use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, frame, header};
 use crate::scene::{Host, Inbound, Part, Presence, Source};
 use crate::text::wrap;
 
 pub(super) const CARD_WIDTH: f64 = 232.0;
 pub(super) const PAD: f64 = 12.0;
 const GAP: f64 = 16.0;
+/// Where a frame's head begins: below the mark on its edge.
+const HEAD: f64 = 8.0;
 /// Labels beside lines are at most so wide.
 const LABEL_WIDTH: f64 = 168.0;
 /// Free room between the labels of two lines.
@@ -138,7 +140,7 @@ impl<'a> Band<'a> {
         let mut band =
             Band { hosts, group, head: Block::default(), cards, columns, left, right, place: Rect::default() };
         let lines: Vec<_> = said.into_iter().chain(band.group.why.clone()).collect();
-        band.head = header(None, &band.group.name, &lines, band.grid_width() - chip_room(band.group.presence));
+        band.head = header(None, &band.group.name, &lines, band.grid_width());
         band
     }
 
@@ -152,7 +154,7 @@ impl<'a> Band<'a> {
 
     pub(super) fn height(&self) -> f64 {
         let rows: f64 = self.rows().map(|(_, height)| height + GAP).sum();
-        let own = 8.0 + self.head.height + CHIP_RISE + 1.0 + rows - GAP + PAD;
+        let own = HEAD + self.head.height + CHIP_RISE + 3.0 + rows - GAP + PAD;
         own.max(stack_height(&self.left)).max(stack_height(&self.right))
     }
 
@@ -183,8 +185,8 @@ impl<'a> Band<'a> {
         let mut outline = Group::new(crate::layout::card::tell(&self.group));
         outline.shapes = frame(self.place, self.group.presence, 6.0, GROUP);
         let mut groups = vec![outline];
-        groups.extend(self.head.clone().at(self.place.x + PAD, self.place.y + 6.0));
-        let mut y = self.place.y + 8.0 + self.head.height + CHIP_RISE + 1.0;
+        groups.extend(self.head.clone().at(self.place.x + PAD, self.place.y + HEAD));
+        let mut y = self.place.y + HEAD + self.head.height + CHIP_RISE + 3.0;
         for (row, height) in self.rows() {
             let mut x = self.place.x + PAD;
             for card in row {

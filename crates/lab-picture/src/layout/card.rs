@@ -114,11 +114,6 @@ pub(super) fn chip(presence: Presence, right: f64, top: f64) -> Vec<Shape> {
     vec![Shape::Box { rect: place, radius: 9.0, class }, Shape::Text(Label::new(at, text, CHIP, ON_CHIP))]
 }
 
-/// How much of a frame's upper edge a mark takes.
-pub(super) fn chip_room(presence: Presence) -> f64 {
-    mark(presence).map_or(0.0, |(text, _)| measure(text, CHIP).ceil() + 30.0)
-}
-
 /// What a mark says: words and signs, so that it needs no colour.
 pub(super) const fn mark(presence: Presence) -> Option<(&'static str, &'static str)> {
     match presence {

@@ -9,7 +9,7 @@ use crate::drawing::{Block, Group, Label, Shape};
 use crate::geometry::{Point, Rect, point, rect};
 use crate::icons::Icon;
 use crate::layout::band::{self, Band, CARD_WIDTH, End, Port, Surroundings, find_bands};
-use crate::layout::card::{CHIP_RISE, NAME, PORTS, SMALL, card, chip_room, frame, header, line_class};
+use crate::layout::card::{CHIP_RISE, NAME, PORTS, SMALL, card, frame, header, line_class};
 use crate::scene::{Presence, Route, Subnet, Vpc};
 use crate::text::{Face, measure};
 
@@ -138,7 +138,7 @@ impl<'a> Area<'a> {
         let mut lines = vec![tell_block(&subnet.cidr, subnet.part.id.as_deref()), way.to_owned()];
         lines.extend(subnet.part.why.clone());
         let icon = if is_public(subnet) { Icon::Public } else { Icon::Private };
-        let head = header(Some(icon), &subnet.part.name, &lines, width - chip_room(subnet.part.presence));
+        let head = header(Some(icon), &subnet.part.name, &lines, width);
         let nat = subnet.nat.as_ref().map(|nat| card(Icon::Nat, nat, CARD_WIDTH));
         let associations = vpc.vpn.iter().flat_map(|vpn| &vpn.subnets);
         let associated = associations.filter(|(role, _)| *role == subnet.role).map(|(_, presence)| *presence).next();

@@ -50,10 +50,10 @@ impl Census<'_> {
             self.volumes().boxed_local(),
             self.interfaces(self.scope.ec2_filters()).boxed_local(),
             self.addresses().boxed_local(),
-            self.nat_gateways().boxed_local(),
+            self.nat_gateways(self.scope.ec2_filters()).boxed_local(),
             self.vpcs().boxed_local(),
             self.subnets(self.scope.ec2_filters()).boxed_local(),
-            self.internet_gateways().boxed_local(),
+            self.internet_gateways(self.scope.ec2_filters()).boxed_local(),
             self.route_tables(self.scope.ec2_filters()).boxed_local(),
             self.security_groups(self.scope.ec2_filters()).boxed_local(),
             self.key_pairs().boxed_local(),
@@ -84,13 +84,19 @@ impl Census<'_> {
         if vpcs.is_empty() {
             return Vec::new();
         }
-        let filters =
-            || vec![Filter::builder().name("vpc-id").set_values(Some(vpcs.iter().cloned().collect())).build()];
+        let in_vpcs =
+            |name: &str| vec![Filter::builder().name(name).set_values(Some(vpcs.iter().cloned().collect())).build()];
+        let filters = || in_vpcs("vpc-id");
         vec![
             self.interfaces(filters()).boxed_local(),
             self.subnets(filters()).boxed_local(),
             self.route_tables(filters()).boxed_local(),
             self.security_groups(filters()).boxed_local(),
+            self.internet_gateways(in_vpcs("attachment.vpc-id")).boxed_local(),
+            self.nat_gateways(in_vpcs("vpc-id")).boxed_local(),
+            self.vpc_endpoints(in_vpcs("vpc-id")).boxed_local(),
+            self.peerings(in_vpcs("requester-vpc-info.vpc-id")).boxed_local(),
+            self.peerings(in_vpcs("accepter-vpc-info.vpc-id")).boxed_local(),
         ]
     }
 
@@ -118,8 +124,8 @@ impl Census<'_> {
         Ok(answer.addresses().iter().filter_map(read_address).collect())
     }
 
-    async fn nat_gateways(&self) -> Result<Vec<Thing>, Problem> {
-        let request = self.clients.ec2.describe_nat_gateways().set_filter(Some(self.scope.ec2_filters()));
+    async fn nat_gateways(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_nat_gateways().set_filter(Some(filters));
         let found = list("DescribeNatGateways", request.into_paginator().items().send().collect()).await?;
         Ok(found.iter().filter_map(read_nat_gateway).collect())
     }
@@ -144,8 +150,8 @@ impl Census<'_> {
         Ok(found.iter().filter_map(read).collect())
     }
 
-    async fn internet_gateways(&self) -> Result<Vec<Thing>, Problem> {
-        let request = self.clients.ec2.describe_internet_gateways().set_filters(Some(self.scope.ec2_filters()));
+    async fn internet_gateways(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_internet_gateways().set_filters(Some(filters));
         let found = list("DescribeInternetGateways", request.into_paginator().items().send().collect()).await?;
         let read = |gateway: &types::InternetGateway| {
             let vpc = gateway.attachments().first().and_then(types::InternetGatewayAttachment::vpc_id);
@@ -177,6 +183,47 @@ impl Census<'_> {
         Ok(found.iter().filter_map(read).collect())
     }
 
+    /// Doors into a VPC: a VPC goes only without them.
+    async fn vpc_endpoints(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_vpc_endpoints().set_filters(Some(filters));
+        let found = list("DescribeVpcEndpoints", request.into_paginator().items().send().collect()).await?;
+        let read = |endpoint: &types::VpcEndpoint| {
+            let state = endpoint.state().map_or("available", types::State::as_str);
+            let fate = match state.to_ascii_lowercase().as_str() {
+                "deleted" => Fate::Gone,
+                "deleting" => Fate::Leaving,
+                _ => Fate::Stays,
+            };
+            let thing = Thing::new("vpc-endpoint", endpoint.vpc_endpoint_id()?, label(endpoint.tags()));
+            Some(thing.within(endpoint.vpc_id(), None).state(state, fate))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
+    async fn peerings(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
+        use types::VpcPeeringConnectionStateReasonCode::{Deleted, Deleting, Expired, Failed, Rejected};
+        // The one of our VPC, whichever side it is.
+        let asked = filters.first().map(|filter| filter.values().to_vec()).unwrap_or_default();
+        let request = self.clients.ec2.describe_vpc_peering_connections().set_filters(Some(filters));
+        let found = list("DescribeVpcPeeringConnections", request.into_paginator().items().send().collect()).await?;
+        let read = |peering: &types::VpcPeeringConnection| {
+            let state = peering.status().and_then(types::VpcPeeringConnectionStateReason::code);
+            let fate = match state {
+                Some(Deleted | Expired | Failed | Rejected) => Fate::Gone,
+                Some(Deleting) => Fate::Leaving,
+                _ => Fate::Stays,
+            };
+            let sides = [peering.requester_vpc_info(), peering.accepter_vpc_info()];
+            let mut sides = sides.into_iter().flatten().filter_map(types::VpcPeeringConnectionVpcInfo::vpc_id);
+            let ours = sides.find(|id| asked.iter().any(|vpc| vpc == id));
+            let thing =
+                Thing::new("vpc-peering-connection", peering.vpc_peering_connection_id()?, label(peering.tags()));
+            let state = state.map_or("active", types::VpcPeeringConnectionStateReasonCode::as_str);
+            Some(thing.within(ours, None).state(state, fate))
+        };
+        Ok(found.iter().filter_map(read).collect())
+    }
+
     /// All of them: one with our name may have lost its tags.
     async fn key_pairs(&self) -> Result<Vec<Thing>, Problem> {
         let answer = self.clients.ec2.describe_key_pairs().send().await;
@@ -199,7 +246,22 @@ impl Census<'_> {
     pub(super) fn look_into_endpoints(&self, things: &[Thing]) -> Vec<Reading<'_>> {
         let endpoints = things.iter().filter(|thing| thing.kind == "client-vpn-endpoint" && thing.fate == Fate::Stays);
         let names = subnet_names(things);
-        endpoints.map(|endpoint| self.associations(endpoint.clone(), names.clone()).boxed_local()).collect()
+        let look = |endpoint: &Thing| {
+            let connections = self.connections(endpoint.clone()).boxed_local();
+            [self.associations(endpoint.clone(), names.clone()).boxed_local(), connections]
+        };
+        endpoints.flat_map(look).collect()
+    }
+
+    /// The clients that are connected to an endpoint: each costs by the hour.
+    async fn connections(&self, endpoint: Thing) -> Result<Vec<Thing>, Problem> {
+        let request = self.clients.ec2.describe_client_vpn_connections().client_vpn_endpoint_id(&endpoint.id);
+        let found = match request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await {
+            Ok(found) => found,
+            Err(error) if is_gone(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(explain("DescribeClientVpnConnections", &error)),
+        };
+        Ok(found.iter().filter_map(|connection| read_connection(connection, &endpoint)).collect())
     }
 
     async fn associations(&self, endpoint: Thing, names: BTreeMap<String, String>) -> Result<Vec<Thing>, Problem> {
@@ -257,11 +319,15 @@ fn read_instance(instance: &types::Instance) -> Option<Thing> {
         InstanceStateName::ShuttingDown => Fate::Leaving,
         _ => Fate::Stays,
     };
+    // Since it was started last; its first network interface was attached when it was made.
     let launched = read_time(instance.launch_time());
+    let first = instance.network_interfaces().iter().filter_map(types::InstanceNetworkInterface::attachment);
+    let first = first.filter(|attachment| attachment.device_index() == Some(0));
+    let made = first.filter_map(|attachment| read_time(attachment.attach_time())).chain(launched).min();
     let size = instance.instance_type().map(types::InstanceType::as_str).unwrap_or_default();
     let mut thing = Thing::new("instance", instance.instance_id()?, label(instance.tags()))
         .state(state.as_str(), fate)
-        .created(launched)
+        .created(made)
         .within(instance.vpc_id(), instance.subnet_id())
         .with("size", size);
     thing.place.groups = instance.security_groups().iter().filter_map(|group| own(group.group_id())).collect();
@@ -341,9 +407,21 @@ fn read_endpoint(endpoint: &types::ClientVpnEndpoint) -> Option<Thing> {
     Some(thing.state(state.as_str(), fate).created(created).within(endpoint.vpc_id(), None))
 }
 
-/// `2026-11-20T10:00:00`, with or without the zone, which is UTC.
+/// `2026-11-20T10:00:00` or, of a connection, `2026-11-20 10:00:00`, with or without the zone, which is UTC.
 fn read_endpoint_time(text: &str) -> Option<Timestamp> {
     text.parse().or_else(|_| format!("{text}Z").parse()).ok()
+}
+
+/// A client that is connected; `None` once it is not.
+fn read_connection(connection: &types::ClientVpnConnection, endpoint: &Thing) -> Option<Thing> {
+    let state = connection.status().and_then(types::ClientVpnConnectionStatus::code);
+    if state.is_some_and(|state| *state != types::ClientVpnConnectionStatusCode::Active) {
+        return None;
+    }
+    let since = connection.connection_established_time().and_then(read_endpoint_time);
+    let thing = Thing::new("client-vpn-connection", connection.connection_id()?, endpoint.label.clone());
+    let thing = thing.named(connection.common_name().unwrap_or_default()).state("active", Fate::Stays);
+    Some(thing.created(since).held_by(Some(&endpoint.id)).bill(Bill::new(prices::VPN_CONNECTION, since)))
 }
 
 /// It costs from the first moment to the last; AWS counts a failed one for nothing.
@@ -446,6 +524,7 @@ mod tests {
     fn the_time_of_an_endpoint_is_utc_with_or_without_a_zone() {
         let time = read_endpoint_time("2026-11-20T10:00:00").unwrap();
         assert_eq!(Some(time), read_endpoint_time("2026-11-20T10:00:00Z"));
+        assert_eq!(Some(time), read_endpoint_time("2026-11-20 10:00:00"));
         assert_eq!(read_endpoint_time("soon"), None);
     }
 
@@ -462,6 +541,41 @@ mod tests {
         assert_eq!(instance("shutting-down").fate, Fate::Leaving);
         assert_eq!(instance("stopped").bills, []);
         assert!((instance("running").usd_per_hour() - 0.0154).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_instance_that_was_started_again_is_as_old_as_its_first_interface() {
+        let time = |text: &str| aws_smithy_types::DateTime::from_secs(at(text).as_second());
+        let at_index = |index, text| {
+            let attachment = types::InstanceNetworkInterfaceAttachment::builder().device_index(index);
+            let attachment = attachment.attach_time(time(text)).build();
+            types::InstanceNetworkInterface::builder().attachment(attachment).build()
+        };
+        let state = types::InstanceState::builder().name(InstanceStateName::Running).build();
+        let built = types::Instance::builder().instance_id("i-1").instance_type(types::InstanceType::T3Micro);
+        let built = built.launch_time(time("2026-11-20T11:00:00Z")).state(state);
+        let built = built.network_interfaces(at_index(1, "2026-11-19T10:00:00Z"));
+        let thing = read_instance(&built.network_interfaces(at_index(0, "2026-11-20T08:00:00Z")).build()).unwrap();
+        assert_eq!(thing.created, Some(at("2026-11-20T08:00:00Z")));
+        assert_eq!(thing.bills[0].since, Some(at("2026-11-20T11:00:00Z")), "what it cost before nobody knows");
+        assert!(thing.has_cost_before());
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_a_client_that_is_connected_costs() {
+        let endpoint = Thing::new("client-vpn-endpoint", "cvpn-endpoint-1", Label::default());
+        let connection = |state: &str| {
+            let status = types::ClientVpnConnectionStatus::builder().code(state.into()).build();
+            let built = types::ClientVpnConnection::builder().connection_id("cvpn-connection-1").status(status);
+            read_connection(&built.connection_established_time("2026-11-20 10:00:00").build(), &endpoint)
+        };
+        let active = connection("active").unwrap();
+        assert_eq!(active.bills, [Bill::new(prices::VPN_CONNECTION, Some(at("2026-11-20T10:00:00Z")))]);
+        assert_eq!(connection("terminated"), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::scope::LabScope;
 use crate::thing::{Label, Thing, read_time};
 
 /// What stands between a lab's name and its owner's in the names of roles and profiles (`lab_common::Names`).
-const PARTS: [&str; 3] = ["-host-role-", "-lambda-role-", "-host-profile-"];
+const PARTS: [&str; 4] = ["-host-role-", "-lambda-role-", "-batch-role-", "-host-profile-"];
 
 fn label(tags: &[Tag]) -> Label {
     Label::read(tags.iter().map(|tag| (tag.key(), tag.value())))
@@ -27,12 +27,13 @@ impl Census<'_> {
     }
 
     async fn find_iam(&self, lab: &LabScope) -> Result<Vec<Thing>, Problem> {
-        let (host, function, profile) = tokio::try_join!(
+        let (host, function, batch, profile) = tokio::try_join!(
             self.find_role(lab.names.host_role()),
             self.find_role(lab.names.function_role()),
+            self.find_role(lab.names.batch_role()),
             self.find_profile(lab.names.host_profile()),
         )?;
-        let found = [host, function, profile].into_iter().flatten();
+        let found = [host, function, batch, profile].into_iter().flatten();
         Ok(found.flat_map(|thing| self.take(thing.clone(), thing.label, true)).collect())
     }
 

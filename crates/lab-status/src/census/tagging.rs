@@ -23,22 +23,33 @@ pub(super) struct Hints {
 }
 
 /// The services whose own calls say what exists.
-const CONFIRMED: [&str; 6] = ["acm", "ec2", "iam", "lambda", "logs", "s3"];
+const CONFIRMED: [&str; 7] = ["acm", "ec2", "iam", "lambda", "logs", "s3", "sqs"];
 
 impl Hints {
     /// Where it may not be asked.
     pub(super) fn denied(problem: &Problem) -> Self {
         let why = problem.why().unwrap_or(problem.what());
         let note = format!(
-            "the tags of all services cannot be listed at once ({why}): EC2, S3, Lambda, Logs, ACM and IAM were asked one \
-             by one, and no other service is the programs' concern"
+            "the tags of all services cannot be listed at once ({why}): EC2, S3, Lambda, Logs, SQS, ACM and IAM were asked \
+             one by one, and no other service is the programs' concern"
         );
         Self { is_denied: true, notes: vec![note], ..Self::default() }
+    }
+
+    /// Whether it could not be asked.
+    pub(super) fn is_denied(&self) -> bool {
+        self.is_denied
     }
 
     /// Whether this thing has to be looked at.
     pub(super) fn point_at(&self, arn: &str) -> bool {
         self.is_denied || self.arns.contains(arn)
+    }
+
+    /// Whether the queue of this name has to be looked at.
+    pub(super) fn point_at_queue(&self, name: &str) -> bool {
+        let is_it = |arn: &String| arn.contains(":sqs:") && arn.rsplit(':').next() == Some(name);
+        self.is_denied || self.arns.iter().any(is_it)
     }
 
     /// The names of the buckets it points at.

@@ -31,7 +31,8 @@ pub(super) fn to_json(report: &Report) -> Result<String, Problem> {
         })),
         "budget": {
             "usd": report.budget_usd,
-            "hours_left": report.hours_left().map(|hours| (hours * 10.0).round() / 10.0),
+            "hours_left": report.hours_left().map(|hours| (hours * 10.0).floor() / 10.0),
+            "hours_left_is_at_most": report.is_at_most(),
         },
         "notes": report.notes,
     }))
@@ -152,7 +153,7 @@ fn tell_estimate(text: &mut String, report: &Report) {
         prices::S3_GB_MONTH,
         prices::S3_PER_1000_PUTS,
         prices::LAMBDA_PER_MILLION,
-        prices::LAMBDA_GB_SECOND,
+        prices::LAMBDA_GB_SECOND_X86,
         prices::NAT_PER_GB
     );
 }
@@ -188,7 +189,8 @@ fn tell_budget(text: &mut String, report: &Report) {
     let _ = match (report.hours_left(), &report.now) {
         (Some(hours), _) if hours <= 0.0 => writeln!(text, "budget:   ${usd:.2} ([budget] usd) are spent"),
         (Some(hours), _) => {
-            writeln!(text, "budget:   ${usd:.2} ([budget] usd) are reached in {hours:.1} h at what it costs now")
+            let (hours, most) = ((hours * 10.0).floor() / 10.0, if report.is_at_most() { "at most " } else { "" });
+            writeln!(text, "budget:   ${usd:.2} ([budget] usd) are reached in {most}{hours:.1} h at what it costs now")
         }
         (None, Some(_)) => writeln!(text, "budget:   ${usd:.2} ([budget] usd): nothing costs by the hour now"),
         (None, None) => {
@@ -244,6 +246,6 @@ mod tests {
         let now = Now { count: 2, total, unpriced: vec![], unread: vec![], since: None };
         let text = to_text(&Report { now: Some(now), ..report(&[]) });
         assert!(text.contains("now:      2 things exist, costing $0.5000 an hour, at least $10.0000 so far"), "{text}");
-        assert!(text.contains("budget:   $50.00 ([budget] usd) are reached in 80.0 h"), "{text}");
+        assert!(text.contains("budget:   $50.00 ([budget] usd) are reached in at most 80.0 h"), "{text}");
     }
 }

@@ -405,11 +405,13 @@ mod tests {
 
     fn found(resources: Vec<Resource>) -> Inventory {
         Inventory {
+            hour: None,
             resources,
             others: Vec::new(),
             leaving: Vec::new(),
             total: Total::default(),
             unread: Vec::new(),
+            knows_tags: true,
             notes: Vec::new(),
         }
     }

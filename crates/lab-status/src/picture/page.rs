@@ -12,20 +12,24 @@ const STYLE: &str = "\
 :root{color-scheme:light dark}
 body{margin:0;padding:1rem;font:15px/1.5 Arimo,'Liberation Sans',Arial,Helvetica,sans-serif;background:#fff;color:#16191f}
 .picture{overflow-x:auto}
-.picture svg{display:block;height:auto;max-width:100%;min-width:56rem}
+.picture svg{display:block;height:auto;max-width:100%}
 @media screen and (prefers-color-scheme:dark){body{background:#10161d;color:#eef2f6}}
 @page{size:A4 landscape;margin:10mm}
 @media print{body{padding:0}.picture{overflow:visible}.picture svg{min-width:0;width:100%;max-height:180mm}}
 ";
 
-/// The page.
-pub(crate) fn to_html(title: &str, svg: &str, notes: &[String]) -> String {
+/// How small a picture may be shown: letters stay readable, and a narrow window is scrolled.
+const SMALLEST: f64 = 0.64;
+
+/// The page with a picture that is `width` pixels wide.
+pub(crate) fn to_html(title: &str, svg: &str, width: f64, notes: &[String]) -> String {
     let title = escape(title);
+    let least = (width * SMALLEST).round();
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n"
+         <title>{title}</title>\n<style>\n@media screen{{.picture svg{{min-width:{least}px}}}}\n{STYLE}</style>\n</head>\n<body>\n<main>\n<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n"
     );
     if !notes.is_empty() {
         html.push_str("<ul>\n");
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_title_and_a_note_cannot_break_out_of_the_page() {
-        let html = to_html("</title><script>", "<svg></svg>", &["<b onclick=\"x\">".into()]);
+        let html = to_html("</title><script>", "<svg></svg>", 800.0, &["<b onclick=\"x\">".into()]);
         assert!(!html.contains("<script") && !html.contains("<b "), "{html}");
     }
 }

@@ -399,11 +399,13 @@ mod tests {
     fn judge(resources: Vec<Resource>, seen: &Seen) -> Vec<Task> {
         let lab = read_lab("hol02", HOL02, &Overrides { owner: Some("ada".into()), region: None }).unwrap();
         let found = Inventory {
+            hour: None,
             resources,
             others: Vec::new(),
             leaving: Vec::new(),
             total: Total::default(),
             unread: Vec::new(),
+            knows_tags: true,
             notes: Vec::new(),
         };
         let names = Names::new(&lab);

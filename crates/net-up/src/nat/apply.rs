@@ -1,16 +1,18 @@
 //! One step of the window, carried out.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{DomainType, NatGatewayState, ResourceType};
 use lab_common::{Tags, explain};
 use lab_ec2::{
-    Attempt, NatGateway, choose_winner, client_token, create_once, find_nat_gateways, is_gone, specify_tags,
-    without_retries,
+    Attempt, Drawn, NatGateway, client_token, create_once, create_with_token, find_nat_gateways, find_tag,
+    is_duplicate, is_gone, is_ours, lab_filters, specify_tags, without_retries,
 };
 use lab_plan::{Context, Pace, Problem, Step, find_within, retry_while, wait_for};
 
 use super::failure::{explain_create, explain_failed, explain_held, is_held};
-use super::live::find_addresses;
+use super::live::{Address, find_addresses};
 use super::plan::NatOp;
 use super::{ADDRESS, GATEWAY};
 use crate::apply::Worker;
@@ -20,6 +22,10 @@ const EVERYWHERE: &str = "0.0.0.0/0";
 /// Tokens tried before giving up. Each stands for a gateway that was made with the same address and deleted since; a
 /// closed window gives its address back, so there are hardly ever two.
 const TOKENS: u32 = 5;
+
+/// How long the run whose address is kept may take to make its gateway: some calls.
+const THEIR_GATEWAY: Pace =
+    Pace { first: Duration::from_millis(100), longest: Duration::from_millis(500), deadline: Duration::from_secs(4) };
 
 /// Carries out one step; answers with the id of what it made or changed.
 pub(crate) async fn apply(
@@ -78,12 +84,25 @@ impl Worker<'_> {
             async |id: &str| self.release(id).await.map(drop),
         )
         .await?;
-        let seen = find_addresses(self.ec2, self.tags, None).await?;
-        let winner = choose_winner(&made, seen.into_iter().map(|address| address.id));
-        if winner != made {
+        let see = async || {
+            let found = find_addresses(self.ec2, self.tags, None).await?;
+            Ok(found.into_iter().map(|Address { id, number, .. }| Drawn { id, number }).collect())
+        };
+        let kept = self.choose("an address", &made, see).await?;
+        if kept != made {
             self.release(&made).await?;
+            // Its run makes a gateway with it next: two calls with one address would meet.
+            let look = async || self.find_user(&kept).await;
+            let _ = find_within(THEIR_GATEWAY, self.context.stop, look).await?;
         }
-        Ok(winner)
+        Ok(kept)
+    }
+
+    /// The open gateway that has this address.
+    async fn find_user(&self, address: &str) -> Result<Option<String>, Problem> {
+        let open = find_nat_gateways(self.ec2, self.tags).await?.into_iter().filter(NatGateway::is_open);
+        let mut users = open.filter(|gateway| gateway.allocation.as_deref() == Some(address));
+        Ok(users.next().map(|gateway| gateway.id))
     }
 
     /// The token holds the address, which no two windows share.
@@ -94,24 +113,85 @@ impl Worker<'_> {
         subnet: &str,
         gone: &[String],
     ) -> Result<String, Problem> {
+        if let Some(theirs) = self.find_user(address).await? {
+            return Ok(theirs);
+        }
         for n in 0..TOKENS {
-            let request = self
-                .ec2
-                .create_nat_gateway()
-                .allocation_id(address)
-                .subnet_id(subnet)
-                .client_token(client_token(&[GATEWAY, address, subnet, name], n))
-                .tag_specifications(specify_tags(ResourceType::Natgateway, self.tags, GATEWAY, name, None));
-            // The address may be too new to be seen.
-            let answer = retry_while(Pace::MOMENT, self.context.stop, is_gone, async || request.clone().send().await);
-            let answer = answer.await.map_err(|error| explain_create("CreateNatGateway", &error))?;
-            let id = answer.nat_gateway().and_then(|gateway| gateway.nat_gateway_id()).unwrap_or_default().to_owned();
-            if !gone.contains(&id) && self.is_there(&id).await? {
-                return Ok(id);
+            let token = client_token(&[GATEWAY, address, subnet, name], n);
+            let made = self.create_nat_gateway_with(name, address, subnet, &token).await?;
+            if gone.contains(&made) || !self.is_there(&made).await? {
+                continue;
             }
+            let see = async || {
+                let open = find_nat_gateways(self.ec2, self.tags).await?.into_iter().filter(NatGateway::is_open);
+                Ok(open.map(|NatGateway { id, number, .. }| Drawn { id, number }).collect())
+            };
+            let kept = self.choose("a NAT gateway", &made, see).await?;
+            if kept != made {
+                self.delete_nat_gateway(&made).await?;
+            }
+            return Ok(kept);
         }
         Err(Problem::failed(format!("{name} was made and deleted {TOKENS} times within an hour"))
             .fix("wait an hour, until EC2 has forgotten the deleted ones"))
+    }
+
+    async fn create_nat_gateway_with(
+        &self,
+        name: &str,
+        address: &str,
+        subnet: &str,
+        token: &str,
+    ) -> Result<String, Problem> {
+        let made = create_with_token(
+            "CreateNatGateway",
+            token,
+            self.context.stop,
+            async |attempt: &Attempt| {
+                let request = self
+                    .ec2
+                    .create_nat_gateway()
+                    .allocation_id(address)
+                    .subnet_id(subnet)
+                    .client_token(token)
+                    .tag_specifications(specify_tags(
+                        ResourceType::Natgateway,
+                        self.tags,
+                        GATEWAY,
+                        name,
+                        Some(attempt),
+                    ));
+                // The address may be too new to be seen.
+                let answer = retry_while(Pace::MOMENT, self.context.stop, is_gone, async || {
+                    request.clone().customize().config_override(without_retries()).send().await
+                });
+                let answer = answer.await?;
+                Ok(answer.nat_gateway().and_then(|gateway| gateway.nat_gateway_id()).unwrap_or_default().to_owned())
+            },
+            async |attempt: &Attempt| self.find_open_of(attempt).await,
+        );
+        match made.await? {
+            // Another run was first to use the address.
+            Err(error) if is_duplicate(&error) => {
+                self.find_user(address).await?.ok_or_else(|| explain_create("CreateNatGateway", &error))
+            }
+            made => made.map_err(|error| explain_create("CreateNatGateway", &error)),
+        }
+    }
+
+    /// The open gateways that one attempt has made.
+    async fn find_open_of(&self, attempt: &Attempt) -> Result<Vec<String>, Problem> {
+        let filters = lab_filters(self.tags).into_iter().chain([attempt.filter()]).collect();
+        let answer = self.ec2.describe_nat_gateways().set_filter(Some(filters)).send().await;
+        let answer = answer.map_err(|error| explain("DescribeNatGateways", &error))?;
+        let value = attempt.to_string();
+        let made = answer.nat_gateways().iter().filter(|gateway| {
+            let state = gateway.state().unwrap_or(&NatGatewayState::Pending);
+            let open = matches!(state, NatGatewayState::Pending | NatGatewayState::Available);
+            let same = find_tag(gateway.tags(), Tags::ATTEMPT) == Some(&value);
+            open && same && is_ours(self.tags, gateway.tags())
+        });
+        Ok(made.filter_map(|gateway| gateway.nat_gateway_id().map(str::to_owned)).collect())
     }
 
     /// Whether a gateway that EC2 says it made is one. A token that has been used answers with the first gateway, also

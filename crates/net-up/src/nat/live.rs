@@ -1,15 +1,14 @@
 //! What is there of the window, and of the network it stands in: one round of reads.
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::Filter;
 use lab_common::{Tags, explain};
-use lab_ec2::{NatGateway, find_nat_gateways, find_tag, is_ours, lab_filters};
+use lab_ec2::{Attempt, NatGateway, find_nat_gateways, find_number, find_tag, is_ours, lab_filters};
 use lab_plan::Problem;
 
 use crate::live::{Reader, Subnet, Table, Vpc};
 use crate::want::MAIN_TABLE;
 
-/// The window and its surroundings. All but the tables by id, so that of several the first one counts.
+/// The window and its surroundings. Of several of a kind the first one counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NatLive {
     pub(crate) vpcs: Vec<Vpc>,
@@ -30,6 +29,8 @@ pub(crate) struct Address {
     pub(crate) public_ip: String,
     /// Something has it: a gateway, or whatever somebody gave it to.
     pub(crate) in_use: bool,
+    /// The number that its run has drawn for it.
+    pub(crate) number: Option<u32>,
 }
 
 impl NatLive {
@@ -48,7 +49,7 @@ impl NatLive {
         self.gateways.iter().find(|gateway| gateway.is_open())
     }
 
-    /// The address that counts: the one of the gateway that counts, else the smallest id.
+    /// The address that counts: the one of the gateway that counts, else the first one in turn.
     pub(crate) fn address(&self) -> Option<&Address> {
         let taken = self.gateway().and_then(|gateway| gateway.allocation.as_ref());
         self.addresses.iter().find(|address| Some(&address.id) == taken).or_else(|| self.addresses.first())
@@ -75,18 +76,16 @@ pub(crate) async fn observe(ec2: &Client, tags: &Tags) -> Result<NatLive, Proble
     Ok(NatLive { vpcs, subnets, tables, gateways, addresses })
 }
 
-/// This lab's addresses, by id; only those with the tag of one attempt where `attempt` names it.
+/// This lab's addresses, in turn; only those with the tag of one attempt where `attempt` names it.
 pub(crate) async fn find_addresses(
     ec2: &Client,
     tags: &Tags,
-    attempt: Option<&lab_ec2::Attempt>,
+    attempt: Option<&Attempt>,
 ) -> Result<Vec<Address>, Problem> {
-    let attempt = attempt.map(ToString::to_string);
-    let filter =
-        attempt.iter().map(|value| Filter::builder().name(format!("tag:{}", Tags::ATTEMPT)).values(value).build());
-    let filters = lab_filters(tags).into_iter().chain(filter).collect();
+    let filters = lab_filters(tags).into_iter().chain(attempt.map(Attempt::filter)).collect();
     let answer = ec2.describe_addresses().set_filters(Some(filters)).send().await;
     let answer = answer.map_err(|error| explain("DescribeAddresses", &error))?;
+    let attempt = attempt.map(ToString::to_string);
     let ours = answer.addresses().iter().filter(|address| {
         let same = attempt.as_deref().is_none_or(|value| find_tag(address.tags(), Tags::ATTEMPT) == Some(value));
         same && is_ours(tags, address.tags())
@@ -99,9 +98,10 @@ pub(crate) async fn find_addresses(
                 name: own(find_tag(address.tags(), Tags::NAME)),
                 public_ip: own(address.public_ip()),
                 in_use: address.association_id().is_some_and(|id| !id.is_empty()),
+                number: find_number(address.tags()),
             })
         })
         .collect();
-    addresses.sort_by(|a, b| a.id.cmp(&b.id));
+    addresses.sort_by(|a, b| (a.number.unwrap_or(u32::MAX), &a.id).cmp(&(b.number.unwrap_or(u32::MAX), &b.id)));
     Ok(addresses)
 }

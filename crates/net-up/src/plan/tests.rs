@@ -127,9 +127,15 @@ impl Model {
                 assert_eq!(table.default_route.is_some(), replace, "RouteAlreadyExists");
                 table.default_route = Some(gateway);
             }
-            Op::Associate { subnet } => {
+            Op::Associate { subnet, instead } => {
                 let (table, subnet) = (self.id(PUBLIC_TABLE), self.id(&subnet));
                 let id = self.make("rtbassoc", &role);
+                let mut all = self.live.tables.iter_mut().map(|table| &mut table.associations).collect::<Vec<_>>();
+                all.push(&mut self.live.strange_associations);
+                for associations in all {
+                    associations.retain(|(id, _)| Some(id) != instead.as_ref());
+                    assert!(!associations.iter().any(|(_, id)| *id == subnet), "Resource.AlreadyAssociated");
+                }
                 self.live.tables.iter_mut().find(|t| t.id == table).unwrap().associations.push((id, subnet));
             }
             Op::CreateGroup { .. } => {
@@ -154,6 +160,7 @@ impl Model {
                 for table in &mut self.live.tables {
                     table.associations.retain(|(id, _)| *id != association);
                 }
+                self.live.strange_associations.retain(|(id, _)| *id != association);
             }
             Op::DetachGateway { gateway, .. } => {
                 self.live.gateways.iter_mut().find(|found| found.id == gateway).unwrap().vpc = None;
@@ -353,6 +360,36 @@ fn an_empty_second_vpc_is_removed_and_a_full_one_is_a_conflict() {
     model.live.subnets.push(subnet);
     let problems = plan(&hol02(), &model.live).unwrap_err();
     assert!(problems[0].what().contains("two VPCs"), "{problems:?}");
+}
+
+#[test]
+fn a_subnet_that_was_put_behind_another_table_comes_back() {
+    let mut model = built(&hol02());
+    let (public, private) = (model.live.subnet("subnet public").unwrap(), model.live.subnet("subnet private").unwrap());
+    let strange = [("rtbassoc-1".to_owned(), public.id.clone()), ("rtbassoc-2".to_owned(), private.id.clone())];
+    model.live.strange_associations.extend(strange);
+    for table in &mut model.live.tables {
+        table.associations.clear();
+    }
+    let steps = plan(&hol02(), &model.live).unwrap().steps;
+    model.run(&steps, |_| 0);
+    assert_eq!(model.live.strange_associations, []);
+    assert_eq!(plan(&hol02(), &model.live).unwrap().steps, []);
+}
+
+#[test]
+fn a_second_table_goes_once_nothing_uses_it() {
+    let mut model = built(&hol02());
+    let counted = model.live.tables.iter_mut().find(|table| table.role.as_deref() == Some(PUBLIC_TABLE)).unwrap();
+    let used = std::mem::take(&mut counted.associations);
+    let second = Table { associations: used, ..table("rtb-second", Some(PUBLIC_TABLE), "vpc-new001", false) };
+    model.live.tables.push(second);
+    for ops in [vec!["use the table behind the gateway"], vec![""], vec![]] {
+        let steps = plan(&hol02(), &model.live).unwrap().steps;
+        assert_eq!(steps.iter().map(|step| step.detail.as_str()).collect::<Vec<_>>(), ops);
+        model.run(&steps, |_| 0);
+    }
+    assert!(!model.live.tables.iter().any(|table| table.id == "rtb-second"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use aws_sdk_acm::operation::import_certificate::builders::ImportCertificateFluen
 use aws_sdk_acm::primitives::Blob;
 use aws_sdk_acm::types::Tag;
 use lab_common::{Tags, has_code};
-use lab_ec2::{Attempt, choose_winner, create_once};
+use lab_ec2::{Attempt, create_once, take_turn};
 use lab_plan::{Problem, retry_while};
 
 use super::Worker;
@@ -63,22 +63,40 @@ impl Worker<'_> {
                 let answer = request.clone().set_tags(Some(tags)).customize().config_override(once).send().await?;
                 Ok(answer.certificate_arn().unwrap_or_default().to_owned())
             },
-            async |attempt: &Attempt| find_ours(acm, tags, server, Some(&attempt.to_string())).await,
+            async |attempt: &Attempt| {
+                let found = find_ours(acm, tags, server, Some(&attempt.to_string())).await?;
+                Ok(found.into_iter().map(|one| one.id).collect())
+            },
             async |arn: &str| self.delete_certificate(arn).await,
         )
         .await?;
-        let winner = choose_winner(&made, find_ours(acm, tags, server, None).await?);
-        if winner == made {
+        let see = async || find_ours(acm, tags, server, None).await;
+        let write = async |number| self.number_certificate(&made, number).await;
+        let kept = take_turn("a certificate", &made, self.context.stop, see, write).await?;
+        if kept == made {
             return Ok(made);
         }
         self.delete_certificate(&made).await?;
-        self.find_imported(authority).await?.ok_or_else(|| {
-            Problem::failed(format!("the certificate {winner} was in ACM a moment ago and is not any more"))
-                .fix("run the same command again")
-        })
+        self.find_imported(authority)
+            .await?
+            .ok_or_else(|| Problem::failed(format!("{kept} came and went in ACM")).fix("run the same command again"))
     }
 
-    /// The certificate of ours in ACM that this authority signed, by the smallest ARN. Another machine may import one of
+    /// Writes its number on a certificate; answers whether it was there.
+    async fn number_certificate(&self, arn: &str, number: u32) -> Result<bool, Problem> {
+        // With the lab's tag: a policy may permit no other tagging.
+        let [(key, lab), _] = self.session.tags.common();
+        let pairs = [(key, lab), (Tags::NUMBER, number.to_string())];
+        let tags = pairs.into_iter().filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok());
+        let request = self.services.acm.add_tags_to_certificate().certificate_arn(arn).set_tags(Some(tags.collect()));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if has_code(&error, "ResourceNotFoundException") => Ok(false),
+            Err(error) => Err(explain_vpn("AddTagsToCertificate", &error)),
+        }
+    }
+
+    /// The certificate of ours in ACM that this authority signed, the first in turn. Another machine may import one of
     /// its own at the same moment: the two have no authority in common, and one has to give way.
     async fn find_imported(&self, authority: &Certificate) -> Result<Option<String>, Problem> {
         let (acm, files) = (&self.services.acm, self.files()?);

@@ -252,6 +252,7 @@ mod export;
 mod acm {
     use aws_sdk_acm::Client as Acm;
     use aws_sdk_acm::config::http::HttpResponse;
+    use aws_sdk_acm::operation::add_tags_to_certificate::AddTagsToCertificateOutput;
     use aws_sdk_acm::operation::delete_certificate::{DeleteCertificateError, DeleteCertificateOutput};
     use aws_sdk_acm::operation::get_certificate::GetCertificateOutput;
     use aws_sdk_acm::operation::import_certificate::ImportCertificateOutput;
@@ -281,13 +282,21 @@ mod acm {
         let asks = mock!(Acm::list_tags_for_certificate).then_compute_output(move |_| {
             ListTagsForCertificateOutput::builder().set_tags(Some(known.lock().unwrap().clone())).build()
         });
-        let bench = Bench::new(&[&imports, &lists, &asks]);
+        let drawn = Arc::clone(&tags);
+        let numbers = mock!(Acm::add_tags_to_certificate).then_compute_output(move |request| {
+            drawn.lock().unwrap().extend(request.tags().to_vec());
+            AddTagsToCertificateOutput::builder().build()
+        });
+        let bench = Bench::new(&[&imports, &lists, &asks, &numbers]);
         let arn = bench.apply(Op::ImportCertificate { arn: None }).await.unwrap();
         assert_eq!((arn.as_deref(), imports.num_calls()), (Some("arn:1"), 1));
         let tags = tags.lock().unwrap();
-        for (key, value) in
-            [("hybrid-lab:lab", "lab"), ("hybrid-lab:owner", "ada"), ("hybrid-lab:role", "certificate vpn")]
-        {
+        for (key, value) in [
+            ("hybrid-lab:lab", "lab"),
+            ("hybrid-lab:owner", "ada"),
+            ("hybrid-lab:role", "certificate vpn"),
+            ("hybrid-lab:number", "1"),
+        ] {
             assert!(tags.iter().any(|tag| tag.key() == key && tag.value() == Some(value)), "{key} in {tags:?}");
         }
     }

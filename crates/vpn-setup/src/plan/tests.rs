@@ -72,6 +72,7 @@ impl Model {
                 let arn = arn.unwrap_or_else(|| self.make("arn"));
                 self.live.certificates.retain(|certificate| certificate.arn != arn);
                 self.live.certificates.push(ServerCertificate {
+                    number: None,
                     arn: arn.clone(),
                     certificate: Some(papers().server.clone()),
                     authority: Some(papers().authority.clone()),

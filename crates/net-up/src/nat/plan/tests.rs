@@ -30,11 +30,12 @@ fn gateway(id: &str, state: NatGatewayState, allocation: Option<&str>) -> NatGat
         allocation: allocation.map(str::to_owned),
         interface: None,
         failure: None,
+        number: None,
     }
 }
 
 fn address(id: &str) -> Address {
-    Address { id: id.into(), name: "lab-nat-eip".into(), public_ip: "203.0.113.9".into(), in_use: false }
+    Address { id: id.into(), name: "lab-nat-eip".into(), public_ip: "203.0.113.9".into(), in_use: false, number: None }
 }
 
 /// The network as net-up leaves it, and no window.

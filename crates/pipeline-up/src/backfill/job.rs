@@ -1,0 +1,203 @@
+//! A job of S3 Batch Operations: made once, watched, and its report read. It runs in AWS, and goes on without us.
+
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3control::config::http::HttpResponse;
+use aws_sdk_s3control::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3control::operation::create_job::builders::CreateJobFluentBuilder;
+use aws_sdk_s3control::types::{
+    JobDescriptor, JobManifest, JobManifestFieldName, JobManifestFormat, JobManifestLocation, JobManifestSpec,
+    JobOperation, JobProgressSummary, JobReport, JobReportFormat, JobReportScope, JobStatus, LambdaInvokeOperation,
+    RequestedJobStatus, S3Tag,
+};
+use lab_common::{explain, has_code};
+use lab_plan::{Line, Pace, Problem, Stop, retry_while};
+
+use super::events::{describe_job, make_manifest};
+use super::objects::Object;
+use super::report::read_report;
+use super::{Ended, FOLDER, Work, role};
+use crate::clients::Clients;
+use crate::queue::show_count;
+use crate::want::Want;
+
+/// How a job stands among others of the account: in the middle.
+const PRIORITY: i32 = 10;
+/// How often a job is looked at.
+const BEAT: Pace = Pace {
+    first: Duration::from_millis(200),
+    longest: Duration::from_secs(5),
+    deadline: Duration::from_hours(24 * 14),
+};
+
+/// The statuses of a job that is not over.
+const UNDER_WAY: [JobStatus; 9] = [
+    JobStatus::New,
+    JobStatus::Preparing,
+    JobStatus::Suspended,
+    JobStatus::Ready,
+    JobStatus::Active,
+    JobStatus::Pausing,
+    JobStatus::Paused,
+    JobStatus::Completing,
+    JobStatus::Failing,
+];
+
+impl Work<'_> {
+    /// Starts a job for these objects and watches it to its end. A backfill that is under way is watched instead.
+    pub(super) async fn run_job(&self, objects: &[Object]) -> Result<Ended, Problem> {
+        let (want, clients, place) = (&self.pipeline.want, &self.pipeline.clients, &self.live.place);
+        let account = &place.account;
+        let line = self.progress.begin("backfill", &want.buckets.input);
+        let job = match find_job(clients, want, account).await? {
+            Some(job) => {
+                self.progress
+                    .say(&format!("note: the backfill {job} is under way already: it is watched, and none is started"));
+                job
+            }
+            None => self.start_job(objects, &line).await?,
+        };
+        let answer = self.watch(account, &job, &line).await;
+        line.end(answer.as_ref().map(|_| Some(job.as_str())));
+        let found = answer?;
+        let counts = found.progress_summary();
+        let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
+        let failed = count(counts.and_then(JobProgressSummary::number_of_tasks_failed));
+        let mut reasons = read_report(clients, want, &job).await?;
+        if let Some(status) = found.status().filter(|status| **status != JobStatus::Complete)
+            && reasons.is_empty()
+        {
+            let why = found.failure_reasons().first().and_then(|failure| failure.failure_reason());
+            reasons.insert(why.or(found.status_update_reason()).unwrap_or(status.as_str()).to_owned(), failed.max(1));
+        }
+        Ok(Ended {
+            way: None,
+            job: Some(job),
+            status: found.status().map(|status| status.as_str().to_owned()),
+            succeeded: count(counts.and_then(JobProgressSummary::number_of_tasks_succeeded)),
+            failed,
+            reasons,
+        })
+    }
+
+    async fn start_job(&self, objects: &[Object], line: &Line) -> Result<String, Problem> {
+        let (want, clients, place) = (&self.pipeline.want, &self.pipeline.clients, &self.live.place);
+        line.waits_for("its role");
+        let role = role::ensure(clients, want, place, self.live.batch_role.as_ref(), self.stop).await?;
+        let token = uuid::Uuid::new_v4().to_string();
+        let key = format!("{FOLDER}backfill-{token}/manifest.csv");
+        line.waits_for("its manifest");
+        let manifest = make_manifest(&want.buckets.input, objects).into_bytes();
+        let put = clients.s3.put_object().bucket(&want.buckets.output).key(&key).content_type("text/csv");
+        let put = put.body(ByteStream::from(manifest)).send().await.map_err(|error| explain("PutObject", &error))?;
+        let etag = put.e_tag.unwrap_or_default();
+        let create = clients.s3control.create_job().account_id(&place.account).client_request_token(token);
+        let create = create.role_arn(role).priority(PRIORITY).confirmation_required(false);
+        let create = self.describe(create, &key, etag.trim_matches('"')).map_err(|error| unbuildable(&error))?;
+        line.waits_for("S3 to take it");
+        let answer = retry_while(Pace::SPREAD, self.stop, is_role_unknown, async || create.clone().send().await).await;
+        let made = answer.map_err(|error| explain("CreateJob", &error))?;
+        made.job_id
+            .ok_or_else(|| Problem::failed("CreateJob answers without the job's id").fix("run the same command again"))
+    }
+
+    fn describe(
+        &self,
+        create: CreateJobFluentBuilder,
+        key: &str,
+        etag: &str,
+    ) -> Result<CreateJobFluentBuilder, BuildError> {
+        let (want, place) = (&self.pipeline.want, &self.live.place);
+        let output = place.bucket_arn(&want.buckets.output);
+        let spec = JobManifestSpec::builder()
+            .format(JobManifestFormat::S3BatchOperationsCsv20180820)
+            .fields(JobManifestFieldName::Bucket)
+            .fields(JobManifestFieldName::Key)
+            .build()?;
+        let location = JobManifestLocation::builder().object_arn(format!("{output}/{key}")).e_tag(etag).build()?;
+        let report = JobReport::builder()
+            .enabled(true)
+            .bucket(&output)
+            .prefix(format!("{FOLDER}reports"))
+            .format(JobReportFormat::ReportCsv20180820)
+            .report_scope(JobReportScope::FailedTasksOnly)
+            .build();
+        let invoke =
+            LambdaInvokeOperation::builder().function_arn(self.function).invocation_schema_version("1.0").build();
+        let tags =
+            want.batch_role_tags().into_iter().map(|(key, value)| S3Tag::builder().key(key).value(value).build());
+        Ok(create
+            .description(describe_job(&want.buckets.input))
+            .operation(JobOperation::builder().lambda_invoke(invoke).build())
+            .manifest(JobManifest::builder().spec(spec).location(location).build())
+            .report(report)
+            .set_tags(Some(tags.collect::<Result<Vec<_>, _>>()?)))
+    }
+
+    async fn watch(&self, account: &str, job: &str, line: &Line) -> Result<JobDescriptor, Problem> {
+        let clients = &self.pipeline.clients;
+        let goes_on = || {
+            format!(
+                "the job goes on in AWS: `pipeline-up backfill` watches it again\nlook at it: aws s3control describe-job \
+                 --account-id {account} --job-id {job}\nend it: aws s3control update-job-status --account-id {account} \
+                 --job-id {job} --requested-job-status Cancelled"
+            )
+        };
+        for pause in BEAT.pauses() {
+            let describe = clients.s3control.describe_job().account_id(account).job_id(job);
+            let found = describe.send().await.map_err(|error| explain("DescribeJob", &error).fix(goes_on()))?.job;
+            let Some(found) = found else { break };
+            if !found.status().is_some_and(|status| UNDER_WAY.contains(status) || *status == JobStatus::Cancelling) {
+                return Ok(found);
+            }
+            line.waits_for(&show_progress(&found));
+            if self.stop.sleep(pause).await.is_err() {
+                let exit = self.stop.asked().unwrap_or(lab_plan::Exit::Interrupted);
+                return Err(Stop::problem(exit).because(goes_on()));
+            }
+        }
+        Err(Problem::failed(format!("the job {job} is not over")).fix(goes_on()))
+    }
+}
+
+fn show_progress(job: &JobDescriptor) -> String {
+    let status = job.status().map_or("in no state", JobStatus::as_str);
+    let Some(counts) = job.progress_summary() else { return status.to_owned() };
+    let (done, failed) = (counts.number_of_tasks_succeeded(), counts.number_of_tasks_failed().unwrap_or_default());
+    let all = u64::try_from(counts.total_number_of_tasks().unwrap_or_default()).unwrap_or_default();
+    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    format!("{status}, {} of {}{failed}", done.unwrap_or_default(), show_count(all, "object"))
+}
+
+/// A new role is not known everywhere yet.
+fn is_role_unknown<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
+    has_code(error, "InvalidRequest") && message.to_ascii_lowercase().contains("role")
+}
+
+fn unbuildable(error: &BuildError) -> Problem {
+    Problem::failed("a request to S3 Batch Operations cannot be built").because(error.to_string())
+}
+
+/// The backfill of our bucket that is under way.
+async fn find_job(clients: &Clients, want: &Want, account: &str) -> Result<Option<String>, Problem> {
+    let list = clients.s3control.list_jobs().account_id(account).set_job_statuses(Some(UNDER_WAY.to_vec()));
+    let pages = list.into_paginator().send().try_collect().await.map_err(|error| explain("ListJobs", &error))?;
+    let description = describe_job(&want.buckets.input);
+    let jobs = pages.into_iter().flat_map(|page| page.jobs.unwrap_or_default());
+    let mut ours = jobs.filter(|job| job.description() == Some(&description));
+    Ok(ours.find_map(|job| job.job_id))
+}
+
+/// Cancels the backfills of our bucket that are under way: what they need is about to go.
+pub(crate) async fn cancel_jobs(clients: &Clients, want: &Want, account: &str) -> Result<(), Problem> {
+    let Some(job) = find_job(clients, want, account).await? else { return Ok(()) };
+    let update = clients.s3control.update_job_status().account_id(account).job_id(job);
+    match update.requested_job_status(RequestedJobStatus::Cancelled).send().await {
+        Ok(_) => Ok(()),
+        // It was over before.
+        Err(error) if has_code(&error, "JobStatusException") || has_code(&error, "NoSuchJob") => Ok(()),
+        Err(error) => Err(explain("UpdateJobStatus", &error)),
+    }
+}
