@@ -31,7 +31,9 @@ while :; do
         ;;
     *partly*)
         # The messages whose body begins with "partly" fail.
-        failed=$(printf '%s' "$event" | sed 's/"body":/\n&/g' | sed -n 's/^"body":"partly.*"messageId":"\([^"]*\)".*/{"itemIdentifier":"\1"}/p' | paste -sd, -)
+        # Its fields stand in any order.
+        failed=$(printf '%s' "$event" | sed 's/},{/\n/g' | grep '"body":"partly' |
+            sed 's/.*"messageId":"\([^"]*\)".*/{"itemIdentifier":"\1"}/' | paste -sd, -)
         curl -sS -o /dev/null --data-binary "{\"batchItemFailures\":[$failed]}" "$api/invocation/$id/response"
         continue
         ;;
