@@ -143,7 +143,8 @@ fn down_takes_little_longer_than_the_longest_chain_of_waits() {
     let took = if seconds < 0.0 { seconds + 86400.0 } else { seconds };
     let most = 1.3 * LONGEST_CHAIN * SCALE;
     eprintln!("down took {took:.1} s, the longest chain of waits {:.1} s", LONGEST_CHAIN * SCALE);
-    assert!(took >= LONGEST_CHAIN * SCALE && took <= most, "{took:.1} s, at most {most:.1} s");
+    // A tenth less is what lies before the first call; still less would mean that nothing was waited for.
+    assert!(took >= 0.9 * LONGEST_CHAIN * SCALE && took <= most, "{took:.1} s, at most {most:.1} s");
 }
 
 /// Of `2026-11-20T15:28:01.74Z`.
