@@ -116,6 +116,36 @@ impl PipelineLab {
     }
 }
 
+/// Runs `verb` in a lab of its own for each of its calls (each `stride`th), killed after that call, and then once more to
+/// its end. It has more than `least` calls.
+///
+/// # Panics
+/// When a run does not end as it should.
+pub fn kill_after_calls(
+    mut lab: PipelineLab,
+    (stride, least): (usize, usize),
+    verb: &[&str],
+    prepare: impl Fn(&PipelineLab),
+    check: impl Fn(&PipelineLab, &str),
+) {
+    for nth in (1..).step_by(stride) {
+        lab.aws.owner = format!("killed-{nth}");
+        prepare(&lab);
+        lab.aws.set_faults(&json!([{ "nth": nth, "effect": { "kill": "caller" } }]));
+        let killed = lab.run(verb);
+        lab.aws.clear_faults();
+        if killed.code == Some(0) {
+            assert!(nth > least, "the run has more than {least} calls, so it must have been killed {nth} times");
+            return;
+        }
+        assert_eq!(killed.code, None, "killed by a signal: {killed:#?}");
+        let why = format!("{verb:?} killed after call {nth}");
+        let next = lab.run(verb);
+        assert_eq!(next.code, Some(0), "{why}: {next:#?}");
+        check(&lab, &why);
+    }
+}
+
 /// Kinds and names of a document's resources.
 ///
 /// # Panics

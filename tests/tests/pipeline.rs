@@ -1,6 +1,6 @@
 //! `pipeline-up` against local AWS, as a user runs it, and with everything that can go wrong on the way.
 
-use lab_tests::pipeline::{HOL02, PipelineLab as Lab, list_names as names};
+use lab_tests::pipeline::{HOL02, PipelineLab as Lab, kill_after_calls, list_names as names};
 use serde_json::{Value, json};
 
 /// What every test of it says.
@@ -164,30 +164,9 @@ fn a_lab_without_images_is_a_usage_error() {
     assert_eq!(lab.aws.calls(), Vec::<String>::new());
 }
 
-/// Runs `verb` in a lab of its own for each of its calls, killed after that call, and then once more to its end.
-fn kill_after_every_call(verb: &[&str], prepare: impl Fn(&Lab), check: impl Fn(&Lab, &str)) {
-    let mut lab = Lab::start(&[]);
-    for nth in 1.. {
-        lab.aws.owner = format!("killed-{nth}");
-        prepare(&lab);
-        lab.aws.set_faults(&json!([{ "nth": nth, "effect": { "kill": "caller" } }]));
-        let killed = lab.run(verb);
-        lab.aws.clear_faults();
-        if killed.code == Some(0) {
-            assert!(nth > 25, "the run has more than 25 calls, so it must have been killed {nth} times");
-            return;
-        }
-        assert_eq!(killed.code, None, "killed by a signal: {killed:#?}");
-        let why = format!("{verb:?} killed after call {nth}");
-        let next = lab.run(verb);
-        assert_eq!(next.code, Some(0), "{why}: {next:#?}");
-        check(&lab, &why);
-    }
-}
-
 #[test]
 fn killed_after_any_call_the_next_up_makes_it_whole() {
-    kill_after_every_call(&["up"], |lab| lab.deploy(&lab.our_tags()), Lab::assert_settled);
+    kill_after_calls(Lab::start(&[]), (1, 25), &["up"], |lab| lab.deploy(&lab.our_tags()), Lab::assert_settled);
 }
 
 #[test]
@@ -197,7 +176,7 @@ fn killed_after_any_call_the_next_down_leaves_nothing() {
         let _ = lab.run(&[]).expect_code(0);
         let _ = lab.aws.send("s3", "PUT", &format!("/lab-output-bucket-{}/an-object", lab.aws.owner), "text");
     };
-    kill_after_every_call(&["down", "--yes"], prepare, |lab, why| {
+    kill_after_calls(Lab::start(&[]), (1, 25), &["down", "--yes"], prepare, |lab, why| {
         assert_eq!(lab.run(&["status", "--json"]).json()["resources"], json!([]), "{why}");
     });
 }

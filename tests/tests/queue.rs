@@ -1,6 +1,6 @@
 //! `pipeline-up` with a queue between S3 and the function, against local AWS.
 
-use lab_tests::pipeline::{PipelineLab, list_names};
+use lab_tests::pipeline::{PipelineLab, kill_after_calls, list_names};
 use serde_json::{Value, json};
 
 const QUEUE: &str = "queue = true\nconcurrency = 5";
@@ -176,34 +176,20 @@ fn a_lab_that_wants_no_queue_needs_no_right_to_look_for_one() {
     assert!(refused.stderr.contains("you may not call GetQueueUrl"), "{refused:#?}");
 }
 
-/// Runs `verb` in a lab of its own for every third of its calls, killed after that call, and then once more to its end.
-/// tests/tests/pipeline.rs does it for each call of a lab without a queue.
-fn kill_after_calls(verb: &[&str], prepare: impl Fn(&PipelineLab), check: impl Fn(&PipelineLab, &str)) {
-    let mut lab = PipelineLab::start(&["--state-times", "0"]);
+/// Every third call: tests/tests/pipeline.rs takes each call of a lab without a queue.
+fn kill_after_some_calls(verb: &[&str], prepare: impl Fn(&PipelineLab), check: impl Fn(&PipelineLab, &str)) {
+    let lab = PipelineLab::start(&["--state-times", "0"]);
     lab.write_images(QUEUE);
-    for nth in (1..).step_by(3) {
-        lab.aws.owner = format!("killed-{nth}");
-        prepare(&lab);
-        lab.aws.set_faults(&json!([{ "nth": nth, "effect": { "kill": "caller" } }]));
-        let killed = lab.run(verb);
-        lab.aws.clear_faults();
-        if killed.code == Some(0) {
-            assert!(nth > 30, "the run has more than 30 calls, so it must have been killed {nth} times");
-            return;
-        }
-        assert_eq!(killed.code, None, "killed by a signal: {killed:#?}");
-        let why = format!("{verb:?} killed after call {nth}");
-        let next = lab.run(verb);
-        assert_eq!(next.code, Some(0), "{why}: {next:#?}");
-        check(&lab, &why);
+    kill_after_calls(lab, (3, 30), verb, prepare, |lab, why| {
+        check(lab, why);
         // Nothing of it polls its queue any longer while the others are tried.
         let _ = lab.run(&["down", "--yes"]);
-    }
+    });
 }
 
 #[test]
 fn killed_after_any_call_the_next_up_makes_the_queue_whole() {
-    kill_after_calls(&["up"], |lab| lab.deploy(&lab.our_tags()), assert_settled);
+    kill_after_some_calls(&["up"], |lab| lab.deploy(&lab.our_tags()), assert_settled);
 }
 
 #[test]
@@ -212,7 +198,7 @@ fn killed_after_any_call_the_next_down_leaves_no_queue() {
         lab.deploy(&lab.our_tags());
         let _ = lab.run(&[]).expect_code(0);
     };
-    kill_after_calls(&["down", "--yes"], prepare, |lab, why| {
+    kill_after_some_calls(&["down", "--yes"], prepare, |lab, why| {
         assert_eq!(lab.run(&["status", "--json"]).json()["resources"], json!([]), "{why}");
     });
 }

@@ -42,7 +42,7 @@ pub use lab::{
 pub use my_ip::find_my_ip;
 pub use names::Names;
 pub use read::{HOL02, Overrides, check_region, find_owner_fault, read_lab};
-pub use recipe::{Depth, Fit, MAX_KEY_BYTES, PictureFormat, Recipe, failed_report_key, strip_extension};
+pub use recipe::{Depth, Fit, PictureFormat, Recipe};
 pub use sdk::{Connection, connect, prepare};
 pub use session::{Access, Session, note_other_region, quote, repeat_access, repeat_options};
 pub use signed::{JsonService, call_json};

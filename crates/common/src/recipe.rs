@@ -1,6 +1,8 @@
 //! What `[images]` wants made of a picture, and how the results are called. The function's engine follows the same words
 //! in its environment, in upper case. Pure.
 
+use image_event::result_key;
+
 /// What is made of a picture. What is absent is left to the function, which by default writes a PNG of the picture's own
 /// size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,9 +103,6 @@ impl Depth {
     }
 }
 
-/// The longest key of S3, in bytes of UTF-8 (S3 user guide, "Naming Amazon S3 objects").
-pub const MAX_KEY_BYTES: usize = 1024;
-
 impl Recipe {
     /// The function's variables for a recipe's words, in lab.toml's order.
     pub const VARIABLES: [&'static str; 11] = [
@@ -147,26 +146,11 @@ impl Recipe {
     /// The keys of the results of the object `key`: `<key without extension>-processed.png`, with the recipe's format and
     /// a size each where it has a thumbnail set.
     pub fn result_keys(&self, key: &str) -> Vec<String> {
-        let (stem, extension) = (strip_extension(key), self.format.unwrap_or(PictureFormat::Png).extension());
+        let extension = self.format.unwrap_or(PictureFormat::Png).extension();
         if self.sizes.is_empty() {
-            return vec![format!("{stem}-processed.{extension}")];
+            return vec![result_key(key, None, extension)];
         }
-        self.sizes.iter().map(|size| format!("{stem}-{size}-processed.{extension}")).collect()
-    }
-}
-
-/// The key of the report on an object that can never be processed.
-pub fn failed_report_key(key: &str) -> String {
-    format!("{key}-failed.json")
-}
-
-/// Without what follows the last dot of the last folder's entry, unless only dots stand before it.
-pub fn strip_extension(key: &str) -> &str {
-    let name_at = key.rfind('/').map_or(0, |slash| slash + 1);
-    let name = &key[name_at..];
-    match name.rfind('.') {
-        Some(dot) if name[..dot].bytes().any(|byte| byte != b'.') => &key[..name_at + dot],
-        _ => key,
+        self.sizes.iter().map(|size| result_key(key, Some(*size), extension)).collect()
     }
 }
 
@@ -206,6 +190,6 @@ mod tests {
         assert_eq!(keys(&webp, "a/b.png"), ["a/b-processed.webp"]);
         let set = Recipe { format: Some(PictureFormat::Jpeg), sizes: vec![200, 720], ..Recipe::default() };
         assert_eq!(keys(&set, "a/b.png"), ["a/b-200-processed.jpg", "a/b-720-processed.jpg"]);
-        assert_eq!(failed_report_key("a/b.png"), "a/b.png-failed.json");
+        assert_eq!(image_event::report_key("a/b.png"), "a/b.png-failed.json");
     }
 }

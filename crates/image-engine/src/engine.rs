@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::decode::{Need, open};
-use crate::limits::Limits;
+use crate::limits::{Limits, MIB};
 use crate::picture::{Workshop, make_picture};
 use crate::plan::plan_targets;
 use crate::reason::Reason;
@@ -106,6 +106,19 @@ impl Engine {
     /// An engine without buffers yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What [`Engine::process`] takes at most for this image beside [`Limits::BASE_MEMORY`], in bytes and rounded up to
+    /// whole MiB. What is refused before that is known takes nothing.
+    pub fn estimate_memory(&mut self, bytes: &[u8], recipe: &Recipe, limits: &Limits) -> u64 {
+        // With less memory than any image needs, the header alone is read.
+        let too_little = Limits { memory: Some(Limits::BASE_MEMORY / 2), ..*limits };
+        match self.process(bytes, recipe, &too_little) {
+            Err(Reason::TooMuchMemory { needs_mb, .. }) => {
+                needs_mb.saturating_mul(MIB).saturating_sub(Limits::BASE_MEMORY)
+            }
+            _ => 0,
+        }
     }
 
     /// Makes the pictures of a recipe.

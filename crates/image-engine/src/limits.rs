@@ -4,10 +4,7 @@ use std::time::Instant;
 
 use crate::reason::Reason;
 
-const MIB: u64 = 1024 * 1024;
-
-/// What the process needs besides the image: code, TLS, S3 client, buffers (9 MiB seen), and room for the allocator.
-const BASE_MEMORY: u64 = 24 * MIB;
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// The largest image that is accepted, and how long it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +26,10 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What the process needs besides the image, in bytes: code, TLS, S3 client, buffers (9 MiB seen), and room for the
+    /// allocator.
+    pub const BASE_MEMORY: u64 = 24 * MIB;
+
     /// # Errors
     /// [`Reason::TookTooLong`] where the deadline has passed.
     pub(crate) fn check_time(&self) -> Result<(), Reason> {
@@ -61,7 +62,7 @@ impl Limits {
     /// # Errors
     /// [`Reason::TooMuchMemory`].
     pub(crate) fn check_memory(&self, input: usize, decoded: u64) -> Result<(), Reason> {
-        let needs = BASE_MEMORY.saturating_add(decoded).saturating_add((input as u64).saturating_mul(2));
+        let needs = Self::BASE_MEMORY.saturating_add(decoded).saturating_add((input as u64).saturating_mul(2));
         match self.memory {
             Some(has) if needs > has => Err(Reason::TooMuchMemory { needs_mb: needs.div_ceil(MIB), has_mb: has / MIB }),
             _ => Ok(()),

@@ -4,8 +4,7 @@ mod corpus;
 
 use std::time::{Duration, Instant};
 
-use corpus::{bombs, burdens, busy, cut, encode, flip, good, png_chunk, png_file, zeros};
-use image::ImageFormat;
+use corpus::{FORMATS, bombs, burdens, busy, cut, encode, flip, good, png_chunk, png_file, zeros};
 use image_engine::{Engine, Format, Limits, Reason, Recipe, Resize};
 
 fn recipes() -> Vec<Recipe> {
@@ -80,14 +79,7 @@ fn a_truncated_file_is_refused() {
     let mut process = |bytes: &[u8]| {
         engine.process(bytes, &Recipe::default(), &Limits::default()).map(|mut made| made.pictures.remove(0).bytes)
     };
-    for (format, large) in [
-        ("jpeg", ImageFormat::Jpeg),
-        ("png", ImageFormat::Png),
-        ("gif", ImageFormat::Gif),
-        ("webp", ImageFormat::WebP),
-        ("bmp", ImageFormat::Bmp),
-        ("tiff", ImageFormat::Tiff),
-    ] {
+    for (format, large) in FORMATS {
         let file = encode(busy(150, 100), large);
         let whole = process(&file).unwrap();
         for part in cut(&file, 1024) {

@@ -3,11 +3,12 @@
 // The pictures are small: no coordinate or colour in them outgrows its type.
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 
-use std::io::Cursor;
+mod corpus;
 
+use corpus::{busy, corners, encode, png_chunk, png_file, quarters};
 use image::{
     DynamicImage, ExtendedColorType, GrayAlphaImage, ImageBuffer, ImageEncoder as _, ImageFormat, Luma, LumaA, Rgb,
-    RgbImage, Rgba, RgbaImage,
+    Rgba, RgbaImage,
 };
 use image_engine::{Engine, Limits, Reason, Recipe};
 use proptest::prelude::*;
@@ -27,30 +28,6 @@ fn process_and_decode(bytes: &[u8]) -> DynamicImage {
     image::load_from_memory_with_format(&png, ImageFormat::Png).unwrap()
 }
 
-fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.into().write_to(&mut bytes, format).unwrap();
-    bytes.into_inner()
-}
-
-/// Coloured quarters, wider than high: red, green over blue, white. JPEG keeps them apart.
-fn quarters() -> RgbImage {
-    RgbImage::from_fn(64, 32, |x, y| match (x < 32, y < 16) {
-        (true, true) => Rgb([255, 0, 0]),
-        (false, true) => Rgb([0, 255, 0]),
-        (true, false) => Rgb([0, 0, 255]),
-        (false, false) => Rgb([255, 255, 255]),
-    })
-}
-
-/// A picture without flat areas, so that every byte of its file matters.
-fn busy(width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| {
-        let n = x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503).rotate_left(7);
-        Rgb([(n >> 3) as u8, (n >> 11) as u8, (n >> 19) as u8])
-    })
-}
-
 fn chunk_names(png: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
     let mut at = 8;
@@ -60,23 +37,6 @@ fn chunk_names(png: &[u8]) -> Vec<String> {
         at += 12 + length;
     }
     names
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-    })
-}
-
-fn png_chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
-    let body = [name.as_slice(), data].concat();
-    [&u32::try_from(data.len()).unwrap().to_be_bytes()[..], &body, &crc32(&body).to_be_bytes()].concat()
-}
-
-/// A PNG of the given chunks after the header.
-fn png_file(width: u32, height: u32, [depth, colour, interlace]: [u8; 3], rest: &[Vec<u8>]) -> Vec<u8> {
-    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[depth, colour, 0, 0, interlace]].concat();
-    [b"\x89PNG\r\n\x1a\n".to_vec(), png_chunk(*b"IHDR", &header), rest.concat(), png_chunk(*b"IEND", &[])].concat()
 }
 
 /// A zlib stream of one stored block.
@@ -92,7 +52,7 @@ fn stored_zlib(data: &[u8]) -> Vec<u8> {
 
 /// A JPEG with an EXIF segment of an orientation and a camera's name.
 fn jpeg_with_orientation(orientation: u8) -> Vec<u8> {
-    let jpeg = encode(quarters(), ImageFormat::Jpeg);
+    let jpeg = encode(quarters(64, 32), ImageFormat::Jpeg);
     let tiff = [
         b"MM\0*\0\0\0\x08\0\x02".as_slice(),
         // Model, ASCII, 4 bytes in place; Orientation, SHORT, one.
@@ -105,22 +65,6 @@ fn jpeg_with_orientation(orientation: u8) -> Vec<u8> {
     let payload = [b"Exif\0\0".as_slice(), &tiff].concat();
     let length = u16::try_from(payload.len() + 2).unwrap().to_be_bytes();
     [&jpeg[..2], &[0xFF, 0xE1], &length, &payload, &jpeg[2..]].concat()
-}
-
-/// The names of the corners' colours: top left, top right, bottom left, bottom right.
-fn corners(image: &DynamicImage) -> String {
-    let image = image.to_rgb8();
-    let (right, bottom) = (image.width() - 3, image.height() - 3);
-    [(2, 2), (right, 2), (2, bottom), (right, bottom)]
-        .iter()
-        .map(|&(x, y)| match image.get_pixel(x, y).0.map(|c| c > 128) {
-            [true, false, false] => 'r',
-            [false, true, false] => 'g',
-            [false, false, true] => 'b',
-            [true, true, true] => 'w',
-            _ => '?',
-        })
-        .collect()
 }
 
 #[test]
@@ -323,13 +267,13 @@ fn what_is_no_image_is_called_so() {
 #[test]
 fn a_header_that_claims_too_much_is_refused_for_it() {
     let png = png_file(60_000, 60_000, [8, 2, 0], &[png_chunk(*b"IDAT", &stored_zlib(&[0; 64]))]);
-    let mut jpeg = encode(quarters(), ImageFormat::Jpeg);
+    let mut jpeg = encode(quarters(64, 32), ImageFormat::Jpeg);
     let frame = jpeg.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xEA, 0x60, 0xEA, 0x60]);
-    let mut bmp = encode(quarters(), ImageFormat::Bmp);
+    let mut bmp = encode(quarters(64, 32), ImageFormat::Bmp);
     bmp[18..22].copy_from_slice(&60_000u32.to_le_bytes());
     bmp[22..26].copy_from_slice(&60_000u32.to_le_bytes());
-    let mut gif = encode(quarters(), ImageFormat::Gif);
+    let mut gif = encode(quarters(64, 32), ImageFormat::Gif);
     gif[6..10].copy_from_slice(&[0x60, 0xEA, 0x60, 0xEA]);
     for (file, name) in [(png, "PNG"), (jpeg, "JPEG"), (bmp, "BMP"), (gif, "GIF")] {
         assert_eq!(

@@ -2,7 +2,7 @@
 
 mod corpus;
 
-use corpus::{busy, encode, jpeg_segment};
+use corpus::{busy, corners, encode, jpeg_segment, quarters};
 use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
@@ -19,32 +19,6 @@ fn picture(bytes: &[u8], recipe: &Recipe) -> DynamicImage {
 fn resized(width: u32, height: u32, fit: Fit) -> Recipe {
     let resize = Resize { width: Some(width), height: Some(height), fit, enlarge: false };
     Recipe { resize: Some(resize), ..Recipe::default() }
-}
-
-/// Coloured quarters, wider than high: red, green over blue, white.
-fn quarters(width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
-        (true, true) => Rgb([255, 0, 0]),
-        (false, true) => Rgb([0, 255, 0]),
-        (true, false) => Rgb([0, 0, 255]),
-        (false, false) => Rgb([255, 255, 255]),
-    })
-}
-
-/// The names of the corners' colours: top left, top right, bottom left, bottom right.
-fn corners(image: &DynamicImage) -> String {
-    let image = image.to_rgb8();
-    let (right, bottom) = (image.width() - 3, image.height() - 3);
-    [(2, 2), (right, 2), (2, bottom), (right, bottom)]
-        .iter()
-        .map(|&(x, y)| match image.get_pixel(x, y).0.map(|c| c > 128) {
-            [true, false, false] => 'r',
-            [false, true, false] => 'g',
-            [false, false, true] => 'b',
-            [true, true, true] => 'w',
-            _ => '?',
-        })
-        .collect()
 }
 
 fn exif(orientation: u8) -> Vec<u8> {

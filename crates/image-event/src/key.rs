@@ -38,24 +38,35 @@ pub fn decode_event_key(encoded: &str) -> Result<String, Refusal> {
 }
 
 /// A result's key, in the same folders: `<key without extension>-processed.<extension>`, and for a picture of a
-/// thumbnail set `<key without extension>-<size>-processed.<extension>`.
+/// thumbnail set `<key without extension>-<size>-processed.<extension>`. It may be longer than S3 takes.
+pub fn result_key(key: &str, size: Option<u32>, extension: &str) -> String {
+    let stem = strip_extension(key);
+    match size {
+        Some(size) => format!("{stem}-{size}-processed.{extension}"),
+        None => format!("{stem}-processed.{extension}"),
+    }
+}
+
+/// [`result_key`], for writing.
 ///
 /// # Errors
 /// [`KeyTooLong`] where it would pass S3's 1,024 bytes.
 pub fn name_result(key: &str, size: Option<u32>, extension: &str) -> Result<String, KeyTooLong> {
-    let stem = strip_extension(key);
-    check_length(match size {
-        Some(size) => format!("{stem}-{size}-processed.{extension}"),
-        None => format!("{stem}-processed.{extension}"),
-    })
+    check_length(result_key(key, size, extension))
 }
 
-/// The key of the report about an object of which no picture can be made: `<key>-failed.json`.
+/// The key of the report about an object of which no picture can be made: `<key>-failed.json`. It may be longer than S3
+/// takes.
+pub fn report_key(key: &str) -> String {
+    format!("{key}-failed.json")
+}
+
+/// [`report_key`], for writing.
 ///
 /// # Errors
 /// [`KeyTooLong`] where it would pass S3's 1,024 bytes.
 pub fn name_report(key: &str) -> Result<String, KeyTooLong> {
-    check_length(format!("{key}-failed.json"))
+    check_length(report_key(key))
 }
 
 fn check_length(key: String) -> Result<String, KeyTooLong> {

@@ -16,7 +16,7 @@ pub use batch::{Batch, Task};
 pub use job::{Item, Job, Refusal};
 pub use key::{
     KeyTooLong, MAX_KEY_BYTES, decode_event_key, encode_for_header, encode_for_metadata, name_report, name_result,
-    strip_extension,
+    report_key, result_key, strip_extension,
 };
 pub use message::Message;
 

@@ -1,9 +1,11 @@
 //! Samples for tests.
 
 use lab_common::{HOL02, Names, Overrides, read_lab};
-use lab_plan::Heading;
+use lab_plan::{Heading, Resource};
 
+use crate::leaks::Total;
 use crate::scope::{LabScope, Options, Scope};
+use crate::show::Inventory;
 use crate::thing::Label;
 
 /// The tags of `owner`'s lab.
@@ -24,4 +26,18 @@ pub(crate) fn hol02() -> Scope {
         buckets: vec![images.input.clone(), images.output.clone()],
         function: Some(images.function.clone()),
     }))
+}
+
+/// What was found where these resources are all that there is.
+pub(crate) fn inventory(resources: Vec<Resource>) -> Inventory {
+    Inventory {
+        hour: None,
+        resources,
+        others: Vec::new(),
+        leaving: Vec::new(),
+        total: Total::default(),
+        unread: Vec::new(),
+        knows_tags: true,
+        notes: Vec::new(),
+    }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lab_common::{Images, MAX_KEY_BYTES, strip_extension};
+use image_event::{MAX_KEY_BYTES, strip_extension};
+use lab_common::Images;
 use lab_plan::Problem;
 
 use crate::cli::Args;

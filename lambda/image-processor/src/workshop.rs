@@ -11,17 +11,11 @@ use std::time::{Duration, Instant};
 use image_engine::{Engine, Limits, Made, Reason, Recipe};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-const KIB: u64 = 1024;
-const MIB: u64 = 1024 * KIB;
-
-/// What the process holds besides objects and pictures: code, TLS, S3's connections.
-const BASE: u64 = 24 * MIB;
-
 /// The share of the memory that is for objects as they were read: one part of so many.
 const READING_SHARE: u64 = 8;
 
 /// Reservations are counted in blocks of so many bytes.
-const BLOCK: u64 = 64 * KIB;
+const BLOCK: u64 = 64 * 1024;
 
 /// A buffer that has grown past this is given back to the system.
 const LARGEST_KEPT: usize = 16 * 1024 * 1024;
@@ -95,7 +89,7 @@ impl Workshop {
             shelf: Arc::default(),
             hands: Arc::new(Semaphore::new(cores)),
             memory: memory.map(|bytes| {
-                let bytes = bytes.saturating_sub(BASE);
+                let bytes = bytes.saturating_sub(Limits::BASE_MEMORY);
                 let reading = bytes / READING_SHARE;
                 Memory { reading: Pool::new(reading), working: Pool::new(bytes - reading) }
             }),
@@ -122,17 +116,11 @@ impl Workshop {
         Bench { room, hand: Reserved(hand) }
     }
 
-    /// What making the pictures takes at most, in bytes. The engine says so when it is told that there is less memory than
-    /// the process has already, and reads no more than the header for it. What fails at once takes nothing.
     fn estimate(&self, bytes: &[u8], recipe: &Recipe, limits: &Limits) -> u64 {
-        let none = Limits { memory: Some(BASE / 2), ..*limits };
         let mut engine = lock(&self.shelf.engines).pop().unwrap_or_default();
-        let made = engine.process(bytes, recipe, &none);
+        let most = engine.estimate_memory(bytes, recipe, limits);
         lock(&self.shelf.engines).push(engine);
-        match made {
-            Err(Reason::TooMuchMemory { needs_mb, .. }) => needs_mb.saturating_mul(MIB).saturating_sub(BASE),
-            _ => 0,
-        }
+        most
     }
 
     /// Makes the pictures, on a thread of its own, so that S3's connections are looked after meanwhile.
@@ -200,6 +188,8 @@ pub(crate) fn earlier(a: Instant, b: Option<Instant>) -> Instant {
 mod tests {
     use super::*;
 
+    const MIB: u64 = 1024 * 1024;
+
     #[tokio::test]
     async fn a_buffer_is_used_again() {
         let shop = Workshop::new(Some(512 * MIB));
@@ -214,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn readings_wait_for_room_and_none_is_refused() {
-        let shop = Workshop::new(Some(BASE + 8 * MIB));
+        let shop = Workshop::new(Some(Limits::BASE_MEMORY + 8 * MIB));
         let large = shop.receive(1000 * MIB).await;
         let waiting = shop.receive(1);
         tokio::pin!(waiting);

@@ -8,6 +8,16 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
+/// What is read, by the name of its decoder.
+pub(crate) const FORMATS: [(&str, ImageFormat); 6] = [
+    ("jpeg", ImageFormat::Jpeg),
+    ("png", ImageFormat::Png),
+    ("gif", ImageFormat::Gif),
+    ("webp", ImageFormat::WebP),
+    ("bmp", ImageFormat::Bmp),
+    ("tiff", ImageFormat::Tiff),
+];
+
 /// A file and what it is.
 pub(crate) struct File {
     /// The decoder that it is for: `jpeg`, `png`, `gif`, `webp`, `bmp` or `tiff`.
@@ -38,6 +48,32 @@ pub(crate) fn busy(width: u32, height: u32) -> RgbImage {
         let n = x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503).rotate_left(7);
         Rgb([(n >> 3) as u8, (n >> 11) as u8, (n >> 19) as u8])
     })
+}
+
+/// Coloured quarters, wider than high: red, green over blue, white. JPEG keeps them apart.
+pub(crate) fn quarters(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
+        (true, true) => Rgb([255, 0, 0]),
+        (false, true) => Rgb([0, 255, 0]),
+        (true, false) => Rgb([0, 0, 255]),
+        (false, false) => Rgb([255, 255, 255]),
+    })
+}
+
+/// The names of the corners' colours: top left, top right, bottom left, bottom right.
+pub(crate) fn corners(image: &DynamicImage) -> String {
+    let image = image.to_rgb8();
+    let (right, bottom) = (image.width() - 3, image.height() - 3);
+    [(2, 2), (right, 2), (2, bottom), (right, bottom)]
+        .iter()
+        .map(|&(x, y)| match image.get_pixel(x, y).0.map(|c| c > 128) {
+            [true, false, false] => 'r',
+            [false, true, false] => 'g',
+            [false, false, true] => 'b',
+            [true, true, true] => 'w',
+            _ => '?',
+        })
+        .collect()
 }
 
 fn with_alpha(width: u32, height: u32) -> RgbaImage {
@@ -95,17 +131,8 @@ pub(crate) fn jpeg_with(segments: &[Vec<u8>]) -> Vec<u8> {
 
 /// One good file of every kind.
 pub(crate) fn good() -> Vec<File> {
-    let mut files: Vec<File> = [
-        ("jpeg", ImageFormat::Jpeg),
-        ("png", ImageFormat::Png),
-        ("gif", ImageFormat::Gif),
-        ("webp", ImageFormat::WebP),
-        ("bmp", ImageFormat::Bmp),
-        ("tiff", ImageFormat::Tiff),
-    ]
-    .into_iter()
-    .map(|(name, format)| File::new(name, "busy", encode(busy(40, 24), format)))
-    .collect();
+    let mut files: Vec<File> =
+        FORMATS.into_iter().map(|(name, format)| File::new(name, "busy", encode(busy(40, 24), format))).collect();
     let deep = DynamicImage::from(busy(20, 12)).into_rgb16();
     files.extend([
         File::new("png", "alpha", encode(with_alpha(33, 21), ImageFormat::Png)),

@@ -397,27 +397,14 @@ mod tests {
     use lab_common::{HOL02, Overrides, read_lab};
 
     use super::*;
-    use crate::leaks::Total;
+    use crate::testing::inventory;
 
     fn lab() -> Lab {
         read_lab("hol02", HOL02, &Overrides { owner: Some("ada".into()), region: None }).unwrap()
     }
 
-    fn found(resources: Vec<Resource>) -> Inventory {
-        Inventory {
-            hour: None,
-            resources,
-            others: Vec::new(),
-            leaving: Vec::new(),
-            total: Total::default(),
-            unread: Vec::new(),
-            knows_tags: true,
-            notes: Vec::new(),
-        }
-    }
-
     fn scene(view: View, resources: Vec<Resource>, changes: Vec<Change>, refused: Vec<String>) -> Scene {
-        let (lab, found) = (lab(), found(resources));
+        let (lab, found) = (lab(), inventory(resources));
         let part = inventory::Part { changes, refused, ..inventory::Part::default() };
         compose(&Facts {
             lab: &lab,

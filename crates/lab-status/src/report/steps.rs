@@ -394,20 +394,11 @@ mod tests {
     use lab_common::{HOL02, Overrides, read_lab};
 
     use super::*;
-    use crate::leaks::Total;
+    use crate::testing::inventory;
 
     fn judge(resources: Vec<Resource>, seen: &Seen) -> Vec<Task> {
         let lab = read_lab("hol02", HOL02, &Overrides { owner: Some("ada".into()), region: None }).unwrap();
-        let found = Inventory {
-            hour: None,
-            resources,
-            others: Vec::new(),
-            leaving: Vec::new(),
-            total: Total::default(),
-            unread: Vec::new(),
-            knows_tags: true,
-            notes: Vec::new(),
-        };
+        let found = inventory(resources);
         let names = Names::new(&lab);
         let proof =
             Proof { lab: &lab, names: &names, found: &found, seen, runs: &[], check: None, profiles: Vec::new() };

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_s3::types::Object as Listed;
-use lab_common::{Lab, explain, failed_report_key};
+use image_event::report_key;
+use lab_common::{Lab, explain};
 use lab_plan::{Line, Problem, Stop};
 
 use super::FOLDER;
@@ -121,7 +122,7 @@ fn sort(
         let is_first = keys.iter().all(|result| taken.insert(result.clone()));
         if is_first && keys.iter().all(is_newer) {
             sorted.done += 1;
-        } else if is_newer(&failed_report_key(key)) {
+        } else if is_newer(&report_key(key)) {
             sorted.failed += 1;
         } else {
             sorted.todo.push(object);
