@@ -9,6 +9,7 @@ mod drawing;
 mod geometry;
 mod icons;
 mod layout;
+mod png;
 mod scene;
 mod text;
 mod write;
@@ -16,6 +17,7 @@ mod write;
 pub use drawing::{Drawing, Group, Label, Shape};
 pub use geometry::{Point, Rect};
 pub use icons::Icon;
+pub use png::{MAX_SIDE, PngError, to_png};
 pub use scene::{Health, Host, Inbound, Part, Pipeline, Presence, Route, Scene, Source, Subnet, View, Vpc, Vpn};
 pub use text::Face;
 

@@ -13,6 +13,9 @@ use unicode_width::UnicodeWidthChar;
 pub(crate) const REGULAR: &[u8] = include_bytes!("../fonts/Arimo-Regular-subset.ttf");
 pub(crate) const BOLD: &[u8] = include_bytes!("../fonts/Arimo-Bold-subset.ttf");
 
+/// The family's name, for the renderer of PNG.
+pub(crate) const FAMILY: &str = "Arimo";
+
 /// A face and a size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Face {

@@ -180,6 +180,17 @@ fn a_class_of_thirty_labs_is_drawn_within_its_time_and_size() {
     assert_eq!(find_faults(&drawing), Vec::<String>::new());
 }
 
+#[test]
+fn a_png_is_as_large_as_asked_for_and_never_too_large() {
+    let svg = to_svg(&arrange(&samples::hol02()));
+    let png = lab_picture::to_png(&svg, 2.0).unwrap();
+    let number = |at: usize| f64::from(u32::from_be_bytes(png[at..at + 4].try_into().unwrap()));
+    let drawing = arrange(&samples::hol02());
+    assert!((number(16) - drawing.width * 2.0).abs() <= 2.0 && (number(20) - drawing.height * 2.0).abs() <= 2.0);
+    let error = lab_picture::to_png(&svg, 100.0).unwrap_err().to_string();
+    assert!(error.contains("too large"), "{error}");
+}
+
 prop_compose! {
     fn name()(text in prop_oneof!["[a-z-]{1,60}", "\\PC{0,120}", "[一-龥]{1,40}", "[א-ת ]{1,40}"]) -> String { text }
 }

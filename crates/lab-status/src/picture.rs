@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use lab_common::{Access, LabArgs, Session};
-use lab_picture::{Scene, View, arrange, arrange_all, to_svg};
+use lab_picture::{Scene, View, arrange, arrange_all, to_png, to_svg};
 use lab_plan::{Exit, Problem, print_err, print_out};
 
 use crate::census::{self, World};
@@ -28,6 +28,9 @@ pub(crate) struct PictureArgs {
     /// Write SVG into this file [default: to stdout]
     #[arg(long, value_name = "FILE", group = "form")]
     svg: Option<PathBuf>,
+    /// Write PNG into this file, in light colours
+    #[arg(long, value_name = "FILE", group = "form")]
+    png: Option<PathBuf>,
     /// Write a page that needs nothing else into this file
     #[arg(long, value_name = "FILE", group = "form")]
     html: Option<PathBuf>,
@@ -110,15 +113,26 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
         (arrange(&look.to_scene(&session, view)), look.list_notes())
     };
     let svg = to_svg(&drawing);
-    match (&options.svg, &options.html) {
-        (_, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, drawing.width, &notes).as_bytes())?,
-        (Some(file), _) => keep(file, svg.as_bytes())?,
+    match (&options.svg, &options.png, &options.html) {
+        (_, Some(file), _) => {
+            let longest = drawing.width.max(drawing.height);
+            let png = to_png(&svg, choose_scale(longest)).map_err(|error| Problem::failed(error.to_string()))?;
+            keep(file, &png)?;
+        }
+        (_, _, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, drawing.width, &notes).as_bytes())?,
+        (Some(file), _, _) => keep(file, svg.as_bytes())?,
         _ => print_out(&svg)?,
     }
     for note in &notes {
         print_err(&format!("note: {note}"));
     }
     Ok(Exit::Done)
+}
+
+/// Twice the size, for screens of today and for print; less where a file would be too large.
+#[expect(clippy::cast_possible_truncation, reason = "a factor between 0 and 2")]
+fn choose_scale(longest: f64) -> f32 {
+    (f64::from(lab_picture::MAX_SIDE - 2) / longest).min(2.0) as f32
 }
 
 /// Writes a file whole.
