@@ -90,7 +90,9 @@ async function main() {
         page.on('console', (said) => { if (said.type() === 'error') faults.push(`${where} console: ${said.text()}`); });
         page.on('pageerror', (error) => faults.push(`${where} ${error}`));
         page.on('request', (request) => {
-          const same = request.url() === url || request.url().startsWith('data:');
+          const { origin } = new URL(url);
+          const same = request.url() === url || request.url().startsWith('data:')
+            || (origin.startsWith('http') && new URL(request.url()).origin === origin);
           if (!same) faults.push(`${where} asks for ${request.url()}`);
         });
         await page.goto(url, { waitUntil: 'load' });

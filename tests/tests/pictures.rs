@@ -160,7 +160,7 @@ fn the_dashboard_answers_only_who_has_its_address_and_follows_the_lab() {
     lab_tests::wait_until("the lab is shown", || dashboard.ask(&address, &path).contains("lab-vpc"));
     let page = dashboard.ask(&address, &path);
     assert!(
-        page.contains("no-store") && page.contains("frame-ancestors 'none'") && !page.contains("<script"),
+        page.contains("no-store") && page.contains("frame-ancestors 'none'") && !page.contains("<script>"),
         "{page}"
     );
     assert!(dashboard.ask(&address, &format!("{path}lab.svg")).contains("image/svg+xml"));
@@ -169,6 +169,53 @@ fn the_dashboard_answers_only_who_has_its_address_and_follows_the_lab() {
     lab_tests::wait_until("the buckets are an event", || {
         dashboard.ask(&address, &path).contains("bucket lab-input-bucket-ada is there")
     });
+}
+
+/// How many rounds of calls this was: the longest chain in which each began after the one before it had ended. `calls` are
+/// those of the call log.
+fn count_rounds(calls: &[Value]) -> usize {
+    let mut spans: Vec<_> = calls
+        .iter()
+        .map(|call| {
+            let start: jiff::Timestamp = call["time"].as_str().expect("a time").parse().expect("RFC 3339");
+            let took = jiff::SignedDuration::from_secs_f64(call["ms"].as_f64().expect("a duration") / 1000.0);
+            (start + took, start)
+        })
+        .collect();
+    spans.sort_unstable();
+    let (mut rounds, mut last) = (0, jiff::Timestamp::MIN);
+    for (end, start) in spans {
+        if start >= last {
+            (rounds, last) = (rounds + 1, end);
+        }
+    }
+    rounds
+}
+
+#[test]
+fn picture_and_report_take_two_rounds_of_calls_and_each_refresh_of_the_dashboard_one() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    make_lab(&aws);
+    // The first answers of each service take longer.
+    let _ = aws.run("lab-status", &["report", "--out", "report.html"]).expect_code(0);
+    // So slow that nothing else counts.
+    aws.set_faults(&serde_json::json!({ "latency-ms": 3000, "rules": [] }));
+    for arguments in [&["picture", "--svg", "lab.svg"][..], &["report", "--out", "report.html"]] {
+        aws.clear_calls();
+        let _ = aws.run("lab-status", arguments).expect_code(0);
+        assert_eq!(count_rounds(&aws.call_log()), 2, "{arguments:?}");
+    }
+    aws.clear_calls();
+    let dashboard = Dashboard::start(&aws);
+    let (address, path) = (dashboard.address().to_owned(), dashboard.path().to_owned());
+    let looks = || aws.calls().iter().filter(|action| *action == "GetCallerIdentity").count();
+    lab_tests::wait_until("the third look is under way", || {
+        let _ = dashboard.ask(&address, &path);
+        looks() > 2
+    });
+    drop(dashboard);
+    // Two for the first look, and one each for the second and for the third.
+    assert_eq!(count_rounds(&aws.call_log()), 4);
 }
 
 /// Where playwright-core is; `scripts/setup.sh --tests` puts it there.
@@ -182,9 +229,9 @@ fn find_modules() -> Option<PathBuf> {
     there.then_some(folder)
 }
 
-/// What a real browser says of pages, light and dark, narrow and wide.
-fn browse(modules: &Path, urls: &[String]) -> Vec<String> {
-    let script = find_root().join("tests/browser/check.cjs");
+/// What a real browser says of pages, by one of our scripts.
+fn browse(script: &str, modules: &Path, urls: &[String]) -> Vec<String> {
+    let script = find_root().join("tests/browser").join(script);
     let output = Command::new("node").arg(script).arg(modules).args(urls).output().expect("node runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("a list")
@@ -201,8 +248,9 @@ fn a_real_browser_finds_no_fault_with_picture_report_and_dashboard() {
     let (address, path) = (dashboard.address().to_owned(), dashboard.path().to_owned());
     lab_tests::wait_until("the lab is shown", || dashboard.ask(&address, &path).contains("lab-vpc"));
     let file = |name: &str| format!("file://{}", aws.folder.path().join(name).display());
-    let faults = browse(&modules, &[file("lab.html"), file("report.html"), dashboard.url.clone()]);
+    let faults = browse("check.cjs", &modules, &[file("lab.html"), file("report.html"), dashboard.url.clone()]);
     assert_eq!(faults, Vec::<String>::new());
+    assert_eq!(browse("follow.cjs", &modules, &[dashboard.url.clone()]), Vec::<String>::new());
 
     let pdf = std::fs::read(aws.folder.path().join("report.pdf")).expect("a PDF");
     let text = String::from_utf8_lossy(&pdf);

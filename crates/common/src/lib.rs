@@ -12,6 +12,7 @@ pub mod estimate;
 mod explain;
 mod file;
 mod home;
+mod inquiry;
 mod lab;
 mod my_ip;
 mod names;
@@ -35,6 +36,7 @@ pub use explain::{
     is_unknown_caller, no_credentials, tells_of_expiry,
 };
 pub use home::{Home, Secret, lost_file};
+pub use inquiry::Inquiry;
 pub use lab::{
     Account, Allow, Arch, Budget, Host, Image, Images, Internet, Lab, Mode, Network, Protocol, Runs, Source, Subnet,
     Transport, Vpn,

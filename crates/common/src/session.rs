@@ -5,7 +5,7 @@ use lab_plan::{Budget, Heading, Problem, Request, print_err};
 
 use crate::read::check_region;
 use crate::sdk::{Connection, connect};
-use crate::{Clock, Home, Lab, LabArgs, Names, Tags, estimate, prices};
+use crate::{Clock, Home, Inquiry, Lab, LabArgs, Names, Tags, estimate, prices};
 
 /// A lab, the Region it is in, and the way to AWS.
 #[derive(Debug, Clone)]
@@ -114,6 +114,12 @@ impl Session {
     /// Whether S3 is answered at an endpoint of one's own ([`Access::has_own_s3_endpoint`]).
     pub fn has_own_s3_endpoint(&self) -> bool {
         has_own_s3_endpoint(&self.sdk)
+    }
+
+    /// The same lab for a look in which each question is asked once ([`Inquiry`]). Only for those who read.
+    pub fn inquiring(self) -> (Self, Inquiry) {
+        let (inquiry, sdk) = Inquiry::over(&self.sdk);
+        (Self { sdk, ..self }, inquiry)
     }
 
     /// The way to AWS alone.

@@ -47,16 +47,20 @@ pub(crate) async fn look(session: &Session, purpose: Purpose) -> Result<Vec<Part
     let compares = purpose == Purpose::Compare;
     let window = net_up::NatWindow::new(session);
     let network = async {
-        // Where this machine's address cannot be found out, its rules cannot be compared, and all else can be shown.
-        let network = if compares { net_up::Network::to_make(session).await } else { Err(Problem::failed("")) };
-        match network {
-            Ok(network) => look_at(&network, Purpose::Compare).await,
-            Err(problem) => {
-                let mut part = look_at(&net_up::Network::to_look_at(session), Purpose::Show).await?;
-                part.refused.extend(compares.then(|| problem.to_string()));
-                Ok(part)
-            }
-        }
+        let to_see = net_up::Network::to_look_at(session);
+        let (live, to_make) = tokio::join!(to_see.observe(), async {
+            if compares { Some(net_up::Network::to_make(session).await) } else { None }
+        });
+        let live = match permit(live)? {
+            Ok(live) => live,
+            Err(part) => return Ok(part),
+        };
+        Ok(match to_make {
+            Some(Ok(network)) => tell(&network, &live, Purpose::Compare),
+            // Where this machine's address cannot be found out, its rules cannot be compared, and all else can be shown.
+            Some(Err(problem)) => Part { refused: vec![problem.to_string()], ..tell(&to_see, &live, Purpose::Show) },
+            None => tell(&to_see, &live, Purpose::Show),
+        })
     };
     let vpn = async {
         let vpn = vpn_setup::ClientVpn::to_look_at(session);
@@ -88,32 +92,41 @@ pub(crate) async fn look(session: &Session, purpose: Purpose) -> Result<Vec<Part
 }
 
 async fn look_at<C: Concern>(concern: &C, purpose: Purpose) -> Result<Part, Problem> {
-    let live = match concern.observe().await {
-        Ok(live) => live,
-        // What else exists, and what it costs, is not hidden by it.
+    Ok(match permit(concern.observe().await)? {
+        Ok(live) => tell(concern, &live, purpose),
+        Err(part) => part,
+    })
+}
+
+/// What was read, or a part that says why it could not be: what else exists, and what it costs, is not hidden by it.
+fn permit<L>(live: Result<L, Problem>) -> Result<Result<L, Part>, Problem> {
+    match live {
         Err(problem) if !is_about_credentials(&problem) => {
             let unread = problem.why().unwrap_or(problem.what()).to_owned();
-            return Ok(Part { unread: Some(unread), ..Part::default() });
+            Ok(Err(Part { unread: Some(unread), ..Part::default() }))
         }
-        Err(problem) => return Err(problem),
-    };
-    let leaving = match concern.settling(&live, Goal::Down) {
+        live => live.map(Ok),
+    }
+}
+
+fn tell<C: Concern>(concern: &C, live: &C::Live, purpose: Purpose) -> Part {
+    let leaving = match concern.settling(live, Goal::Down) {
         Ok(leaving) => leaving,
         Err(problem) => vec![problem.what().to_owned()],
     };
     let part = Part {
-        resources: concern.resources(&live),
+        resources: concern.resources(live),
         leaving,
-        notes: concern.notes(&live, Verb::Status),
+        notes: concern.notes(live, Verb::Status),
         ..Part::default()
     };
     if purpose == Purpose::Show {
-        return Ok(part);
+        return part;
     }
-    Ok(match concern.plan(&live) {
+    match concern.plan(live) {
         Ok(plan) => Part { changes: list_changes(plan), ..part },
         Err(problems) => Part { refused: problems.iter().map(|problem| problem.what().to_owned()).collect(), ..part },
-    })
+    }
 }
 
 fn list_changes<O>(plan: Plan<O>) -> Vec<Change> {

@@ -45,6 +45,17 @@ pub(crate) struct Total {
     pub(crate) is_at_least: bool,
 }
 
+impl Total {
+    /// What is now known, without forgetting what was: a host that has been stopped since does not say any more what it
+    /// cost while it ran.
+    pub(crate) fn grow_to(self, now: Self) -> Self {
+        if now.usd_so_far >= self.usd_so_far {
+            return now;
+        }
+        Self { usd_so_far: self.usd_so_far, is_at_least: true, ..now }
+    }
+}
+
 impl Left {
     /// Whether nothing is left, and everything could be looked at.
     pub(crate) fn is_nothing(&self) -> bool {

@@ -62,10 +62,11 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
 type Answer = Result<(String, Vec<String>, Exit), Problem>;
 
 async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
-    let session = stop.or(Session::open(&args.lab)).await?;
+    let (session, inquiry) = stop.or(Session::open(&args.lab)).await?.inquiring();
     let (clients, scope) = (Clients::new(&session.access()), Scope::of(&args.lab, &session));
     let heading = session.heading();
     answer(args, stop, async || {
+        inquiry.begin();
         // A few dozen calls wait in these at once: too large for the stack.
         let (parts, world, hour) = tokio::join!(
             Box::pin(inventory::look(&session, Purpose::Show)),
@@ -97,10 +98,11 @@ async fn look_at_hour(args: &Args, session: &Session) -> Option<Result<hour::Hou
 }
 
 async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
-    let session = stop.or(Session::open(&args.lab)).await?;
+    let (session, inquiry) = stop.or(Session::open(&args.lab)).await?.inquiring();
     let (clients, scope) = (Clients::new(&session.access()), Scope::of(&args.lab, &session));
     let heading = session.heading();
     answer(args, stop, async || {
+        inquiry.begin();
         let left = find_left(&clients, &scope).await?;
         let text =
             if args.lab.json { show::leaks_to_json(&heading, &left)? } else { show::leaks_to_text(&heading, &left) };

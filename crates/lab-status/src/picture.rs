@@ -106,7 +106,7 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
         let title = format!("All labs in {}", access.region);
         (arrange_all(&scenes, &title), world.unread.iter().map(|unread| format!("not known: {unread}")).collect())
     } else {
-        let session = Session::open(args).await?;
+        let (session, _) = Session::open(args).await?.inquiring();
         let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
         let look = look(&session, &clients, &scope).await?;
         let view = if options.plan { View::Plan } else { View::Live };

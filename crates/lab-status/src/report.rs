@@ -90,7 +90,7 @@ fn read_page(file: &Path) -> Result<String, Problem> {
 
 /// Reads everything that a report says.
 async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
-    let session = Session::open(args).await?;
+    let (session, _) = Session::open(args).await?.inquiring();
     let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
     let (looked, seen) =
         tokio::join!(picture::look(&session, &clients, &scope), Box::pin(look::observe(&session, &clients)));

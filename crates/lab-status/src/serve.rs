@@ -3,6 +3,7 @@
 //! Only loopback is listened on. A page of another site in the same browser is kept out three times: it does not know the
 //! token in the address, a host name of its own is refused (DNS rebinding), and nothing here changes anything.
 
+mod events;
 mod page;
 
 use std::cell::{Cell, RefCell};
@@ -31,6 +32,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::clients::Clients;
 use crate::picture::{self, Look};
 use crate::scope::Scope;
+use events::find_events;
 use page::{Event, State};
 
 /// What `serve` takes.
@@ -44,7 +46,8 @@ pub(crate) struct ServeArgs {
     every: u64,
 }
 
-/// A browser that has not asked for so long has been closed: nothing is looked at for nobody.
+/// A browser that has not asked for so long, and not for two of its intervals, has been closed: nothing is looked at for
+/// nobody.
 const WATCHED: Duration = Duration::from_mins(1);
 /// How many events are kept.
 const EVENTS: usize = 50;
@@ -58,7 +61,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the port is taken, the lab file is wrong, or the credentials are not accepted.
 pub(crate) async fn run(args: &LabArgs, options: &ServeArgs, stop: &Stop) -> Result<Exit, Problem> {
-    let session = stop.or(Session::open(args)).await?;
+    let (session, inquiry) = stop.or(Session::open(args)).await?.inquiring();
     let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await;
     let listener = listener.map_err(|error| {
@@ -74,7 +77,12 @@ pub(crate) async fn run(args: &LabArgs, options: &ServeArgs, stop: &Stop) -> Res
     } else {
         print_out(&format!("{url}\nOnly this machine can open it, and only with this address. Ctrl-C ends.\n"))?;
     }
-    let looks = keep_looking(&dashboard, &session, &clients, &scope);
+    let looks = keep_looking(&dashboard, async || {
+        inquiry.begin();
+        let look = picture::look(&session, &clients, &scope).await?;
+        dashboard.state.borrow_mut().take(&session, &look);
+        Ok(())
+    });
     tokio::select! {
         biased;
         exit = stop.wait() => Ok(exit),
@@ -106,7 +114,8 @@ impl Dashboard {
     }
 
     fn is_watched(&self) -> bool {
-        self.asked.get().is_some_and(|asked| asked.elapsed() < WATCHED)
+        let patience = WATCHED.max(2 * Duration::from_secs(self.every));
+        self.asked.get().is_some_and(|asked| asked.elapsed() < patience)
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
@@ -122,6 +131,7 @@ impl Dashboard {
         let (kind, body) = match rest {
             "" => ("text/html; charset=utf-8", page::to_html(&state, self.every)),
             "lab.svg" => ("image/svg+xml", state.svg.clone()),
+            page::SCRIPT_PATH => ("text/javascript; charset=utf-8", page::SCRIPT.to_owned()),
             _ => return respond(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "not found\n".to_owned()),
         };
         if !self.is_watched() {
@@ -189,10 +199,10 @@ async fn serve(stream: TcpStream, dashboard: Rc<Dashboard>) {
 }
 
 /// Looks as long as somebody watches; ends only with credentials that are not accepted.
-async fn keep_looking(dashboard: &Dashboard, session: &Session, clients: &Clients, scope: &Scope) -> Problem {
+async fn keep_looking(dashboard: &Dashboard, mut look: impl AsyncFnMut() -> Result<(), Problem>) -> Problem {
     loop {
-        match picture::look(session, clients, scope).await {
-            Ok(look) => dashboard.state.borrow_mut().take(session, &look),
+        match look().await {
+            Ok(()) => {}
             Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return problem,
             Err(problem) => dashboard.state.borrow_mut().failure = Some(problem.to_string()),
         }
@@ -207,18 +217,21 @@ impl State {
     /// Takes over what was seen, and notes what has changed.
     fn take(&mut self, session: &Session, look: &Look) {
         let resources: Vec<_> = look.found.resources.iter().chain(&look.found.others).cloned().collect();
+        let is_whole = look.found.unread.is_empty();
         let time = look.now.strftime("%H:%M:%S").to_string();
-        if self.looked_at.is_some() {
-            self.events.extend(page::find_events(&time, &self.resources, &resources));
+        let events = if self.looked_at.is_some() {
+            find_events(&self.resources, &resources, self.is_whole && is_whole)
         } else {
-            self.events.push(Event { time, what: "the first look".to_owned() });
-        }
+            vec!["the first look".to_owned()]
+        };
+        self.events.extend(events.into_iter().map(|what| Event { time: time.clone(), what }));
         let surplus = self.events.len().saturating_sub(EVENTS);
         self.events.drain(..surplus);
-        self.title = format!("Lab {} of {} in {}", session.lab.name, session.lab.owner, session.region);
+        self.title = format!("{} of {} in {}", session.lab.name, session.lab.owner, session.region);
         self.svg = to_svg(&arrange(&look.to_scene(session, View::Live)));
         self.resources = resources;
-        self.total = look.found.total;
+        self.total = self.total.grow_to(look.found.total);
+        self.is_whole = is_whole;
         self.notes = look.list_notes();
         self.looked_at = Some(Timestamp::now());
         self.failure = None;

@@ -20,6 +20,9 @@ use crate::thing::{Bill, Fate, Label, Thing, own, read_time};
 const DESCRIBED: [&str; 13] =
     ["cvpn-endpoint", "eipalloc", "eni", "i", "igw", "key", "nat", "rtb", "sg", "sgr", "subnet", "vol", "vpc"];
 
+/// A filter takes so many values (API reference of `Filter`).
+const MOST_VALUES: usize = 200;
+
 /// Further kinds that can be made by hand and tagged.
 const OTHERS: [&str; 14] = [
     "customer-gateway",
@@ -276,17 +279,20 @@ impl Census<'_> {
 
     /// What bears our tags and is of no kind above. EC2 itself says so, so nothing more is to be confirmed.
     pub(super) async fn described_tags(&self) -> Result<Vec<Thing>, Problem> {
-        let filter = |name: &str, values: Vec<String>| Filter::builder().name(name).set_values(Some(values)).build();
-        let keys = [Tags::LAB, Tags::OWNER, Tags::ROLE, Tags::NAME].map(str::to_owned).to_vec();
-        let request = self.clients.ec2.describe_tags().filters(filter("key", keys));
-        let found = list("DescribeTags", request.into_paginator().items().send().collect()).await?;
+        let keys = [Tags::LAB, Tags::OWNER, Tags::ROLE].map(str::to_owned).to_vec();
+        let mut found = self.describe_tags(vec![("key", keys)]).await?;
+        found.retain(|tag| tag.resource_id().is_some_and(|id| !is_described(id)));
+        let ids: BTreeSet<String> = found.iter().filter_map(|tag| tag.resource_id().map(str::to_owned)).collect();
+        // Every second thing of an account has a Name: those of a few are asked for.
+        for ids in ids.into_iter().collect::<Vec<_>>().chunks(MOST_VALUES) {
+            let names = vec![("key", vec![Tags::NAME.to_owned()]), ("resource-id", ids.to_vec())];
+            found.extend(self.describe_tags(names).await?);
+        }
         let mut labels: BTreeMap<(String, &'static str), Vec<(&str, &str)>> = BTreeMap::new();
         for tag in &found {
             let kind = tag.resource_type().map_or("resource", |kind| name_kind(kind.as_str()));
             let Some((id, pair)) = tag.resource_id().zip(tag.key().zip(tag.value())) else { continue };
-            if !is_described(id) {
-                labels.entry((id.to_owned(), kind)).or_default().push(pair);
-            }
+            labels.entry((id.to_owned(), kind)).or_default().push(pair);
         }
         let things = labels.into_iter().map(|((id, kind), tags)| {
             let thing = Thing::new(kind, id, Label::read(tags));
@@ -294,6 +300,13 @@ impl Census<'_> {
             Thing { unpriced: unpriced.then(|| format!("a {kind}")), ..thing }
         });
         Ok(things.filter(|thing| self.scope.owns(&thing.label)).collect())
+    }
+
+    async fn describe_tags(&self, filters: Vec<(&str, Vec<String>)>) -> Result<Vec<types::TagDescription>, Problem> {
+        let filters = filters.into_iter().map(|(name, values)| Filter::builder().name(name).set_values(Some(values)));
+        let filters = filters.map(types::builders::FilterBuilder::build).collect();
+        let request = self.clients.ec2.describe_tags().set_filters(Some(filters));
+        list("DescribeTags", request.into_paginator().items().send().collect()).await
     }
 }
 

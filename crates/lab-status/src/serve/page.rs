@@ -1,4 +1,4 @@
-//! The dashboard's page: no script, reloaded by itself. Pure.
+//! The dashboard's page. A script keeps it up to date in place; without one it reloads itself. Pure.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::leaks::Total;
 use crate::picture::escape;
 
 /// Nothing is fetched from elsewhere, and no other page may show this one.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What was seen last.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) resources: Vec<Resource>,
     pub(super) total: Total,
     pub(super) notes: Vec<String>,
+    /// Everything could be read.
+    pub(super) is_whole: bool,
     pub(super) events: Vec<Event>,
     pub(super) looked_at: Option<Timestamp>,
     /// Why the last look failed.
@@ -31,26 +33,6 @@ pub(super) struct State {
 pub(super) struct Event {
     pub(super) time: String,
     pub(super) what: String,
-}
-
-/// What has come, gone or changed its state.
-pub(super) fn find_events(time: &str, before: &[Resource], now: &[Resource]) -> Vec<Event> {
-    let same =
-        |one: &Resource, other: &Resource| one.kind == other.kind && one.id == other.id && one.name == other.name;
-    let event = |what: String| Event { time: time.to_owned(), what };
-    let mut events = Vec::new();
-    for one in now {
-        match before.iter().find(|other| same(one, other)) {
-            None => events.push(event(format!("{} {} is there, {}", one.kind, one.name, one.state))),
-            Some(other) if other.state != one.state => {
-                events.push(event(format!("{} {}: {} → {}", one.kind, one.name, other.state, one.state)));
-            }
-            Some(_) => {}
-        }
-    }
-    let gone = before.iter().filter(|one| !now.iter().any(|other| same(one, other)));
-    events.extend(gone.map(|one| event(format!("{} {} is gone", one.kind, one.name))));
-    events
 }
 
 const STYLE: &str = "\
@@ -67,11 +49,17 @@ h2{font-size:1.05rem;margin:1.25rem 0 .25rem}
 .picture svg{display:block;width:100%;height:auto;min-width:56rem;max-height:80vh}
 .columns{display:grid;grid-template-columns:3fr 2fr;gap:0 2rem}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.2rem .75rem .2rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th,td{text-align:left;vertical-align:top;padding:.2rem .75rem .2rem 0;border-bottom:1px solid var(--line)}
+.long{overflow-wrap:anywhere}
 th{color:var(--muted);font-weight:normal}
 .number{text-align:right;white-space:nowrap}
 @media (max-width:60rem){.columns{display:block}}
 ";
+
+/// The script that keeps the page up to date.
+pub(super) const SCRIPT: &str = include_str!("refresh.js");
+/// Where it is, from the page's own address.
+pub(super) const SCRIPT_PATH: &str = "refresh.js";
 
 /// The page. It comes again by itself, a little faster at first.
 pub(super) fn to_html(state: &State, every: u64) -> String {
@@ -81,8 +69,10 @@ pub(super) fn to_html(state: &State, every: u64) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"refresh\" content=\"{again}\">\n<link rel=\"icon\" href=\"data:,\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n"
+         <noscript><meta http-equiv=\"refresh\" content=\"{again}\"></noscript>\n<link rel=\"icon\" href=\"data:,\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n<script src=\"{SCRIPT_PATH}\" defer></script>\n</head>\n<body>\n\
+         <p id=\"connection\" class=\"failure\" role=\"alert\"></p>\n\
+         <header data-every=\"{again}\">\n<h1>{title}</h1>\n"
     );
     match state.looked_at {
         Some(time) => {
@@ -93,20 +83,20 @@ pub(super) fn to_html(state: &State, every: u64) -> String {
                 escape(&show_total(state.total))
             );
         }
+        None if state.failure.is_some() => {
+            html.push_str("<div class=\"muted\">nothing has been read yet</div>\n</header>\n")
+        }
         None => html.push_str("<div class=\"muted\" role=\"status\">looking for the first time …</div>\n</header>\n"),
     }
+    html.push_str("<main>\n");
     if let Some(failure) = &state.failure {
         let _ = writeln!(html, "<p class=\"failure\" role=\"alert\">not read this time: {}</p>", escape(failure));
     }
-    let _ = writeln!(
-        html,
-        "<main>\n<div class=\"picture\" tabindex=\"0\">\n{}\n</div>\n<div class=\"columns\">",
-        state.svg
-    );
+    let _ = writeln!(html, "<div class=\"picture\" tabindex=\"0\">\n{}\n</div>\n<div class=\"columns\">", state.svg);
     add_table(&mut html, &state.resources);
     html.push_str("<section>\n<h2>Last events</h2>\n<table>\n");
     for Event { time, what } in state.events.iter().rev() {
-        let _ = writeln!(html, "<tr><td class=\"muted\">{time}</td><td>{}</td></tr>", escape(what));
+        let _ = writeln!(html, "<tr><td class=\"muted\">{time}</td><td class=\"long\">{}</td></tr>", escape(what));
     }
     html.push_str("</table>\n");
     if !state.notes.is_empty() {
@@ -129,7 +119,7 @@ fn add_table(html: &mut String, resources: &[Resource]) {
         let rate = if *usd_per_hour > 0.0 { format!("{usd_per_hour:.4}") } else { String::new() };
         let _ = writeln!(
             html,
-            "<tr><td>{kind}</td><td>{}</td><td>{}</td><td class=\"number\">{rate}</td></tr>",
+            "<tr><td>{kind}</td><td class=\"long\">{}</td><td>{}</td><td class=\"number\">{rate}</td></tr>",
             escape(name),
             escape(state)
         );
@@ -142,25 +132,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_changes_and_goes_is_an_event() {
-        let vpc = || Resource::new("vpc", "lab-vpc", "vpc-1");
-        let host = |state: &str| Resource::new("instance", "lab-public-ec2", "i-1").state(state);
-        let tell = |before: &[Resource], now: &[Resource]| {
-            find_events("05:10:00", before, now).into_iter().map(|event| event.what).collect::<Vec<_>>()
-        };
-        assert_eq!(tell(&[vpc()], &[vpc()]), Vec::<String>::new());
-        assert_eq!(
-            tell(&[vpc()], &[host("pending")]),
-            ["instance lab-public-ec2 is there, pending", "vpc lab-vpc is gone"]
-        );
-        assert_eq!(tell(&[host("pending")], &[host("running")]), ["instance lab-public-ec2: pending → running"]);
-    }
-
-    #[test]
-    fn names_cannot_break_out_of_the_page_and_there_is_no_script() {
+    fn names_cannot_break_out_of_the_page() {
         let resources = vec![Resource::new("vpc", "<script>alert(1)</script>", "vpc-1")];
         let state = State { resources, failure: Some("<img src=x>".into()), ..State::default() };
         let html = to_html(&state, 10);
-        assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
+        assert!(!html.contains("<script>") && !html.contains("<img"), "{html}");
     }
 }

@@ -25,10 +25,11 @@ pub(super) struct Rules {
 }
 
 /// One process. EC2 refills its mutating calls at 5 a second and its describing ones at 20, each action for itself
-/// (EC2 developer guide, "Request throttling"), and EC2's smallest bucket holds 50; that covers a lab's few dozen calls.
+/// (EC2 developer guide, "Request throttling"), and EC2's smallest bucket holds 50. The 80 calls of a look at a whole lab go
+/// out at once: no action has more than a handful of them.
 /// A plan's first calls go out together, and where AWS throttles one it throttles all: without blindness seven answers of one
 /// moment would leave a call a second.
-pub(super) const PROCESS: Rules = Rules { steady: 20.0, burst: 50.0, fastest: 20.0, growth: 1.1, blindness: 0.5 };
+pub(super) const PROCESS: Rules = Rules { steady: 20.0, burst: 100.0, fastest: 20.0, growth: 1.1, blindness: 0.5 };
 
 /// A class. Thirty labs call some sixty different actions, each with a bucket of its own, so that together they may do a
 /// multiple of what one action may; how much, nobody says: the rate grows until AWS objects, and then halves.
