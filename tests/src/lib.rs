@@ -45,7 +45,8 @@ pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
-        std::thread::yield_now();
+        // Each look may open a connection: those that are waited for need the processor more.
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

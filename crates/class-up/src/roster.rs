@@ -28,8 +28,7 @@ pub(crate) struct RoleArn {
 }
 
 const COLUMNS: [&str; 5] = ["owner", "role_arn", "region", "lab", "name"];
-const EXAMPLE: &str =
-    "owner,role_arn,name\n     ada,,Ada Lovelace\n     bob,arn:aws:iam::123456789012:role/LabTeacher,Bob";
+const EXAMPLE: &str = "owner,role_arn,name\nada,,Ada Lovelace\nbob,arn:aws:iam::123456789012:role/LabTeacher,Bob";
 
 /// Reads a roster; `file` is its name for messages. Understands what spreadsheet programs write: a byte order mark, CRLF,
 /// semicolons or tabs for commas, empty lines.

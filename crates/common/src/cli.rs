@@ -84,6 +84,9 @@ impl LabArgs {
         match std::fs::read_to_string(&path) {
             Ok(text) => read_lab(&name, &text, &overrides),
             Err(_) if name == "hol02" => read_lab("hol02", HOL02, &overrides),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Err(Problem::usage(format!("the lab file {name} is not UTF-8 text")).fix("save it as UTF-8"))
+            }
             Err(error) => Err(Problem::usage(format!("cannot read the lab file {name}"))
                 .because(error.to_string())
                 .fix("name one with --lab FILE or LAB_FILE, or take the built-in lab with --lab hol02 --owner NAME")),

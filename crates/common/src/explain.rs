@@ -20,6 +20,16 @@ const UNKNOWN: [&str; 6] = [
 ];
 const DENIED: [&str; 4] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"];
 
+/// What it answers when it has been asked too often, and goes on to after all retries.
+const THROTTLED: [&str; 6] = [
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "SlowDown",
+    "ServiceUnavailable",
+];
+
 /// What [`explain`] says of each, so that others can tell them apart.
 const MAY_NOT: &str = "you may not call";
 const EXPIRED_CREDENTIALS: &str = "the AWS credentials have expired";
@@ -122,7 +132,18 @@ pub(crate) fn explain_code(call: &str, code: &str, message: &str) -> Problem {
             "ask for the policy in docs/permissions/ of this command; in an Academy lab, set account = \"academy\"",
         );
     }
+    if THROTTLED.contains(&code) {
+        return problem(format!("AWS has asked for patience with {call} all along"))
+            .fix("wait a minute, then run the same command again: it goes on where this one stopped");
+    }
+    if code.ends_with("LimitExceeded") || code.starts_with("LimitExceeded") || code.contains("Quota") {
+        return problem(format!("a limit of the account refuses {call}")).fix(
+            "see what is there and not needed any more (lab-status leaks --all-labs), or ask for more in the console under \
+             Service Quotas",
+        );
+    }
     Problem::failed(format!("{call}: {code}: {message}"))
+        .fix("run the same command again; where it stays, look at what AWS says there, and at lab-status doctor")
 }
 
 fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpResponse>) -> Problem {

@@ -37,7 +37,8 @@ pub fn read_lab(name: &str, text: &str, overrides: &Overrides) -> Result<Lab, Pr
     let (document, mistakes) = DeTable::parse_recoverable(text);
     for mistake in mistakes {
         let span = mistake.span().unwrap_or(0..0);
-        file.reject(&span, format!("not TOML: {}", mistake.message()), "see https://toml.io for the notation");
+        let (what, fix) = explain_mistake(mistake.message(), &text[span.clone()]);
+        file.reject(&span, what, fix);
     }
     // What a broken line meant cannot be known: complaining about its key as missing would mislead.
     let lab = if file.is_sound() {
@@ -55,6 +56,13 @@ pub fn read_lab(name: &str, text: &str, overrides: &Overrides) -> Result<Lab, Pr
         (_, Some(problem)) => Err(problem),
         (None, None) => Err(Problem::usage(format!("{name} cannot be read"))),
     }
+}
+
+fn explain_mistake(message: &str, there: &str) -> (String, &'static str) {
+    if message == "duplicate key" {
+        return (format!("`{there}` stands here a second time"), "keep one of the two");
+    }
+    (format!("not TOML: {message}"), "see https://toml.io for the notation")
 }
 
 fn reject_breaches(root: &Table<'_>, lab: &Lab) {

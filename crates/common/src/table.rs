@@ -96,8 +96,13 @@ impl<'a> Table<'a> {
             DeValue::Integer(digits) => digits.as_str().parse::<f64>().ok(),
             _ => None,
         };
-        let number = parse(value.get_ref()).filter(|number| number.is_finite() && is_legal(*number));
-        self.expect(key, value, number, wanted)
+        let number = self.expect(key, value, parse(value.get_ref()), wanted)?;
+        if number.is_finite() && is_legal(number) {
+            return Some(number);
+        }
+        let what = format!("{} = {number} is out of bounds", self.path_of(key));
+        self.file.reject(&value.span(), what, format!("write {wanted}"));
+        None
     }
 
     pub(crate) fn strings(&self, key: &str) -> Option<Vec<At<String>>> {
@@ -150,8 +155,13 @@ impl<'a> Table<'a> {
         if self.find(key).is_some() {
             return Some(());
         }
-        self.file.reject(&self.span, format!("{} is missing", self.path_of(key)), format!("add `{key} = {example}`"));
+        self.reject_missing(key, &format!("add `{key} = {example}`"));
         None
+    }
+
+    /// Rejects `key` as missing, whatever is there.
+    pub(crate) fn reject_missing(&self, key: &str, fix: &str) {
+        self.file.reject(&self.span, format!("{} is missing", self.path_of(key)), fix);
     }
 
     /// Rejects every key that was not asked for, with the nearest known one.

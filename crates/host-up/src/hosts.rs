@@ -7,7 +7,9 @@ use aws_sdk_ec2::types::InstanceStateName;
 use lab_account::Preflight;
 use lab_common::{Home, Runs, Session, academy};
 use lab_ec2::note_open_nat;
-use lab_plan::{Concern, Context, Cost, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Usual, Verb};
+use lab_plan::{
+    Concern, Context, Cost, Exit, Goal, Ids, Pace, Plan, Problem, Resource, Settling, Step, Usual, Verb, print_err,
+};
 
 use crate::apply::Hands;
 use crate::clients::Clients;
@@ -361,6 +363,7 @@ impl Concern for Hosts<'_> {
         for host in self.wanted.iter().filter(|host| self.checked.contains(&host.host)) {
             refuse_failure(host, live)?;
             if !is_ready(host, live) {
+                print_err(&format!("{} is not ready yet; this waits for it: {}", host.name, make_ready(host)));
                 exit = Exit::Changes;
             }
         }

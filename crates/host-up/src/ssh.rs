@@ -134,6 +134,7 @@ impl Way {
             ("UserKnownHostsFile", quote(&self.known_hosts)),
             ("HostKeyAlias", self.alias.clone()),
             ("StrictHostKeyChecking", "accept-new".into()),
+            ("ConnectTimeout", "15".into()),
         ];
         if let Some(identity) = &self.identity {
             options.push(("IdentityFile", quote(identity)));
@@ -191,7 +192,7 @@ mod tests {
     fn ssh_gets_the_lab_s_own_key_and_its_own_known_hosts() {
         let text = way(&Login::default()).arguments().join(" ");
         let expected = "-o UserKnownHostsFile=\"/home/ada/my labs/known_hosts\" -o HostKeyAlias=i-public \
-                        -o StrictHostKeyChecking=accept-new -o IdentityFile=\"/home/ada/my labs/ssh-key\" \
+                        -o StrictHostKeyChecking=accept-new -o ConnectTimeout=15 -o IdentityFile=\"/home/ada/my labs/ssh-key\" \
                         -o IdentitiesOnly=yes -l ec2-user 203.0.113.7";
         assert_eq!(text, expected);
     }

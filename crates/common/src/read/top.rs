@@ -17,10 +17,15 @@ pub(super) fn read(root: &Table<'_>, overrides: &Overrides) -> Option<Lab> {
     let region = read_region(root, overrides);
     let words = [("auto", Account::Auto), ("academy", Account::Academy), ("own", Account::Own)];
     let account = read_word(root, "account", &words, Account::Auto);
-    let network = root.required("network", "…").and_then(|()| {
-        let table = root.table("network")?;
-        network::read(&table)
-    });
+    let network = if root.has("network") {
+        root.table("network").and_then(|table| network::read(&table))
+    } else {
+        root.reject_missing(
+            "network",
+            "add [network] with `cidr` and `subnets`; crates/common/labs/hol02.toml is a whole lab to copy",
+        );
+        None
+    };
     let hosts = root.table("hosts").map_or(Some(Vec::new()), |table| hosts::read(&table, root));
     let images = root.table("images").map(|table| images::read(&table, owner.as_deref()).ok_or(())).transpose();
     let vpn = root.table("vpn").map(|table| vpn::read(&table, network.as_ref()).ok_or(())).transpose();
@@ -100,7 +105,10 @@ fn read_owner(root: &Table<'_>, overrides: &Overrides) -> Option<String> {
         (_, Some(_)) => root.file.reject_override(format!("{what} (--owner or LAB_OWNER)"), fix),
     };
     let Some(owner) = owner else {
-        reject("owner is missing".into(), NAME_ONE.into());
+        // One that is no text has been told already.
+        if !root.has("owner") {
+            reject("owner is missing".into(), NAME_ONE.into());
+        }
         return None;
     };
     if let Some((what, fix)) = find_owner_fault(&owner) {
