@@ -78,7 +78,9 @@ fn name_lab(thing: &Thing, scope: &Scope) -> String {
     }
 }
 
-/// The program whose `down` would remove it. They find most of their things by tag, some by lab.toml's names.
+/// The program whose `down` would remove it. They find most of their things by tag, some by lab.toml's names. A bucket that
+/// was renamed there `pipeline-up down` finds only where it may list tags, and lab.toml still has `[images]`: its own call
+/// removes it always.
 fn find_program(thing: &Thing, scope: &Scope) -> Option<&'static str> {
     let role = thing.label.role.as_deref().unwrap_or_default();
     let program = match thing.kind {
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_program_would_remove_has_the_exact_call() {
+    fn what_not_every_down_would_find_has_the_exact_call() {
         let scope = hol02();
         let renamed = tagged("bucket", "bucket input", "lab-old-bucket-ada", "lab-old-bucket-ada");
         assert_eq!(command_for(&renamed, &scope), "aws s3 rb s3://lab-old-bucket-ada --force");

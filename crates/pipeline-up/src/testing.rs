@@ -57,6 +57,7 @@ fn silent_clients(sdk: &aws_config::SdkConfig) -> Clients {
         iam: aws_sdk_iam::Client::new(sdk),
         logs: aws_sdk_cloudwatchlogs::Client::new(sdk),
         sqs: aws_sdk_sqs::Client::new(sdk),
+        tagging: aws_sdk_resourcegroupstagging::Client::new(sdk),
         sts: aws_sdk_sts::Client::new(sdk),
     }
 }
