@@ -116,6 +116,8 @@ fn a_message_reaches_the_function_and_is_gone_then() {
     let again = sim.request("lambda", "DELETE", &path, &[], b"");
     assert!(["ResourceInUseException", "ResourceNotFoundException"].contains(&again.refusal().1.as_str()));
     wait_for_state(&sim, uuid, "gone");
+    let gone = sim.request("lambda", "DELETE", &path, &[], b"");
+    assert_eq!(gone.refusal(), (404, "ResourceNotFoundException".to_owned()));
 }
 
 #[test]
