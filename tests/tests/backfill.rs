@@ -89,6 +89,54 @@ fn where_batch_operations_are_forbidden_the_queue_takes_the_events() {
     assert!(lab.aws.calls().contains(&"SendMessageBatch".to_owned()));
 }
 
+/// The calls by which objects would be handed over a second time.
+fn hand_overs(lab: &PipelineLab) -> usize {
+    let handing = ["SendMessageBatch", "Invoke", "CreateJob"];
+    lab.aws.writes().iter().filter(|action| handing.contains(&action.as_str())).count()
+}
+
+fn deny(lab: &PipelineLab, action: &str) {
+    let denied = json!({ "error": { "code": "AccessDenied", "status": 403, "message": "not authorized" } });
+    lab.aws.set_faults(&json!([{ "action": action, "caller": "command", "effect": denied }]));
+}
+
+#[test]
+fn a_job_that_may_not_be_watched_goes_on_and_nothing_is_processed_twice() {
+    let lab = with_objects(&[], "queue = true", &["a.jpg", "b.jpg"]);
+    deny(&lab, "DescribeJob");
+    lab.aws.clear_calls();
+    let backfill = lab.run(&["backfill", "--yes"]).expect_code(1);
+    for said in ["you may not call DescribeJob", "the job goes on in AWS", "aws s3control describe-job"] {
+        assert!(backfill.stderr.contains(said), "{said}: {backfill:#?}");
+    }
+    assert!(!backfill.stderr.contains("may not be used here"), "{backfill:#?}");
+    assert_eq!(hand_overs(&lab), 1, "the job: {:?}", lab.aws.writes());
+}
+
+#[test]
+fn a_report_that_may_not_be_read_is_a_note() {
+    let lab = with_objects(&[], "queue = true", &["a.jpg", "bad.jpg"]);
+    deny(&lab, "GetObject");
+    lab.aws.clear_calls();
+    let backfill = lab.run(&["backfill", "--yes", "--json"]).expect_code(1);
+    let document = backfill.json();
+    assert_eq!((&document["way"], &document["status"]), (&json!("batch"), &json!("Complete")), "{backfill:#?}");
+    assert_eq!((&document["succeeded"], &document["failed"]), (&json!(1), &json!(1)), "{backfill:#?}");
+    assert!(backfill.stderr.contains("note: why objects failed is not known"), "{backfill:#?}");
+    assert!(backfill.stderr.contains("you may not call GetObject"), "{backfill:#?}");
+    assert_eq!(hand_overs(&lab), 1, "the job: {:?}", lab.aws.writes());
+}
+
+#[test]
+fn what_stops_a_hand_over_is_told_with_what_was_handed_over() {
+    let lab = with_objects(&[], "queue = true", &["a.jpg", "b.jpg"]);
+    let denied = json!({ "error": { "code": "AccessDenied", "status": 403, "message": "the queue's own words" } });
+    lab.aws.set_faults(&json!([{ "action": "SendMessageBatch", "nth": 2, "effect": denied }]));
+    let backfill = lab.run(&["backfill", "--rate", "1/s"]).expect_code(1);
+    assert!(backfill.stderr.contains("the queue's own words"), "{backfill:#?}");
+    assert!(backfill.stderr.contains("1 object had been handed over"), "{backfill:#?}");
+}
+
 #[test]
 fn a_learner_lab_s_function_is_invoked_at_a_rate() {
     let student = "arn:aws:sts::123456789012:assumed-role/voclabs/user1";

@@ -226,3 +226,52 @@ fn expired_credentials_say_so_and_a_fresh_token_continues() {
     let _ = lab.run(&[]).expect_code(0);
     lab.assert_whole("a fresh token");
 }
+
+/// A whole pipeline, whose buckets and function lab.toml calls otherwise since.
+fn renamed(lines: &str) -> Lab {
+    let lab = Lab::start(&["--state-times", "0"]);
+    lab.write_images(lines);
+    lab.deploy(&lab.our_tags());
+    let _ = lab.run(&[]).expect_code(0);
+    let path = lab.aws.folder.path().join("lab.toml");
+    let text = std::fs::read_to_string(&path).expect("lab.toml");
+    std::fs::write(&path, text.replace("-bucket-{owner}", "-new-{owner}").replace("-function-{owner}", "-new-{owner}"))
+        .expect("written");
+    lab
+}
+
+#[test]
+fn down_takes_what_was_renamed_in_lab_toml_and_nothing_of_others() {
+    let lab = renamed("queue = true");
+    let _ = lab.aws.send("s3", "PUT", "/somebodys-bucket", "");
+    // What bears the lab's tags and not a role of ours, somebody else has made.
+    let tags = "<Tagging><TagSet><Tag><Key>hybrid-lab:lab</Key><Value>lab</Value></Tag><Tag><Key>hybrid-lab:owner</Key>\
+                <Value>ada</Value></Tag></TagSet></Tagging>";
+    let _ = lab.aws.send("s3", "PUT", "/somebodys-bucket?tagging", tags);
+    let _ = lab.run(&["plan"]).expect_code(0);
+    assert_eq!(
+        lab.aws.calls().iter().filter(|action| *action == "GetResources").count(),
+        0,
+        "only down looks for them"
+    );
+
+    let down = lab.run(&["down", "--yes", "--json"]).expect_code(0);
+    assert_eq!(down.json()["resources"], json!([]), "{down:#?}");
+    let changed = down.json()["changed"].as_array().expect("changes").clone();
+    for name in ["lab-input-bucket-ada", "lab-output-bucket-ada", "lab-lambda-function-ada"] {
+        assert!(changed.iter().any(|change| change["name"] == name), "{name}: {down:#?}");
+    }
+    let leaks = lab.run_program("lab-status", &["leaks", "--json"]).json();
+    let left: Vec<_> = leaks["leaks"].as_array().expect("leaks").iter().map(|leak| leak["name"].clone()).collect();
+    assert_eq!(left, ["somebodys-bucket"]);
+}
+
+#[test]
+fn where_tags_may_not_be_listed_down_takes_what_lab_toml_names() {
+    let lab = renamed("");
+    let denied = json!({ "error": { "code": "AccessDeniedException", "status": 400, "message": "not authorized" } });
+    lab.aws.set_faults(&json!([{ "action": "GetResources", "effect": denied }]));
+    let down = lab.run(&["down", "--yes", "--json"]).expect_code(0);
+    assert_eq!(down.json()["resources"], json!([]), "{down:#?}");
+    assert!(!lab.aws.writes().contains(&"DeleteBucket".to_owned()), "{:?}", lab.aws.writes());
+}

@@ -1,6 +1,7 @@
 //! `pipeline-up` with a queue between S3 and the function, against local AWS.
 
 use lab_tests::pipeline::{PipelineLab, kill_after_calls, list_names};
+use lab_tests::wait_until;
 use serde_json::{Value, json};
 
 const QUEUE: &str = "queue = true\nconcurrency = 5";
@@ -234,6 +235,50 @@ fn dead_letters_go_back_where_they_came_from() {
     assert_eq!(counts, [3, 2, 1], "{redrive:#?}");
     assert_eq!(document["reasons"]["S3Failed: the invocation failed each time"], 1);
     assert_eq!(lab.aws.calls().iter().filter(|action| *action == "Invoke").count(), 1);
+    // SQS does not know where letters belong that somebody sent among the dead: we do.
+    assert_eq!(lab.aws.calls().iter().filter(|action| *action == "SendMessage").count(), 2, "{:?}", lab.aws.calls());
+    let left = &attributes(&lab, "lab-image-dead-letters-ada")["ApproximateNumberOfMessages"];
+    assert_eq!(left, "0");
+}
+
+/// A function that fails each message.
+const FAILING: &str = r#"#!/bin/sh
+set -eu
+api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"
+while :; do
+    head="$TMPDIR/head"
+    curl -sS -o /dev/null -D "$head" "$api/invocation/next"
+    id=$(tr -d '\r' <"$head" | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
+    curl -sS -o /dev/null --data-binary '{"errorType":"No"}' "$api/invocation/$id/error"
+done
+"#;
+
+#[test]
+fn what_the_queue_has_sent_among_the_dead_is_moved_by_sqs_until_a_letter_has_no_source() {
+    let lab = PipelineLab::start(&[]);
+    lab.write_images(QUEUE);
+    lab.deploy_script(FAILING);
+    let _ = lab.run(&[]).expect_code(0);
+    let letters = || attributes(&lab, "lab-image-dead-letters-ada")["ApproximateNumberOfMessages"].clone();
+    let wait_for_letter = || wait_until("a dead letter", || letters() == "1");
+    // S3's own test message is the first.
+    wait_for_letter();
+    lab.aws.clear_calls();
+    let moved = lab.run(&["redrive", "--json"]).expect_code(0).json();
+    assert_eq!((&moved["found"], &moved["moved"], &moved["invoked"]), (&json!(1), &json!(1), &json!(0)));
+    assert!(!lab.aws.calls().contains(&"SendMessage".to_owned()), "by SQS: {:?}", lab.aws.calls());
+
+    // It fails again, nobody takes from the queue any more, and somebody sends another letter.
+    wait_for_letter();
+    let mappings = || lab.aws.send("lambda", "GET", "/2015-03-31/event-source-mappings/", "");
+    let listed: Value = serde_json::from_str(mappings().split_once("\r\n\r\n").expect("a body").1).expect("JSON");
+    let uuid = listed["EventSourceMappings"][0]["UUID"].as_str().expect("an id");
+    let _ = lab.aws.send("lambda", "DELETE", &format!("/2015-03-31/event-source-mappings/{uuid}"), "");
+    wait_until("nobody polls", || !mappings().contains("UUID"));
+    send_letter(&lab, &event("a.jpg"));
+    let moved = lab.run(&["redrive", "--json"]).expect_code(0).json();
+    assert_eq!((&moved["found"], &moved["moved"], &moved["invoked"]), (&json!(2), &json!(2), &json!(0)));
+    assert_eq!(attributes(&lab, "lab-image-queue-ada")["ApproximateNumberOfMessages"], "2", "each once");
 }
 
 #[test]

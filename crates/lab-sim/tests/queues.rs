@@ -116,6 +116,8 @@ fn a_message_reaches_the_function_and_is_gone_then() {
     let again = sim.request("lambda", "DELETE", &path, &[], b"");
     assert!(["ResourceInUseException", "ResourceNotFoundException"].contains(&again.refusal().1.as_str()));
     wait_for_state(&sim, uuid, "gone");
+    let gone = sim.request("lambda", "DELETE", &path, &[], b"");
+    assert_eq!(gone.refusal(), (404, "ResourceNotFoundException".to_owned()));
 }
 
 #[test]
@@ -149,6 +151,33 @@ fn what_fails_comes_back_until_it_goes_to_the_dead_letters() {
     let starts = lines["events"].as_array().expect("lines").iter();
     let starts = starts.filter(|line| line["message"].as_str().is_some_and(|line| line.starts_with("START")));
     assert_eq!(starts.count(), 6, "twice as often as maxReceiveCount says");
+}
+
+#[test]
+fn a_letter_that_was_sent_by_itself_has_nowhere_to_go_back_to() {
+    let sim = start();
+    let letters = create_queue(&sim, "letters", &json!({}));
+    let redrive = json!({ "deadLetterTargetArn": arn("letters"), "maxReceiveCount": 3 }).to_string();
+    create_queue(&sim, "work", &json!({ "RedrivePolicy": redrive }));
+    let other = create_queue(&sim, "other", &json!({}));
+    send(&sim, &letters, "by hand");
+    let ended = |task: &Value| (task["Status"] != "RUNNING").then(|| task.clone());
+    let look = || {
+        let tasks = sqs(&sim, "ListMessageMoveTasks", &json!({ "SourceArn": arn("letters") })).ok().json();
+        ended(&tasks["Results"][0])
+    };
+    sqs(&sim, "StartMessageMoveTask", &json!({ "SourceArn": arn("letters") })).ok();
+    let task = wait_for("the end of the task", look);
+    assert_eq!(
+        (&task["Status"], &task["FailureReason"], &task["ApproximateNumberOfMessagesMoved"]),
+        (&json!("FAILED"), &json!("CouldNotDetermineMessageSource"), &json!(0))
+    );
+    assert_eq!(count(&sim, &letters), 1, "it stays where it is");
+
+    let named = json!({ "SourceArn": arn("letters"), "DestinationArn": arn("other") });
+    sqs(&sim, "StartMessageMoveTask", &named).ok();
+    assert_eq!(wait_for("the end of the task", look)["Status"], "COMPLETED");
+    assert_eq!(receive(&sim, &other).expect("moved")["Body"], "by hand");
 }
 
 #[test]

@@ -33,7 +33,10 @@ impl Removal {
 const NO_TAGS: &str = "it bears no tags of the lab, look whose it is";
 const NOT_OURS: &str = "it is not of this lab, ask its owner";
 const UNKNOWN_KIND: &str = "what it is the programs do not know, look at it";
-const PAGE_BY_PAGE: &str = "1,000 versions a time: run it until the bucket is gone";
+const PAGE_BY_PAGE: &str = "250 versions a time: run it until the bucket is gone";
+/// How many versions the command deletes that empties a bucket. They are one argument of it, and Linux takes 128 KiB for
+/// one (`MAX_ARG_STRLEN`): enough for keys of 400 bytes.
+const PAGE: usize = 250;
 
 /// What removes `thing`.
 pub(crate) fn suggest_removal(thing: &Thing, scope: &Scope) -> Removal {
@@ -75,7 +78,9 @@ fn name_lab(thing: &Thing, scope: &Scope) -> String {
     }
 }
 
-/// The program whose `down` would remove it. They find most of their things by tag, some by lab.toml's names.
+/// The program whose `down` would remove it. They find most of their things by tag, some by lab.toml's names. A bucket that
+/// was renamed there `pipeline-up down` finds only where it may list tags, and lab.toml still has `[images]`: its own call
+/// removes it always.
 fn find_program(thing: &Thing, scope: &Scope) -> Option<&'static str> {
     let role = thing.label.role.as_deref().unwrap_or_default();
     let program = match thing.kind {
@@ -211,7 +216,7 @@ pub(crate) fn empty_bucket(bucket: &Thing, options: &str) -> String {
     let name = quote(&bucket.name);
     format!(
         "aws s3api delete-objects --bucket {name} --delete \"$(aws s3api list-object-versions --bucket {name} \
-         --max-items 1000 --output json --query \
+         --max-items {PAGE} --output json --query \
          '{{Objects: [Versions,DeleteMarkers][].{{Key:Key,VersionId:VersionId}}}}'{options})\"{options}"
     )
 }
@@ -229,6 +234,8 @@ fn remove_role(name: &str, options: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde::Serialize as _;
+
     use super::*;
     use crate::scope::Options;
     use crate::testing::{hol02, label};
@@ -263,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_program_would_remove_has_the_exact_call() {
+    fn what_not_every_down_would_find_has_the_exact_call() {
         let scope = hol02();
         let renamed = tagged("bucket", "bucket input", "lab-old-bucket-ada", "lab-old-bucket-ada");
         assert_eq!(command_for(&renamed, &scope), "aws s3 rb s3://lab-old-bucket-ada --force");
@@ -313,6 +320,21 @@ mod tests {
             assert!(checked.success(), "{command}");
             assert!(command.starts_with("aws ") || command.starts_with("for "), "{command}");
         }
+    }
+
+    #[test]
+    fn the_versions_of_one_command_fit_into_one_argument() {
+        let versioned = tagged("bucket", "", "old", "old").with("keeps_versions", true);
+        let command = command_for(&versioned, &hol02());
+        assert!(command.contains(&format!("--max-items {PAGE} ")), "{command}");
+        assert!(PAGE_BY_PAGE.starts_with(&format!("{PAGE} versions")));
+        // As the AWS CLI prints it: four spaces for each level.
+        let entry = serde_json::json!({ "Key": "k".repeat(400), "VersionId": "v".repeat(32) });
+        let page = serde_json::json!({ "Objects": vec![entry; PAGE] });
+        let mut printed = Vec::new();
+        let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+        page.serialize(&mut serde_json::Serializer::with_formatter(&mut printed, indent)).unwrap();
+        assert!(printed.len() < 128 * 1024, "{}", printed.len());
     }
 
     #[test]

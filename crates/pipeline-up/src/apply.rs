@@ -5,6 +5,7 @@ use lab_plan::{Context, Problem, Step};
 
 use crate::clients::Clients;
 use crate::plan::Op;
+use crate::stray::{Stray, StrayKind};
 use crate::want::Want;
 use crate::{backfill, bucket, concurrency, function, log_group, mapping, queue, role};
 
@@ -38,13 +39,19 @@ pub(crate) async fn apply(
         Op::DeleteQueue(kind) => queue::delete(clients, want, *kind).await?,
         Op::DeleteTrigger => bucket::delete_trigger(clients, want, context.stop).await?,
         Op::DeletePermission => function::forbid(clients, want).await?,
-        Op::DeleteFunction => function::delete(clients, want, context.stop).await?,
+        Op::DeleteFunction => function::delete(clients, &want.function.name, context.stop).await?,
         Op::DeleteRole => role::delete(clients, &want.role, context.stop).await?,
         Op::DeleteBatchRole { account } => {
             backfill::cancel_jobs(clients, want, account).await?;
             role::delete(clients, &want.batch_role, context.stop).await?
         }
-        Op::DeleteLogGroup => log_group::delete(clients, want, context.stop).await?,
+        Op::DeleteLogGroup => log_group::delete(clients, &want.log_group, context.stop).await?,
+        Op::DeleteStray(Stray { kind, name, .. }) => match kind {
+            StrayKind::Bucket => bucket::delete(clients, name, context.stop).await?,
+            StrayKind::Function => function::delete(clients, name, context.stop).await?,
+            StrayKind::LogGroup => log_group::delete(clients, name, context.stop).await?,
+            StrayKind::Mapping => mapping::delete(clients, want, name, false, context).await?,
+        },
         Op::DeleteBucket(side) => bucket::delete(clients, want.buckets.get(*side), context.stop).await?,
     };
     Ok(Some(id))

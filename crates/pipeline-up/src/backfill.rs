@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use lab_common::{Session, is_denial};
-use lab_plan::{Budget, Exit, Heading, Problem, Progress, Stop, confirm, print_out, to_json};
+use lab_plan::{Budget, Exit, Heading, Problem, Progress, Stop, clean, confirm, print_out, to_json};
 use serde::Serialize;
 
 use crate::Pipeline;
@@ -130,13 +130,14 @@ pub(crate) async fn run(
         ask(&request.budget, usd, document.todo, request.yes, &progress, stop).await?;
         let work = Work { pipeline, live: &live, function: &function, progress: &progress, stop };
         let ended = match way {
-            Way::Batch => match work.run_job(&sorted.todo).await {
+            Way::Batch => match work.begin_job(&sorted.todo).await {
+                // No job has been made. Once there is one, its objects are processed, whatever else is refused.
                 Err(problem) if is_denial(&problem) => {
-                    progress.say(&format!("note: S3 Batch Operations may not be used here: {}", first_line(&problem)));
+                    progress.say(&format!("note: S3 Batch Operations may not be used here: {}", clean(problem.what())));
                     way = slow_way(pipeline, &live);
                     work.hand_over(&sorted.todo, way, args.rate.unwrap_or(SLOW)).await?
                 }
-                ended => ended?,
+                job => work.follow_job(job?).await?,
             },
             way => work.hand_over(&sorted.todo, way, args.rate.unwrap_or(SLOW)).await?,
         };
@@ -213,10 +214,6 @@ fn find_question(budget: &Budget, usd: f64, todo: u64) -> Option<String> {
         .then(|| format!("{what}, with the lab ${together:.2}: more than [budget] usd = {} in lab.toml", budget.usd))
 }
 
-fn first_line(problem: &Problem) -> &str {
-    problem.what().lines().next().unwrap_or_default()
-}
-
 fn judge(document: &Document) -> Exit {
     let Some(ended) = &document.ended else { return Exit::Done };
     let is_whole = ended.failed == 0 && ended.status.as_deref().is_none_or(|status| status == "Complete");
@@ -252,7 +249,8 @@ fn show_end(document: &Document, heading: &Heading) -> String {
     };
     let mut text = String::new();
     for (reason, count) in &ended.reasons {
-        let _ = writeln!(text, "  {count:>6}  {reason}");
+        // A report's words: of the function, of whoever made the object.
+        let _ = writeln!(text, "  {count:>6}  {}", clean(reason));
     }
     match (&ended.job, ended.status.as_deref()) {
         (Some(job), Some(status)) => {
@@ -289,6 +287,16 @@ mod tests {
         assert_eq!(asked, "to process 1 object is estimated at $0.26: more than [budget] ask_above = 0.1 in lab.toml");
         let asked = find_question(&BUDGET, 0.09, 3).unwrap();
         assert!(asked.contains("with the lab $50.04: more than [budget] usd = 50"), "{asked}");
+    }
+
+    #[test]
+    fn what_a_report_says_cannot_move_the_cursor() {
+        let heading = Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() };
+        let reasons = BTreeMap::from([("bad\x1b[2J\u{202e}name".to_owned(), 2)]);
+        let ended = Some(Ended { reasons, ..Ended::default() });
+        let counts = Document { heading, objects: 2, done: 0, failed_before: 0, todo: 2, usd: 0.0, ended };
+        let shown = show_end(&counts, &counts.heading);
+        assert!(shown.contains("2  bad\u{fffd}[2J\u{fffd}name\n"), "{shown:?}");
     }
 
     #[test]

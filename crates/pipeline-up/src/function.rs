@@ -89,11 +89,10 @@ pub(crate) async fn forbid(clients: &Clients, want: &Want) -> Result<String, Pro
 }
 
 /// Deletes the function with all its versions and its policy.
-pub(crate) async fn delete(clients: &Clients, want: &Want, stop: &Stop) -> Result<String, Problem> {
-    let name = &want.function.name;
+pub(crate) async fn delete(clients: &Clients, name: &str, stop: &Stop) -> Result<String, Problem> {
     let delete = clients.lambda.delete_function().function_name(name);
     let busy = |error: &_| has_code(error, "ResourceConflictException");
     let answer = retry_while(Pace::SPREAD, stop, busy, async || delete.clone().send().await).await;
     none_if("DeleteFunction", &["ResourceNotFoundException"], answer)?;
-    Ok(name.clone())
+    Ok(name.to_owned())
 }

@@ -31,6 +31,7 @@ mod run;
 mod s3control;
 mod show;
 mod simulate;
+mod stray;
 #[cfg(test)]
 mod testing;
 mod want;

@@ -27,6 +27,7 @@ use serde_json::Value;
 use crate::clients::Clients;
 use crate::concurrency::Room;
 use crate::error::none_if;
+use crate::stray::Stray;
 use crate::want::{Both, Place, QueueKind, Side, Want};
 
 pub(crate) use delivery::{
@@ -51,6 +52,8 @@ pub struct Live {
     pub(crate) invoke: Option<LiveInvoke>,
     /// Where lab.toml bounds the function, and we may know.
     pub(crate) room: Option<Room>,
+    /// What of ours lab.toml calls otherwise now. Looked for only where all is to go.
+    pub(crate) strays: Vec<Stray>,
     /// The lab's NAT gateways. None of the pipeline's business, but nothing that costs is forgotten as easily.
     pub(crate) nat_gateways: Vec<NatGateway>,
 }
@@ -243,6 +246,7 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
         mapping,
         invoke,
         room,
+        strays: Vec::new(),
         nat_gateways: Vec::new(),
     })
 }

@@ -60,10 +60,10 @@ pub(crate) async fn set(clients: &Clients, want: &Want, parts: &LogGroupParts, s
 }
 
 /// Deletes the log group with everything in it.
-pub(crate) async fn delete(clients: &Clients, want: &Want, stop: &Stop) -> Result<String, Problem> {
-    let delete = clients.logs.delete_log_group().log_group_name(&want.log_group);
+pub(crate) async fn delete(clients: &Clients, name: &str, stop: &Stop) -> Result<String, Problem> {
+    let delete = clients.logs.delete_log_group().log_group_name(name);
     let busy = |error: &_| has_code(error, "OperationAbortedException");
     let answer = retry_while(Pace::MOMENT, stop, busy, async || delete.clone().send().await).await;
     none_if("DeleteLogGroup", &["ResourceNotFoundException"], answer)?;
-    Ok(want.log_group.clone())
+    Ok(name.to_owned())
 }

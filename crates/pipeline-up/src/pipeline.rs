@@ -12,6 +12,7 @@ use crate::clients::Clients;
 use crate::deploy::{Way, deploy_command, to_line};
 use crate::live::{Live, LiveQueue, observe};
 use crate::plan::{Op, find_our_queue, find_ours, make_plan, make_teardown, note_delivery};
+use crate::stray::find_strays;
 use crate::want::{QueueKind, Side, Want};
 use crate::{apply, show};
 
@@ -24,6 +25,7 @@ pub struct Pipeline {
     ec2: aws_sdk_ec2::Client,
     tags: Tags,
     preflight: Preflight,
+    takes_all: bool,
 }
 
 /// How long `up` may take: a new role needs up to two minutes until it is known everywhere.
@@ -39,13 +41,28 @@ impl Pipeline {
         let way = Way { profile: None, endpoint_url: session.sdk.endpoint_url().map(str::to_owned) };
         let ec2 = aws_sdk_ec2::Client::new(&session.sdk);
         let preflight = Preflight::new(session, TAKES);
-        Ok(Self { want, clients: Clients::new(session), way, ec2, tags: session.tags.clone(), preflight })
+        Ok(Self {
+            want,
+            clients: Clients::new(session),
+            way,
+            ec2,
+            tags: session.tags.clone(),
+            preflight,
+            takes_all: false,
+        })
     }
 
     /// Names this profile of `~/.aws/config` in the commands it says.
     #[must_use]
     pub fn profile(mut self, profile: Option<String>) -> Self {
         self.way.profile = profile;
+        self
+    }
+
+    /// Looks also for what of ours lab.toml calls otherwise now: for `down`, which takes it with the rest.
+    #[must_use]
+    pub(crate) fn taking_all(mut self, takes_all: bool) -> Self {
+        self.takes_all = takes_all;
         self
     }
 
@@ -81,8 +98,14 @@ impl Concern for Pipeline {
         // Two dozen calls wait in it at once: too large for the stack.
         let pipeline = Box::pin(observe(&self.clients, &self.want));
         let (live, nat_gateways) = tokio::join!(pipeline, find_nat_gateways(&self.ec2, &self.tags));
+        let live = live?;
+        let strays = if self.takes_all {
+            Box::pin(find_strays(&self.clients, &self.want, &live.place)).await?
+        } else {
+            Vec::new()
+        };
         // Who may not look at NAT gateways may have a pipeline all the same.
-        Ok(Live { nat_gateways: nat_gateways.unwrap_or_default(), ..live? })
+        Ok(Live { nat_gateways: nat_gateways.unwrap_or_default(), strays, ..live })
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {

@@ -13,6 +13,7 @@ use crate::live::{Claim, Guard, HereBucket, Live, LiveLogGroup, LiveRole, find_c
 use crate::notification::{Found, Target, Trigger, find_trigger, has_entry};
 use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
 use crate::queue::show_count;
+use crate::stray::{Stray, StrayKind};
 use crate::want::{LOG_DAYS, QueueKind, Side, Want, WantedFunction};
 
 use conflict::find_conflicts;
@@ -21,6 +22,9 @@ pub use op::Op;
 pub(crate) use op::{
     FunctionParts, InvokeParts, LogGroupParts, MappingParts, PermissionParts, Property, QueueParts, RoleParts,
 };
+
+/// What is said of a thing that was renamed in lab.toml.
+const STRAY: &str = "of this lab by its tags; lab.toml has another name now";
 
 /// What becomes of one thing.
 enum Fate {
@@ -125,7 +129,33 @@ pub(crate) fn make_teardown(want: &Want, live: &Live) -> Plan<Op> {
             delete("bucket", side.role(), want.buckets.get(side), Op::DeleteBucket(side), &needs, detail);
         }
     }
+    // A function of another name works with the same role and queue, and writes to the same bucket.
+    let strays = plan_strays_away(live);
+    let users = strays.iter().filter(|step| ["function", "event-source-mapping"].contains(&step.kind));
+    let users: Vec<_> = users.map(|step| step.role.clone()).collect();
+    let after_users = |step: Step<Op>| match step.kind {
+        "bucket" | "queue" | "role" => step.needs(users.clone()),
+        _ => step,
+    };
+    let steps = steps.into_iter().map(after_users).chain(strays).collect();
     Plan { steps, ..Plan::default() }
+}
+
+/// What lab.toml calls otherwise now: a mapping before its function, and that before its log and what it writes to.
+fn plan_strays_away(live: &Live) -> Vec<Step<Op>> {
+    let first: &[StrayKind] = &[StrayKind::Mapping];
+    let before = |kind| match kind {
+        StrayKind::Mapping => &[],
+        StrayKind::Function => first,
+        StrayKind::LogGroup | StrayKind::Bucket => &[StrayKind::Mapping, StrayKind::Function],
+    };
+    let step = |stray: &Stray| {
+        let needs = live.strays.iter().filter(|other| before(stray.kind).contains(&other.kind)).map(Stray::role);
+        Step::new(Action::Delete, stray.kind.noun(), stray.role(), &stray.name, Op::DeleteStray(stray.clone()))
+            .needs(needs)
+            .detail(STRAY)
+    };
+    live.strays.iter().map(step).collect()
 }
 
 /// The bucket of `side`, if it is there and ours.

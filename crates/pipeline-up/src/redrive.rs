@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use lab_common::{LabArgs, Session};
-use lab_plan::{Exit, Heading, Line, Problem, Progress, Stop, print_out, to_json};
+use lab_plan::{Exit, Heading, Line, Problem, Progress, Stop, clean, print_out, to_json};
 use serde::Serialize;
 
 use crate::Pipeline;
@@ -32,6 +32,14 @@ pub(crate) struct Redriven {
     pub(crate) invoked: u64,
     /// Why they were dead, and how many for each reason.
     pub(crate) reasons: BTreeMap<String, u64>,
+}
+
+impl Redriven {
+    /// Counts a letter that is looked at.
+    fn count(&mut self, letter: &Letter) {
+        self.found += 1;
+        *self.reasons.entry(letter.reason.clone()).or_default() += 1;
+    }
 }
 
 #[derive(Serialize)]
@@ -59,13 +67,13 @@ pub(crate) async fn run(
     let progress = Progress::stderr(args.plain);
     let shown = progress.begin("redrive", letters.name);
     let mut redriven = Redriven::default();
-    let answer = redrive(&letters, &mut redriven, to_source, stop, &shown).await;
+    let answer = redrive(&letters, &mut redriven, stop, &shown).await;
     shown.end(answer.as_ref().map(|()| None));
     answer.map_err(|problem| after(&redriven, &problem))?;
     if args.json {
         print_out(&to_json(&Document { heading: session.heading(), redriven: &redriven })?)?;
     } else {
-        print_out(&show(&redriven, &letters))?;
+        print_out(&show(&redriven, letters.name))?;
     }
     Ok(Exit::Done)
 }
@@ -105,17 +113,12 @@ fn find_letters<'a>(pipeline: &'a Pipeline, live: &'a Live, to_source: bool) -> 
         url: &queue.url,
         arn: want.queue_arn(&live.place, QueueKind::DeadLetters),
         source: source.map(|queue| queue.url.as_str()),
+        to_source,
         function: &want.function.name,
     })
 }
 
-async fn redrive(
-    letters: &Letters<'_>,
-    redriven: &mut Redriven,
-    to_source: bool,
-    stop: &Stop,
-    line: &Line,
-) -> Result<(), Problem> {
+async fn redrive(letters: &Letters<'_>, redriven: &mut Redriven, stop: &Stop, line: &Line) -> Result<(), Problem> {
     let mut of_queue: Vec<Letter> = Vec::new();
     while of_queue.len() < MOST_LOOKED_AT {
         let batch = letters.take().await?;
@@ -126,17 +129,11 @@ async fn redrive(
             if let Some(exit) = stop.asked() {
                 return Err(Stop::problem(exit));
             }
-            redriven.found += 1;
-            *redriven.reasons.entry(letter.reason.clone()).or_default() += 1;
-            let goes_to_queue = letters.source.is_some() && (to_source || letter.origin == Origin::Queue);
+            redriven.count(&letter);
             if letter.origin == Origin::Queue && letters.source.is_some() {
                 of_queue.push(letter);
-            } else if goes_to_queue {
-                letters.send(&letter).await?;
-                redriven.moved += 1;
             } else {
-                letters.invoke(&letter).await?;
-                redriven.invoked += 1;
+                letters.bring_back(&letter, redriven).await?;
             }
             line.waits_for(&format!("{} back", show_count(redriven.moved + redriven.invoked, "letter")));
         }
@@ -151,22 +148,33 @@ async fn redrive(
     Ok(())
 }
 
-fn show(redriven: &Redriven, letters: &Letters<'_>) -> String {
+fn show(redriven: &Redriven, queue: &str) -> String {
     let Redriven { found, moved, invoked, reasons } = redriven;
     let mut text = String::new();
     for (reason, count) in reasons {
-        let _ = writeln!(text, "  {count:>6}  {reason}");
+        // A letter's words: anybody may have sent it.
+        let _ = writeln!(text, "  {count:>6}  {}", clean(reason));
     }
     let moved = (*moved > 0).then(|| format!("{moved} into the queue again"));
     let invoked = (*invoked > 0).then(|| format!("{invoked} invoked again"));
     let done: Vec<_> = moved.into_iter().chain(invoked).collect();
-    let _ = writeln!(text, "{} of {}: {}", show_count(*found, "dead letter"), letters.name, done.join(", "));
+    let _ = writeln!(text, "{} of {queue}: {}", show_count(*found, "dead letter"), done.join(", "));
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_letter_says_cannot_move_the_cursor() {
+        let record =
+            r#"{"requestContext": {}, "requestPayload": 1, "responsePayload": {"errorType": "\u001b]0;x\u0007No"}}"#;
+        let mut redriven = Redriven { invoked: 1, ..Redriven::default() };
+        redriven.count(&Letter::read(String::new(), String::new(), record));
+        let shown = show(&redriven, "letters");
+        assert!(shown.contains("1  \u{fffd}]0;x\u{fffd}No: the invocation failed\n"), "{shown:?}");
+    }
 
     #[test]
     fn a_failure_tells_what_is_no_dead_letter_any_more() {

@@ -20,7 +20,8 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     if let (None, Task::Verb(verb @ (Verb::Status | Verb::Down))) = (&session.lab.images, args.task()) {
         return answer_nothing(&session.request(&args.lab, "pipeline-up"), verb);
     }
-    let pipeline = Pipeline::new(&session)?.profile(args.lab.profile.clone());
+    let takes_all = matches!(args.task(), Task::Verb(Verb::Down));
+    let pipeline = Pipeline::new(&session)?.profile(args.lab.profile.clone()).taking_all(takes_all);
     match args.task() {
         Task::Verb(verb) => run_verb(&pipeline, verb, &session.request(&args.lab, "pipeline-up"), stop).await,
         Task::Deploy(deploy) => run_deployment(&pipeline, &session, &deploy, args.lab.json, stop).await,

@@ -63,6 +63,7 @@ pub(crate) fn list_resources(want: &Want, live: &Live) -> Vec<Resource> {
         resources.push(resource);
     }
     resources.extend(show_trigger(want, live));
+    resources.extend(live.strays.iter().map(|stray| Resource::new(stray.kind.noun(), &stray.name, &stray.arn)));
     resources
 }
 

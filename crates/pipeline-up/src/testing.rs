@@ -15,6 +15,13 @@ pub(crate) fn s3_clients(rules: &[&Rule]) -> Clients {
     Clients { s3: aws_sdk_s3::Client::from_conf(s3), ..silent_clients(&sdk) }
 }
 
+/// Clients whose S3 Control answers by these rules; the other services refuse every call.
+pub(crate) fn s3control_clients(rules: &[&Rule]) -> Clients {
+    let (sdk, interceptor) = prepare(rules);
+    let s3control = aws_sdk_s3control::config::Builder::from(&sdk).interceptor(interceptor).build();
+    Clients { s3control: aws_sdk_s3control::Client::from_conf(s3control), ..silent_clients(&sdk) }
+}
+
 /// Clients whose SQS answers by these rules; the other services refuse every call.
 pub(crate) fn sqs_clients(rules: &[&Rule]) -> Clients {
     let (sdk, interceptor) = prepare(rules);
@@ -50,6 +57,7 @@ fn silent_clients(sdk: &aws_config::SdkConfig) -> Clients {
         iam: aws_sdk_iam::Client::new(sdk),
         logs: aws_sdk_cloudwatchlogs::Client::new(sdk),
         sqs: aws_sdk_sqs::Client::new(sdk),
+        tagging: aws_sdk_resourcegroupstagging::Client::new(sdk),
         sts: aws_sdk_sts::Client::new(sdk),
     }
 }
@@ -57,6 +65,12 @@ fn silent_clients(sdk: &aws_config::SdkConfig) -> Clients {
 /// The refusal of a service that speaks JSON.
 pub(crate) fn refuse_json(status: u16, code: &str, message: &str) -> HttpResponse {
     let body = format!(r#"{{"__type":"com.amazonaws.sqs#{code}","message":"{message}"}}"#);
+    HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+}
+
+/// S3 Control's refusal.
+pub(crate) fn refuse_xml(status: u16, code: &str, message: &str) -> HttpResponse {
+    let body = format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>");
     HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
 }
 

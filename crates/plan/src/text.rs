@@ -70,7 +70,7 @@ pub(crate) fn pad(text: &str, columns: usize) -> String {
 
 /// `text` as one line that can do nothing to a terminal: names and messages come from AWS, and anybody may have given
 /// them. Control characters and those that turn the direction of writing become `�`, line ends become spaces.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let is_turn = |sign| matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let clean = |sign: char| match sign {
         '\n' | '\r' | '\t' => ' ',

@@ -4,7 +4,7 @@
 mod moves;
 mod queue;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,10 @@ pub(crate) struct SqsOverlay {
     moves: Moves,
     /// Each queue's `RedriveAllowPolicy`, by Region and name.
     allowed: Mutex<HashMap<(String, String), String>>,
+    /// Queues that another's redrive policy has named, by Region and name.
+    dead_letters: Mutex<HashSet<(String, String)>>,
+    /// The ids of messages that somebody sent into one of those by itself.
+    strangers: Mutex<HashSet<String>>,
     /// When queues were deleted, by Region and name.
     deleted: Mutex<HashMap<(String, String), Instant>>,
 }
@@ -47,6 +51,30 @@ impl SqsOverlay {
         self.moves.reset();
         lock(&self.deleted).clear();
         lock(&self.allowed).clear();
+        lock(&self.dead_letters).clear();
+        lock(&self.strangers).clear();
+    }
+
+    /// Whether this message was sent into a queue of dead letters, and not moved there by a redrive policy.
+    fn is_stranger(&self, id: &str) -> bool {
+        lock(&self.strangers).contains(id)
+    }
+
+    /// Remembers the messages of an answer to `SendMessage` or `SendMessageBatch`, where they are strangers.
+    fn note_sent(&self, queue: &QueueRef, answer: &Value) {
+        if !lock(&self.dead_letters).contains(&queue.place()) {
+            return;
+        }
+        let sent = answer["Successful"].as_array().into_iter().flatten().chain([answer]);
+        let ids = sent.filter_map(|sent| sent["MessageId"].as_str().map(str::to_owned));
+        lock(&self.strangers).extend(ids);
+    }
+
+    /// Remembers the queue of dead letters that a queue's attributes name.
+    fn note_dead_letters(&self, attributes: &Value) {
+        let policy = attributes["RedrivePolicy"].as_str().and_then(|policy| serde_json::from_str::<Value>(policy).ok());
+        let target = policy.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str());
+        lock(&self.dead_letters).extend(target.and_then(QueueRef::from_arn).map(|queue| queue.place()));
     }
 
     /// Some queue has got a message.
@@ -77,13 +105,17 @@ pub(crate) async fn answer_call(sim: &Arc<Sim>, call: &Call) -> Answer {
         return answer;
     }
     let Some(queue) = named_queue(call) else { return answer };
-    let place = (queue.region.clone(), queue.name().to_owned());
+    let place = queue.place();
     match call.class.action.as_str() {
         "DeleteQueue" => {
             lock(&sim.sqs.allowed).remove(&place);
             lock(&sim.sqs.deleted).insert(place, sim.times.now());
         }
+        "SendMessage" | "SendMessageBatch" => {
+            sim.sqs.note_sent(&queue, &serde_json::from_slice(answer.body()).unwrap_or_default());
+        }
         "CreateQueue" | "SetQueueAttributes" => {
+            sim.sqs.note_dead_letters(&call.json()["Attributes"]);
             if let Some(policy) = call.json()["Attributes"][REDRIVE_ALLOW].as_str() {
                 lock(&sim.sqs.allowed).insert(place, policy.to_owned());
             }

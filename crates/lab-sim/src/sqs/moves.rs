@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::QueueRef;
+use super::{Message, QueueRef};
 use crate::call::{Answer, Call, answer};
 use crate::classify::Protocol;
 use crate::faults::answers::ServiceError;
@@ -34,6 +34,8 @@ struct Task {
     to_move: u64,
     moved: AtomicU64,
     cancelled: AtomicBool,
+    /// It has met a letter of which SQS does not know where it came from.
+    failed: AtomicBool,
     over: AtomicBool,
 }
 
@@ -103,6 +105,7 @@ async fn start(sim: &Arc<Sim>, request: &Value) -> Result<Value, ServiceError> {
         to_move: to_move.unwrap_or(0),
         moved: AtomicU64::new(0),
         cancelled: AtomicBool::new(false),
+        failed: AtomicBool::new(false),
         over: AtomicBool::new(false),
     });
     lock(&sim.sqs.moves.tasks).push(Arc::clone(&task));
@@ -112,18 +115,26 @@ async fn start(sim: &Arc<Sim>, request: &Value) -> Result<Value, ServiceError> {
     Ok(json!({ "TaskHandle": handle }))
 }
 
-/// Moves what is visible, until nothing is or somebody cancels.
+/// Moves what is visible, until nothing is or somebody cancels. Without a destination it ends at the first letter that was
+/// sent here by itself: nobody knows where that came from (SQS developer guide, "Troubleshoot dead-letter queue and DLQ
+/// redrive issues").
 async fn move_all(sim: &Sim, task: &Task, target: &QueueRef) {
-    while !task.cancelled.load(Ordering::SeqCst) {
-        let messages = task.source.receive(sim, usize::MAX).await;
+    let is_stranger = |message: &Message| task.destination.is_none() && sim.sqs.is_stranger(&message.id);
+    let handles = |messages: &[Message]| messages.iter().map(|message| message.handle.clone()).collect::<Vec<String>>();
+    while !task.cancelled.load(Ordering::SeqCst) && !task.failed.load(Ordering::SeqCst) {
+        let mut messages = task.source.receive(sim, usize::MAX).await;
         if messages.is_empty() {
             break;
+        }
+        if let Some(first) = messages.iter().position(is_stranger) {
+            task.failed.store(true, Ordering::SeqCst);
+            let stay = messages.split_off(first);
+            task.source.show_again(sim, &handles(&stay)).await;
         }
         for message in &messages {
             target.forward(sim, message).await;
         }
-        let handles: Vec<String> = messages.iter().map(|message| message.handle.clone()).collect();
-        task.source.delete(sim, &handles).await;
+        task.source.delete(sim, &handles(&messages)).await;
         task.moved.fetch_add(messages.len() as u64, Ordering::SeqCst);
         if let Some(rate) = task.rate {
             let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
@@ -154,7 +165,9 @@ fn cancel(sim: &Sim, request: &Value) -> Result<Value, ServiceError> {
 impl Task {
     fn to_json(&self) -> Value {
         let (cancelled, over) = (self.cancelled.load(Ordering::SeqCst), self.over.load(Ordering::SeqCst));
+        let failed = self.failed.load(Ordering::SeqCst);
         let status = match (cancelled, over) {
+            (_, true) if failed => "FAILED",
             (false, false) => "RUNNING",
             (false, true) => "COMPLETED",
             (true, false) => "CANCELLING",
@@ -172,6 +185,9 @@ impl Task {
         }
         if let Some(rate) = self.rate {
             shown["MaxNumberOfMessagesPerSecond"] = json!(rate);
+        }
+        if status == "FAILED" {
+            shown["FailureReason"] = json!("CouldNotDetermineMessageSource");
         }
         // A handle is good for cancelling only.
         if status == "RUNNING" {

@@ -46,8 +46,9 @@ impl QueueRef {
         Some(Self { region: region.to_owned(), account: account.to_owned(), name: name.to_owned() })
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// Its Region and name.
+    pub(super) fn place(&self) -> (String, String) {
+        (self.region.clone(), self.name.clone())
     }
 
     pub(crate) fn arn(&self) -> String {
@@ -74,7 +75,8 @@ impl QueueRef {
 
     /// Sends a message. A queue that is gone gets none, as on AWS.
     pub(crate) async fn send(&self, sim: &Sim, body: &str) {
-        self.ask(sim, "SendMessage", json!({ "MessageBody": body })).await;
+        let answer = self.ask(sim, "SendMessage", json!({ "MessageBody": body })).await;
+        sim.sqs.note_sent(self, &read_json(&answer));
         sim.sqs.tell();
     }
 

@@ -38,9 +38,7 @@ impl Work<'_> {
                 self.hand_over_batch(batch, way).await
             };
             if let Err(problem) = answer {
-                let handed = format!("{} had been handed over", show_count(u64::from(done), "object"));
-                let problem =
-                    problem.because(format!("{handed}; the same command goes on with those without a result"));
+                let problem = tell_done(problem, done);
                 line.end(Err(&problem));
                 return Err(problem);
             }
@@ -87,5 +85,29 @@ impl Work<'_> {
             answer.map(drop).map_err(|error| explain("Invoke", &error))
         });
         try_join_all(calls).await.map(drop)
+    }
+}
+
+/// What AWS said stays; what was done before comes after it.
+fn tell_done(problem: Problem, done: u32) -> Problem {
+    let handed = show_count(u64::from(done), "object");
+    let handed = format!("{handed} had been handed over; the same command goes on with those without a result");
+    let why = problem.why().map(|why| format!("{why}\n{handed}"));
+    problem.because(why.unwrap_or(handed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_it_stopped_is_told_with_what_was_done() {
+        let denied = Problem::failed("you may not call Invoke").because("Invoke: AccessDenied: no").fix("ask for it");
+        let told = tell_done(denied, 30);
+        let why = told.why().unwrap_or_default();
+        assert!(why.starts_with("Invoke: AccessDenied: no\n30 objects had been handed over;"), "{why}");
+        assert_eq!((told.what(), told.remedy()), ("you may not call Invoke", Some("ask for it")));
+        let stopped = tell_done(Problem::failed("stopped"), 1);
+        assert!(stopped.why().is_some_and(|why| why.starts_with("1 object had")), "{stopped}");
     }
 }

@@ -1,5 +1,6 @@
 //! A job of S3 Batch Operations: made once, watched, and its report read. It runs in AWS, and goes on without us.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -12,11 +13,11 @@ use aws_sdk_s3control::types::{
     RequestedJobStatus, S3Tag,
 };
 use lab_common::{explain, has_code};
-use lab_plan::{Line, Pace, Problem, Stop, retry_while};
+use lab_plan::{Line, Pace, Problem, Stop, clean, retry_while};
 
 use super::events::{describe_job, make_manifest};
 use super::objects::Object;
-use super::report::read_report;
+use super::report::{read_report, report_folder};
 use super::{Ended, FOLDER, Work, role};
 use crate::clients::Clients;
 use crate::queue::show_count;
@@ -44,27 +45,48 @@ const UNDER_WAY: [JobStatus; 9] = [
     JobStatus::Failing,
 ];
 
+/// A job that AWS works on.
+pub(super) struct Job {
+    id: String,
+    line: Line,
+}
+
 impl Work<'_> {
-    /// Starts a job for these objects and watches it to its end. A backfill that is under way is watched instead.
-    pub(super) async fn run_job(&self, objects: &[Object]) -> Result<Ended, Problem> {
-        let (want, clients, place) = (&self.pipeline.want, &self.pipeline.clients, &self.live.place);
-        let account = &place.account;
+    /// Starts a job for these objects. A backfill that is under way is taken instead. Where this fails, none was made.
+    pub(super) async fn begin_job(&self, objects: &[Object]) -> Result<Job, Problem> {
+        let (want, clients) = (&self.pipeline.want, &self.pipeline.clients);
         let line = self.progress.begin("backfill", &want.buckets.input);
-        let job = match find_job(clients, want, account).await? {
-            Some(job) => {
+        let found = find_jobs(clients, want, &self.live.place.account).await?;
+        let id = match found.into_iter().next() {
+            Some(id) => {
                 self.progress
-                    .say(&format!("note: the backfill {job} is under way already: it is watched, and none is started"));
-                job
+                    .say(&format!("note: the backfill {id} is under way already: it is watched, and none is started"));
+                id
             }
             None => self.start_job(objects, &line).await?,
         };
-        let answer = self.watch(account, &job, &line).await;
-        line.end(answer.as_ref().map(|_| Some(job.as_str())));
+        Ok(Job { id, line })
+    }
+
+    /// Watches a job to its end, and reads why objects failed. It needs nobody for that: whatever is refused here, it
+    /// goes on.
+    pub(super) async fn follow_job(&self, job: Job) -> Result<Ended, Problem> {
+        let (want, clients) = (&self.pipeline.want, &self.pipeline.clients);
+        let Job { id, line } = job;
+        let answer = self.watch(&self.live.place.account, &id, &line).await;
+        line.end(answer.as_ref().map(|_| Some(id.as_str())));
         let found = answer?;
         let counts = found.progress_summary();
         let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
         let failed = count(counts.and_then(JobProgressSummary::number_of_tasks_failed));
-        let mut reasons = read_report(clients, want, &job).await?;
+        let report = read_report(clients, want, &id).await;
+        let mut reasons = report.unwrap_or_else(|problem| {
+            let place = report_folder(want, &id);
+            let why = clean(problem.why().unwrap_or_default());
+            let what = clean(problem.what());
+            self.progress.say(&format!("note: why objects failed is not known, it stands in {place}: {what} ({why})"));
+            BTreeMap::new()
+        });
         if let Some(status) = found.status().filter(|status| **status != JobStatus::Complete)
             && reasons.is_empty()
         {
@@ -73,7 +95,7 @@ impl Work<'_> {
         }
         Ok(Ended {
             way: None,
-            job: Some(job),
+            job: Some(id),
             status: found.status().map(|status| status.as_str().to_owned()),
             succeeded: count(counts.and_then(JobProgressSummary::number_of_tasks_succeeded)),
             failed,
@@ -137,16 +159,10 @@ impl Work<'_> {
 
     async fn watch(&self, account: &str, job: &str, line: &Line) -> Result<JobDescriptor, Problem> {
         let clients = &self.pipeline.clients;
-        let goes_on = || {
-            format!(
-                "the job goes on in AWS: `pipeline-up backfill` watches it again\nlook at it: aws s3control describe-job \
-                 --account-id {account} --job-id {job}\nend it: aws s3control update-job-status --account-id {account} \
-                 --job-id {job} --requested-job-status Cancelled"
-            )
-        };
         for pause in BEAT.pauses() {
             let describe = clients.s3control.describe_job().account_id(account).job_id(job);
-            let found = describe.send().await.map_err(|error| explain("DescribeJob", &error).fix(goes_on()))?.job;
+            let answer = describe.send().await;
+            let found = answer.map_err(|error| tell_it_goes_on(explain("DescribeJob", &error), account, job))?.job;
             let Some(found) = found else { break };
             if !found.status().is_some_and(|status| UNDER_WAY.contains(status) || *status == JobStatus::Cancelling) {
                 return Ok(found);
@@ -154,11 +170,27 @@ impl Work<'_> {
             line.waits_for(&show_progress(&found));
             if self.stop.sleep(pause).await.is_err() {
                 let exit = self.stop.asked().unwrap_or(lab_plan::Exit::Interrupted);
-                return Err(Stop::problem(exit).because(goes_on()));
+                return Err(Stop::problem(exit).because(show_going_on(account, job)));
             }
         }
-        Err(Problem::failed(format!("the job {job} is not over")).fix(goes_on()))
+        Err(tell_it_goes_on(Problem::failed(format!("DescribeJob says nothing of the job {job}")), account, job))
     }
+}
+
+/// How to look at a job that nobody watches any more.
+fn show_going_on(account: &str, job: &str) -> String {
+    format!(
+        "the job goes on in AWS: `pipeline-up backfill` watches it again\nlook at it: aws s3control describe-job \
+         --account-id {account} --job-id {job}\nend it: aws s3control update-job-status --account-id {account} --job-id \
+         {job} --requested-job-status Cancelled"
+    )
+}
+
+/// The remedy stays; that nothing is to be started anew comes after it.
+fn tell_it_goes_on(problem: Problem, account: &str, job: &str) -> Problem {
+    let goes_on = show_going_on(account, job);
+    let fix = problem.remedy().map(|remedy| format!("{remedy}\n{goes_on}"));
+    problem.fix(fix.unwrap_or(goes_on))
 }
 
 fn show_progress(job: &JobDescriptor) -> String {
@@ -180,24 +212,87 @@ fn unbuildable(error: &BuildError) -> Problem {
     Problem::failed("a request to S3 Batch Operations cannot be built").because(error.to_string())
 }
 
-/// The backfill of our bucket that is under way.
-async fn find_job(clients: &Clients, want: &Want, account: &str) -> Result<Option<String>, Problem> {
+/// The backfills of our bucket that are under way. Runs that did not see each other may have started several.
+async fn find_jobs(clients: &Clients, want: &Want, account: &str) -> Result<Vec<String>, Problem> {
     let list = clients.s3control.list_jobs().account_id(account).set_job_statuses(Some(UNDER_WAY.to_vec()));
     let pages = list.into_paginator().send().try_collect().await.map_err(|error| explain("ListJobs", &error))?;
     let description = describe_job(&want.buckets.input);
     let jobs = pages.into_iter().flat_map(|page| page.jobs.unwrap_or_default());
-    let mut ours = jobs.filter(|job| job.description() == Some(&description));
-    Ok(ours.find_map(|job| job.job_id))
+    let ours = jobs.filter(|job| job.description() == Some(&description));
+    Ok(ours.filter_map(|job| job.job_id).collect())
 }
+
+/// What S3 answers about a job that cannot be cancelled any more.
+const OVER: [&str; 3] = ["JobStatusException", "NoSuchJob", "NotFoundException"];
 
 /// Cancels the backfills of our bucket that are under way: what they need is about to go.
 pub(crate) async fn cancel_jobs(clients: &Clients, want: &Want, account: &str) -> Result<(), Problem> {
-    let Some(job) = find_job(clients, want, account).await? else { return Ok(()) };
-    let update = clients.s3control.update_job_status().account_id(account).job_id(job);
-    match update.requested_job_status(RequestedJobStatus::Cancelled).send().await {
-        Ok(_) => Ok(()),
-        // It was over before.
-        Err(error) if has_code(&error, "JobStatusException") || has_code(&error, "NoSuchJob") => Ok(()),
-        Err(error) => Err(explain("UpdateJobStatus", &error)),
+    let mut problems = Vec::new();
+    for job in find_jobs(clients, want, account).await? {
+        let update = clients.s3control.update_job_status().account_id(account).job_id(job);
+        match update.requested_job_status(RequestedJobStatus::Cancelled).send().await {
+            Ok(_) => {}
+            // It was over before.
+            Err(error) if OVER.iter().any(|code| has_code(&error, code)) => {}
+            Err(error) => problems.push(explain("UpdateJobStatus", &error)),
+        }
+    }
+    Problem::all(&problems).map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_s3control::Client;
+    use aws_sdk_s3control::operation::list_jobs::ListJobsOutput;
+    use aws_sdk_s3control::operation::update_job_status::UpdateJobStatusOutput;
+    use aws_sdk_s3control::types::JobListDescriptor;
+    use aws_smithy_mocks::mock;
+
+    use super::*;
+    use crate::testing::{refuse_xml, s3control_clients};
+    use crate::want::sample;
+
+    #[tokio::test]
+    async fn all_backfills_of_the_bucket_are_cancelled_and_no_other_job() {
+        let (want, place) = sample(|_| ());
+        let ours = describe_job(&want.buckets.input);
+        let list = mock!(Client::list_jobs).then_output(move || {
+            let job = |id: &str, said: &str| JobListDescriptor::builder().job_id(id).description(said).build();
+            let jobs = [job("one", &ours), job("else", "a copy"), job("two", &ours), job("three", &ours)];
+            ListJobsOutput::builder().set_jobs(Some(jobs.into())).build()
+        });
+        let cancelled = Arc::new(Mutex::new(Vec::new()));
+        let (asked, seen) = (Arc::clone(&cancelled), Arc::clone(&cancelled));
+        // One that was over by then does not keep the others.
+        let over = mock!(Client::update_job_status)
+            .match_requests(move |update| {
+                update.job_id() == Some("one") && {
+                    asked.lock().unwrap().push("one".to_owned());
+                    true
+                }
+            })
+            .then_http_response(|| refuse_xml(400, "JobStatusException", "it is Complete"));
+        let cancel = mock!(Client::update_job_status).match_requests(|update| update.job_id() != Some("one"));
+        let cancel = cancel.then_compute_output(move |update| {
+            assert_eq!(update.requested_job_status(), Some(&RequestedJobStatus::Cancelled));
+            seen.lock().unwrap().extend(update.job_id().map(str::to_owned));
+            UpdateJobStatusOutput::builder().build()
+        });
+        let clients = s3control_clients(&[&list, &over, &cancel]);
+        assert_eq!(cancel_jobs(&clients, &want, &place.account).await, Ok(()));
+        assert_eq!(*cancelled.lock().unwrap(), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn whoever_cannot_watch_a_job_is_told_that_it_goes_on() {
+        let denied = Problem::failed("you may not call DescribeJob").fix("ask for the policy");
+        let told = tell_it_goes_on(denied, "123456789012", "job-1");
+        let fix = told.remedy().unwrap_or_default();
+        assert!(
+            fix.starts_with("ask for the policy\nthe job goes on in AWS") && fix.contains("--job-id job-1"),
+            "{fix}"
+        );
     }
 }

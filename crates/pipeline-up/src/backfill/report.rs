@@ -27,6 +27,11 @@ struct Part {
     key: String,
 }
 
+/// Where a job's report is.
+pub(super) fn report_folder(want: &Want, job: &str) -> String {
+    format!("s3://{}/{FOLDER}reports/job-{job}/", want.buckets.output)
+}
+
 /// Why objects failed, and how many for each reason; nothing where the job has no report.
 pub(super) async fn read_report(clients: &Clients, want: &Want, job: &str) -> Result<BTreeMap<String, u64>, Problem> {
     let key = format!("{FOLDER}reports/job-{job}/manifest.json");

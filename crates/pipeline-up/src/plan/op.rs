@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::live::Guard;
 use crate::notification::Trigger;
+use crate::stray::Stray;
 use crate::want::{QueueKind, Side};
 
 /// What one step does, with everything it needs to know.
@@ -75,6 +76,8 @@ pub enum Op {
     DeleteLogGroup,
     /// Empties and deletes a bucket.
     DeleteBucket(Side),
+    /// Deletes what of ours lab.toml calls otherwise now.
+    DeleteStray(Stray),
 }
 
 /// One property of a bucket, as it must become.

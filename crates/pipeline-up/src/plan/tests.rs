@@ -10,6 +10,7 @@ use crate::concurrency::Room;
 use crate::live::{LiveBucket, LiveFunction, LiveInvoke, LiveMapping, LiveQueue, Queues};
 use crate::notification::{ENTRY_ID, Entry, replace_entry};
 use crate::policy::PERMISSION_SID;
+use crate::stray::{Stray, StrayKind};
 use crate::want::{Both, Filter, Place, sample};
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:123456789012:function:lab-lambda-function";
@@ -30,6 +31,7 @@ fn nothing(place: &Place) -> Live {
         mapping: None,
         invoke: None,
         room: None,
+        strays: vec![],
         nat_gateways: vec![],
     }
 }
@@ -130,6 +132,7 @@ fn carry_out(live: &mut Live, op: &Op) {
         Op::DeleteRole => live.role = None,
         Op::DeleteBatchRole { .. } => live.batch_role = None,
         Op::DeleteLogGroup => live.log_group = None,
+        Op::DeleteStray(stray) => live.strays.retain(|it| it != stray),
         Op::DeleteBucket(side) => *bucket(live, *side) = LiveBucket::Absent,
     }
 }
@@ -401,6 +404,29 @@ fn without_a_queue_any_more_s3_tells_the_function_first_and_the_queue_goes_when_
     carry_out_in_any_order(&mut live, &plan);
     assert!(make_plan(&want, &live).unwrap().is_empty());
     assert_eq!(live.queues, Queues::default());
+}
+
+#[test]
+fn what_lab_toml_calls_otherwise_now_goes_with_the_rest_and_is_left_alone_before() {
+    let (want, place) = sample(|_| ());
+    let mut live = whole(&want, &place);
+    let stray = |kind, name: &str| Stray { kind, name: name.into(), arn: format!("arn:{name}") };
+    live.strays = vec![
+        stray(StrayKind::Bucket, "old-bucket"),
+        stray(StrayKind::Function, "old-function"),
+        stray(StrayKind::Mapping, "1-2-3"),
+        stray(StrayKind::LogGroup, "/aws/lambda/old-function"),
+    ];
+    assert!(make_plan(&want, &live).unwrap().is_empty());
+    let plan = make_teardown(&want, &live);
+    let needs = |role: &str| plan.steps.iter().find(|step| step.role == role).unwrap().needs.clone();
+    assert_eq!(needs("function old-function"), ["event-source-mapping 1-2-3"]);
+    for last in ["bucket old-bucket", "log-group /aws/lambda/old-function"] {
+        assert_eq!(needs(last), ["function old-function", "event-source-mapping 1-2-3"], "{last}");
+    }
+    assert!(needs(Side::Input.role()).contains(&"function old-function".to_owned()), "it may still write");
+    carry_out_in_any_order(&mut live, &plan);
+    assert!(make_teardown(&want, &live).is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The calls that take dead letters, and bring them where they belong.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
@@ -9,12 +10,13 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, ListMessageMoveTasksResultEntry, Message};
 use futures::future::try_join_all;
 use lab_common::explain;
-use lab_plan::{Line, Pace, Problem, Stop, wait_for};
+use lab_plan::{Line, Pace, Problem, Stop, find_within, wait_for};
 
 use super::Redriven;
 use super::letter::{Letter, Origin};
 use crate::clients::Clients;
 use crate::error::has_any;
+use crate::live::read_counts;
 use crate::queue::show_count;
 
 /// As many messages as SQS takes and gives in one call.
@@ -24,6 +26,11 @@ const HIDDEN: i32 = 300;
 /// How long SQS may take to move everything. It moves up to 500 a second.
 const MOVING: Pace = Pace { deadline: Duration::from_hours(1), ..Pace::MINUTES };
 
+/// How long letters may be hidden from us: a queue's own visibility timeout is 30 seconds, and counts need a minute to be
+/// right.
+const SETTLING: Pace =
+    Pace { first: Duration::from_millis(500), longest: Duration::from_secs(5), deadline: Duration::from_secs(75) };
+
 /// The queue of dead letters, and where they may go.
 pub(super) struct Letters<'a> {
     pub(super) clients: &'a Clients,
@@ -32,6 +39,8 @@ pub(super) struct Letters<'a> {
     pub(super) arn: String,
     /// The URL of the queue they came from, where the lab has one.
     pub(super) source: Option<&'a str>,
+    /// Those of asynchronous invocations go into the queue too.
+    pub(super) to_source: bool,
     pub(super) function: &'a str,
 }
 
@@ -45,8 +54,20 @@ impl Letters<'_> {
         Ok(messages.into_iter().filter_map(read).collect())
     }
 
+    /// Brings one letter back where it belongs.
+    pub(super) async fn bring_back(&self, letter: &Letter, redriven: &mut Redriven) -> Result<(), Problem> {
+        if self.source.is_some() && (self.to_source || letter.origin == Origin::Queue) {
+            self.send(letter).await?;
+            redriven.moved += 1;
+        } else {
+            self.invoke(letter).await?;
+            redriven.invoked += 1;
+        }
+        Ok(())
+    }
+
     /// Sends a letter's event into the queue, and deletes the letter.
-    pub(super) async fn send(&self, letter: &Letter) -> Result<(), Problem> {
+    async fn send(&self, letter: &Letter) -> Result<(), Problem> {
         let send = self.clients.sqs.send_message().set_queue_url(self.source.map(str::to_owned));
         let answer = send.message_body(&letter.event).send().await;
         answer.map_err(|error| explain("SendMessage", &error))?;
@@ -54,7 +75,7 @@ impl Letters<'_> {
     }
 
     /// Invokes the function with a letter's event, without waiting for what it does, and deletes the letter.
-    pub(super) async fn invoke(&self, letter: &Letter) -> Result<(), Problem> {
+    async fn invoke(&self, letter: &Letter) -> Result<(), Problem> {
         let invoke = self.clients.lambda.invoke().function_name(self.function).invocation_type(InvocationType::Event);
         let answer = invoke.payload(Blob::new(letter.event.as_bytes())).send().await;
         answer.map_err(|error| explain("Invoke", &error))?;
@@ -76,15 +97,23 @@ impl Letters<'_> {
         line: &Line,
     ) -> Result<(), Problem> {
         self.show_again(&letters).await?;
+        let counted = letters.into_iter().map(|letter| letter.id).collect();
         match self.clients.sqs.start_message_move_task().source_arn(&self.arn).send().await {
             Ok(_) => {}
             // Somebody's is under way: it does what ours would.
             Err(error) if is_under_way(&error) => {}
-            Err(error) if has_any(&error, &CANNOT_MOVE) => return self.move_by_hand(redriven, stop, line).await,
+            Err(error) if has_any(&error, &CANNOT_MOVE) => {
+                return self.move_by_hand(&counted, redriven, stop, line).await;
+            }
             Err(error) => return Err(explain("StartMessageMoveTask", &error)),
         }
-        redriven.moved += self.watch_task(stop, line).await?;
-        Ok(())
+        let task = self.watch_task(stop, line).await?;
+        redriven.moved += task.moved;
+        match task.end {
+            End::Moved => Ok(()),
+            End::NoSource => self.move_by_hand(&counted, redriven, stop, line).await,
+            End::Failed(problem) => Err(problem),
+        }
     }
 
     /// Lets others see them again, SQS's own task among them.
@@ -104,50 +133,92 @@ impl Letters<'_> {
         try_join_all(calls).await.map(drop)
     }
 
-    async fn watch_task(&self, stop: &Stop, line: &Line) -> Result<u64, Problem> {
+    async fn watch_task(&self, stop: &Stop, line: &Line) -> Result<Task, Problem> {
         wait_for(MOVING, stop, format!("SQS to move the letters of {}", self.name), async || {
             let list = self.clients.sqs.list_message_move_tasks().source_arn(&self.arn).max_results(1);
             let answer = list.send().await.map_err(|error| explain("ListMessageMoveTasks", &error))?;
             let Some(task) = answer.results.unwrap_or_default().into_iter().next() else { return Ok(None) };
-            let moved = u64::try_from(task.approximate_number_of_messages_moved).unwrap_or_default();
-            match task.status() {
-                Some("COMPLETED") => Ok(Some(moved)),
-                Some("RUNNING" | "CANCELLING") => {
-                    line.waits_for(&show_task(&task));
-                    Ok(None)
-                }
-                status => Err(Problem::failed(format!(
-                    "SQS has not moved all letters: {}, {} moved",
-                    status.unwrap_or("in no state"),
-                    show_count(moved, "letter")
-                ))
-                .because(task.failure_reason().unwrap_or("it does not say why"))
-                .fix("run the same command again")),
+            if let Some("RUNNING" | "CANCELLING") = task.status() {
+                line.waits_for(&show_task(&task));
+                return Ok(None);
             }
+            Ok(Some(Task::read(&task)))
         })
         .await
     }
 
-    async fn move_by_hand(&self, redriven: &mut Redriven, stop: &Stop, line: &Line) -> Result<(), Problem> {
-        loop {
-            let letters = self.take().await?;
-            if letters.is_empty() {
-                return Ok(());
-            }
-            for letter in letters {
-                if let Some(exit) = stop.asked() {
-                    return Err(Stop::problem(exit));
+    /// Takes all letters there are, and brings each back. Those whose ids are `counted` were looked at before.
+    ///
+    /// # Errors
+    /// When letters are left that are hidden from us: by somebody who looks at them, or by a task that has failed.
+    async fn move_by_hand(
+        &self,
+        counted: &HashSet<String>,
+        redriven: &mut Redriven,
+        stop: &Stop,
+        line: &Line,
+    ) -> Result<(), Problem> {
+        let look = async || {
+            while let Some(letters) = Some(self.take().await?).filter(|letters| !letters.is_empty()) {
+                for letter in letters {
+                    if let Some(exit) = stop.asked() {
+                        return Err(Stop::problem(exit));
+                    }
+                    if !counted.contains(&letter.id) {
+                        redriven.count(&letter);
+                    }
+                    self.bring_back(&letter, redriven).await?;
+                    line.waits_for(&format!("{} back", show_count(redriven.moved + redriven.invoked, "letter")));
                 }
-                if letter.origin == Origin::Queue {
-                    self.send(&letter).await?;
-                    redriven.moved += 1;
-                } else {
-                    self.invoke(&letter).await?;
-                    redriven.invoked += 1;
-                }
-                line.waits_for(&format!("{} back", show_count(redriven.moved + redriven.invoked, "letter")));
             }
+            let left = read_counts(self.clients, self.url).await?.unwrap_or_default().all();
+            line.waits_for(&format!("{} that somebody else has taken", show_count(left, "letter")));
+            Ok((left == 0).then_some(()))
+        };
+        if find_within(SETTLING, stop, look).await?.is_some() {
+            return Ok(());
         }
+        Err(Problem::failed(format!("letters are left in {} that nobody shows us", self.name))
+            .because("somebody else looks at them, or SQS's own task had taken them before it failed")
+            .fix("run the same command again in 5 minutes: they are shown again by then"))
+    }
+}
+
+/// A task of SQS's that is over.
+struct Task {
+    /// Letters that it has moved, about.
+    moved: u64,
+    end: End,
+}
+
+enum End {
+    Moved,
+    /// It has met a letter that no redrive policy had brought: such a letter has no queue to go back to by itself.
+    NoSource,
+    Failed(Problem),
+}
+
+/// Why a task fails that meets a letter from `SendMessage`, or from a function's failures (SQS developer guide,
+/// "Troubleshoot dead-letter queue and DLQ redrive issues").
+const NO_SOURCE: &str = "CouldNotDetermineMessageSource";
+
+impl Task {
+    fn read(task: &ListMessageMoveTasksResultEntry) -> Self {
+        let moved = u64::try_from(task.approximate_number_of_messages_moved).unwrap_or_default();
+        let end = match (task.status(), task.failure_reason()) {
+            (Some("COMPLETED"), _) => End::Moved,
+            (_, Some(reason)) if reason.contains(NO_SOURCE) => End::NoSource,
+            (status, reason) => End::Failed(
+                Problem::failed(format!(
+                    "SQS has not moved all letters: {}, {} moved",
+                    status.unwrap_or("in no state"),
+                    show_count(moved, "letter")
+                ))
+                .because(reason.unwrap_or("it does not say why"))
+                .fix("run the same command again"),
+            ),
+        };
+        Self { moved, end }
     }
 }
 

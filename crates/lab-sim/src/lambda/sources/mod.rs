@@ -178,7 +178,9 @@ fn refuse_while_changing(sim: &Sim, mapping: &Mapping, verb: &str) -> Result<(),
 /// A mapping that is not ours may be one of a stream. moto says nothing of one that is not there.
 async fn ask_moto(sim: &Arc<Sim>, call: &Call) -> Result<Answer, ServiceError> {
     let answer = sim.moto.forward(call).await;
-    if answer.status() == 404 { Err(no_mapping()) } else { Ok(answer) }
+    // moto answers the deletion of one that is not there with success and nothing.
+    let is_nothing = answer.status().is_success() && body_json(&answer)["UUID"].is_null();
+    if answer.status() == 404 || is_nothing { Err(no_mapping()) } else { Ok(answer) }
 }
 
 async fn update(sim: &Arc<Sim>, call: &Call, mapping: Option<Arc<Mapping>>) -> Result<Answer, ServiceError> {
