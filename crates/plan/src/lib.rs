@@ -43,5 +43,6 @@ pub use run::{Context, Outcome, run_steps};
 pub use schedule::{Schedule, State};
 pub use step::{Action, Plan, Step};
 pub use stop::{Signals, Stop};
+pub use text::clean;
 pub use usual::Usual;
 pub use wait::{Pace, find_within, retry_while, wait_for};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::text::clean_lines;
+
 /// How a program of the lab ends. The numbers are part of the command-line contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -137,14 +139,15 @@ impl Problem {
     }
 }
 
+/// As the user reads it. What AWS or a file says stands in it, so that nothing in it can move a terminal's cursor.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        f.write_str(&clean_lines(&self.what))?;
         if let Some(why) = &self.why {
-            write!(f, "\n  why: {}", why.replace('\n', "\n       "))?;
+            write!(f, "\n  why: {}", clean_lines(why).replace('\n', "\n       "))?;
         }
         if let Some(fix) = &self.fix {
-            write!(f, "\n  fix: {}", fix.replace('\n', "\n       "))?;
+            write!(f, "\n  fix: {}", clean_lines(fix).replace('\n', "\n       "))?;
         }
         Ok(())
     }
@@ -161,6 +164,14 @@ mod tests {
         let problem = Problem::usage("no lab").because("no file").fix("make one\nor name one");
         assert_eq!(problem.to_string(), "no lab\n  why: no file\n  fix: make one\n       or name one");
         assert_eq!(problem.exit().code(), 2);
+    }
+
+    #[test]
+    fn what_aws_says_cannot_move_the_cursor() {
+        let problem = Problem::failed("a dead letter: \u{1b}[2J").because("\u{9b}2J\nits second line").fix("\u{7}look");
+        let text = problem.to_string();
+        assert!(!text.chars().any(|sign| sign.is_control() && sign != '\n'), "{text:?}");
+        assert!(text.contains("\n       its second line"), "lines stay: {text}");
     }
 
     #[test]

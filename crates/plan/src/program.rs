@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::progress::{pause, print_line};
+use crate::text::clean_lines;
 use crate::{Exit, Problem, Signals, Stop};
 
 /// Runs a program on one thread: Ctrl-C and SIGTERM ask its [`Stop`], its problem goes to stderr as `NAME: …`, and
@@ -68,9 +69,9 @@ pub fn print_out(text: &str) -> Result<(), Problem> {
 }
 
 /// Writes a line to stderr. Where nobody reads it any more (a terminal that was closed, `2>&1 | head`), the work it speaks
-/// of goes on all the same.
+/// of goes on all the same. What AWS says may stand in it: it is [`crate::clean`], but keeps its lines.
 pub fn print_err(line: &str) {
-    print_line(line);
+    print_line(&clean_lines(line));
 }
 
 /// What `--json` prints where there is nothing but an error to tell.
