@@ -123,3 +123,16 @@ fn man_pages_are_without_a_warning_and_keep_the_lines_of_examples() {
     let is_example = |line: &str| line.trim() == "net-up status --json                  what is there, for programs";
     assert!(text.lines().any(is_example), "{text}");
 }
+
+#[test]
+fn an_option_is_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ask = |option: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lab-manual"));
+        command.arg(option).current_dir(folder.path()).output().expect("it runs")
+    };
+    let help = ask("--help");
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("Usage: lab-manual SHARE"));
+    assert_eq!(ask("--share").status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is written");
+}

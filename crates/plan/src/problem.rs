@@ -53,12 +53,13 @@ pub struct Problem {
     fix: Option<String>,
     exit: Exit,
     ends_all: bool,
+    made_nothing: bool,
 }
 
 impl Problem {
     /// Something failed while working. Ends with [`Exit::Failed`].
     pub fn failed(what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed, ends_all: false }
+        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed, ends_all: false, made_nothing: false }
     }
 
     /// The command line or a file is wrong; nothing was changed. Ends with [`Exit::Usage`].
@@ -99,6 +100,18 @@ impl Problem {
     pub fn ending_all(mut self) -> Self {
         self.ends_all = true;
         self
+    }
+
+    /// The call that should have made something was refused: nothing of it exists.
+    #[must_use]
+    pub fn having_made_nothing(mut self) -> Self {
+        self.made_nothing = true;
+        self
+    }
+
+    /// Whether it is certain that nothing was made.
+    pub fn has_made_nothing(&self) -> bool {
+        self.made_nothing
     }
 
     /// Whether every further call would meet it too.
