@@ -343,7 +343,7 @@ mod tests {
         }
         let text = leaks_to_text(Look::page(Some(40)), &heading(), &left);
         assert!(
-            text.contains("  instance lab-public-ec2\n      i-1 running 1 h 0 min 0.0104 $/h, so\n      far "),
+            text.contains("  instance lab-public-ec2\n      i-1 running 1 h 0 min 0.0104 $/h,\n      so far $0.0104\n"),
             "{text}"
         );
     }

@@ -40,7 +40,7 @@ pub(crate) fn paint_row(row: &Row, look: Look, columns: usize, now: Duration) ->
     let head = 4 + width(&action) + width(&rails);
     let texts = say(row);
     // What is said goes before a long form of the time, and a short form of the time before none.
-    let least = texts.first().map_or(0, |text| width(text)).min(columns.saturating_sub(head) * 2 / 3);
+    let least = texts.first().map_or(0, |text| width(text)).min(columns.saturating_sub(head) * 3 / 5);
     let time = paint_time(row, look, now).into_iter().find(|time| head + least + 1 + width(time) <= columns);
     let time = time.unwrap_or_default();
     let room = columns.saturating_sub(head + width(&time) + usize::from(!time.is_empty()));
