@@ -83,6 +83,17 @@ pub fn is_lost_answer<E>(error: &SdkError<E, HttpResponse>) -> bool {
     }
 }
 
+/// `problem`, which a call that makes something ended with: where AWS has refused `error`'s call, nothing was made.
+pub fn tell_whether_made<E>(problem: Problem, error: &SdkError<E, HttpResponse>) -> Problem
+where
+    E: ProvideErrorMetadata,
+{
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+    // A server's error (HTTP 500) that says that there is no room.
+    let is_refused = !is_lost_answer(error) || code.starts_with("Insufficient");
+    if is_refused { problem.having_made_nothing() } else { problem }
+}
+
 /// How to go on when the credentials have expired.
 pub const RENEW_CREDENTIALS: &str = "get fresh ones (Academy: start the lab, copy \"AWS Details\")";
 

@@ -33,7 +33,7 @@ pub use clock::Clock;
 pub use estimate::{Billed, Estimate, estimate};
 pub use explain::{
     RENEW_CREDENTIALS, describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer,
-    is_unknown_caller, no_credentials, tells_of_expiry,
+    is_unknown_caller, no_credentials, tell_whether_made, tells_of_expiry,
 };
 pub use home::{Home, Secret, lost_file};
 pub use inquiry::Inquiry;

@@ -17,7 +17,7 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::Filter;
-use lab_common::{Tags, explain, is_lost_answer};
+use lab_common::{Tags, explain, is_lost_answer, tell_whether_made};
 use lab_plan::{Pace, Problem, Stop, find_within, retry_while};
 
 use crate::is_throttled;
@@ -79,7 +79,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let made = create_in_attempt(call, &Attempt::unique(), stop, create, find, remove).await?;
-    made.map_err(|error| explain(call, &error))
+    made.map_err(|error| tell_whether_made(explain(call, &error), &error))
 }
 
 /// Like [`create_once`], with the token that `create` sends: all runs that send it make the same thing. What turns out to

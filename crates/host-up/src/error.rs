@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use lab_common::explain;
+use lab_common::{explain, tell_whether_made};
 use lab_plan::Problem;
 
 /// Whether EC2 does not know yet what has just been made: IAM's profile needs up to a minute, the key pair and
@@ -29,7 +29,7 @@ pub(crate) fn explain_launch<E>(call: &str, host: &str, error: &SdkError<E, Http
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let problem = explain(call, error);
+    let problem = tell_whether_made(explain(call, error), error);
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
     let fix = match code {
         "InsufficientInstanceCapacity" => {

@@ -23,6 +23,8 @@ use crate::want::{WantedHost, check_hosts, want_hosts};
 
 /// From a start until both status checks have passed.
 const CHECKS: Usual = Usual::minutes(2, 4, "EC2's guide says a few minutes");
+/// AWS gives no figure. Five published logs of Terraform, for small instances, say 20 s to 31 s.
+const TERMINATES: Usual = Usual::seconds(20, 40, "published logs of Terraform");
 
 /// The hosts of a lab, or some of them: key pair, role, profile and instances.
 #[derive(Debug)]
@@ -294,8 +296,11 @@ impl Concern for Hosts<'_> {
     }
 
     fn usual(&self, _: &Live, goal: Goal) -> Option<Usual> {
-        // How long a host's own setup takes depends on what it installs.
-        (goal == Goal::Up && !self.wait_ready).then_some(CHECKS)
+        match goal {
+            Goal::Down => Some(TERMINATES),
+            // How long a host's own setup takes depends on what it installs.
+            Goal::Up => (!self.wait_ready).then_some(CHECKS),
+        }
     }
 
     fn pace(&self) -> Pace {

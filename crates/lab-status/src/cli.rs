@@ -14,7 +14,7 @@ Examples:
   lab-status --watch                    the same every 5 seconds, until Ctrl-C
   lab-status leaks                      what is left after taking it down
   lab-status leaks --all-labs           what every lab of the account has left
-  lab-status cost                       what it will cost, until [budget] is spent
+  lab-status cost                       what it costs, until [budget] is spent
   lab-status doctor                     what would stop it, before it is made
   lab-status picture --svg lab.svg      the lab as a picture
   lab-status report --out report.html   what was done, with evidence, to hand in

@@ -8,7 +8,7 @@ use clap::builder::{StringValueParser, TypedValueParser as _};
 use jiff::Timestamp;
 use lab_common::estimate::{Estimate, Usage, estimate};
 use lab_common::{Lab, LabArgs, Session, prices};
-use lab_plan::{Exit, Heading, Problem, print_err, print_out};
+use lab_plan::{Exit, Heading, Look, Problem, print_err, print_out};
 
 use crate::census::{self, World};
 use crate::clients::Clients;
@@ -96,7 +96,7 @@ pub(crate) async fn run(args: &LabArgs, options: &CostArgs) -> Result<Exit, Prob
     let mut report = make_report(&lab, options);
     let failure = if options.estimate { None } else { look(args, options, &mut report).await.err() };
     report.notes.extend(note_region(&report.heading.region));
-    let text = if args.json { show::to_json(&report)? } else { show::to_text(&report) };
+    let text = if args.json { show::to_json(&report)? } else { show::to_text(Look::of_stdout(args.plain), &report) };
     print_out(&text)?;
     for note in &report.notes {
         print_err(&format!("note: {note}"));

@@ -9,7 +9,7 @@ mod plan;
 mod show;
 
 use lab_common::LabArgs;
-use lab_plan::{Exit, Problem};
+use lab_plan::{Exit, Look, Problem};
 
 /// How a check ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -76,7 +76,11 @@ pub(crate) async fn run(args: &LabArgs, regions: bool) -> Result<Exit, Problem> 
     let found = look::look_around(args).await?;
     let checks = checks::list_checks(&found);
     let listed = found.regions.as_deref().unwrap_or_default();
-    let text = if args.json { show::to_json(&checks, listed)? } else { show::to_text(&checks, listed, regions) };
+    let text = if args.json {
+        show::to_json(&checks, listed)?
+    } else {
+        show::to_text(Look::of_stdout(args.plain), &checks, listed, regions)
+    };
     lab_plan::print_out(&text)?;
     if let Some(Err(problem)) = &found.lab {
         return Ok(problem.exit());

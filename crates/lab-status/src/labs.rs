@@ -1,16 +1,15 @@
 //! Every lab of the account: what is left, sorted by lab and owner. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use lab_ec2::show_age;
-use lab_plan::{Problem, round_usd, to_json};
+use lab_plan::{Look, Problem, round_usd, to_json};
 use serde_json::{Value, json};
 
 use crate::leaks::{Leak, Left, Total, sum_up};
-use crate::show::{show_leak, tell_unknown, to_leak};
+use crate::show::{Page, show_leak, tell_unknown, to_leak};
 
 /// One lab, of one owner.
 #[derive(Debug, Clone)]
@@ -74,9 +73,9 @@ pub(crate) fn to_document(region: &str, left: &Left) -> Result<String, Problem> 
 }
 
 /// A line a lab, with what is left of it below.
-pub(crate) fn to_text(region: &str, left: &Left) -> String {
+pub(crate) fn to_text(look: Look, region: &str, left: &Left) -> String {
     let labs = sort_by_lab(left);
-    let mut text = String::new();
+    let mut page = Page::new(look);
     for lab in &labs {
         let age = lab.since.map(|since| left.now.duration_since(since));
         let age = age
@@ -84,26 +83,25 @@ pub(crate) fn to_text(region: &str, left: &Left) -> String {
             .map_or("of unknown age".into(), |age| format!("{} old", show_age(age)));
         let count = lab.leaks.len();
         let noun = if count == 1 { "thing" } else { "things" };
-        let _ = writeln!(text, "{} of {}: {count} {noun}, {age}, {}", lab.name, lab.owner, show_total(lab.total));
+        page.line(&format!("{} of {}: {count} {noun}, {age}, {}", lab.name, lab.owner, show_total(lab.total)));
         for leak in &lab.leaks {
-            show_leak(&mut text, leak, left.now);
+            show_leak(&mut page, leak, left.now);
         }
     }
     for thing in &left.leaving {
         let owner = thing.label.owner.as_deref().unwrap_or("?");
-        let _ = writeln!(text, "  leaving: {} of {owner} is {}", thing.title(), thing.state);
+        page.line(&format!("  leaving: {} of {owner} is {}", thing.title(), thing.state));
     }
-    tell_unknown(&mut text, left);
+    tell_unknown(&mut page, left);
     if left.is_nothing() {
-        return format!("nothing of any lab is left in {region}\n");
+        return Page::of(look, &format!("nothing of any lab is left in {region}"));
     }
     if !labs.is_empty() {
         let noun = if labs.len() == 1 { "lab has" } else { "labs have" };
-        let _ = writeln!(text, "{} {noun} something left in {region}, {}", labs.len(), show_total(left.total()));
-        let _ =
-            writeln!(text, "FILE-OF-… stands for the lab.toml of that lab: without it a program works on another one");
+        page.line(&format!("{} {noun} something left in {region}, {}", labs.len(), show_total(left.total())));
+        page.line("FILE-OF-… stands for the lab.toml of that lab: without it a program works on another one");
     }
-    text
+    page.text
 }
 
 /// `$0.0154 an hour, at least $0.0308 so far`
@@ -142,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_text_has_a_line_a_lab_and_the_sum() {
-        let text = to_text("us-east-1", &left());
+        let text = to_text(Look::page(None), "us-east-1", &left());
         for part in [
             "lab of ada: 1 thing, 3 h 0 min old, $0.0450 an hour, $0.1350 so far",
             "lab of bob: 1 thing, of unknown age",
@@ -150,6 +148,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is missing from\n{text}");
         }
-        assert_eq!(to_text("us-east-1", &Left::default()), "nothing of any lab is left in us-east-1\n");
+        assert_eq!(
+            to_text(Look::page(None), "us-east-1", &Left::default()),
+            "nothing of any lab is left in us-east-1\n"
+        );
     }
 }

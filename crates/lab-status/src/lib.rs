@@ -26,7 +26,7 @@ mod watch;
 
 use jiff::Timestamp;
 use lab_common::{Access, Session};
-use lab_plan::{Exit, Problem, Stop, print_err};
+use lab_plan::{Exit, Look, Problem, Progress, Stop, print_err};
 
 pub use cli::Args;
 
@@ -46,6 +46,7 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         return Err(Problem::usage("only what exists and what is left can be watched")
             .fix("leave --watch out, or watch what exists: lab-status --watch"));
     }
+    let progress = Progress::stderr(args.lab.plain);
     match command {
         Command::Show => show_all(args, stop).await,
         Command::Leaks { all_labs: false } => show_leaks(args, stop).await,
@@ -53,9 +54,14 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
         Command::Picture(options) => stop.or(picture::run(&args.lab, &options)).await,
         Command::Report(options) => stop.or(report::run(&args.lab, &options)).await,
         Command::Serve(options) => serve::run(&args.lab, &options, stop).await,
-        Command::Cost(options) => stop.or(cost::run(&args.lab, &options)).await,
-        Command::Doctor { regions } => stop.or(doctor::run(&args.lab, regions)).await,
+        Command::Cost(options) => stop.or(progress.reading(cost::run(&args.lab, &options))).await,
+        Command::Doctor { regions } => stop.or(progress.reading(doctor::run(&args.lab, regions))).await,
     }
+}
+
+/// How text is shown on stdout: asked at each look, for a terminal's width changes.
+fn look(args: &Args) -> Look {
+    Look::of_stdout(args.lab.plain)
 }
 
 /// What a look answers: the text, what else the user should know, and how the program ends.
@@ -84,7 +90,8 @@ async fn show_all(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             }
             _ => {}
         }
-        let text = if args.lab.json { show::to_json(&heading, &found)? } else { show::to_text(&heading, &found) };
+        let text =
+            if args.lab.json { show::to_json(&heading, &found)? } else { show::to_text(look(args), &heading, &found) };
         let exit = if found.unread.is_empty() { Exit::Done } else { Exit::Failed };
         Ok((text, found.notes, exit))
     })
@@ -104,8 +111,11 @@ async fn show_leaks(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     answer(args, stop, async || {
         inquiry.begin();
         let left = find_left(&clients, &scope).await?;
-        let text =
-            if args.lab.json { show::leaks_to_json(&heading, &left)? } else { show::leaks_to_text(&heading, &left) };
+        let text = if args.lab.json {
+            show::leaks_to_json(&heading, &left)?
+        } else {
+            show::leaks_to_text(look(args), &heading, &left)
+        };
         let exit = judge(&left);
         Ok((text, left.notes, exit))
     })
@@ -118,7 +128,8 @@ async fn show_all_labs(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     answer(args, stop, async || {
         let left = find_left(&clients, &scope).await?;
         let region = &access.region;
-        let text = if args.lab.json { labs::to_document(region, &left)? } else { labs::to_text(region, &left) };
+        let text =
+            if args.lab.json { labs::to_document(region, &left)? } else { labs::to_text(look(args), region, &left) };
         let exit = judge(&left);
         Ok((text, left.notes, exit))
     })
@@ -142,7 +153,8 @@ async fn answer(args: &Args, stop: &Stop, mut look: impl AsyncFnMut() -> Answer)
         })
         .await;
     }
-    let (text, notes, exit) = stop.or(look()).await?;
+    let progress = Progress::stderr(args.lab.plain);
+    let (text, notes, exit) = stop.or(progress.reading(look())).await?;
     say_notes(&notes);
     lab_plan::print_out(&text)?;
     Ok(exit)

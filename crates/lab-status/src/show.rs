@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lab_ec2::show_age;
-use lab_plan::{Heading, Problem, Resource, round_usd};
+use lab_plan::{Heading, Look, Problem, Resource, TableRow, clean, round_usd};
 use serde_json::{Value, json};
 
 use crate::hour::{Hour, show as show_hour};
@@ -63,36 +63,35 @@ pub(crate) fn to_json(heading: &Heading, found: &Inventory) -> Result<String, Pr
 }
 
 /// A line each, and what they cost together.
-pub(crate) fn to_text(heading: &Heading, found: &Inventory) -> String {
+pub(crate) fn to_text(look: Look, heading: &Heading, found: &Inventory) -> String {
     let Heading { lab, owner, region } = heading;
-    let mut text = String::new();
-    let widths = Widths::of(&found.all());
-    for resource in &found.resources {
-        show_resource(&mut text, resource, widths);
+    let mut page = Page::new(look);
+    let all: Vec<_> = found.all().collect();
+    let rows = lay_out(look, &all);
+    let (known, others) = rows.split_at(found.resources.len());
+    page.rows(known);
+    if !others.is_empty() {
+        page.line("what only its tags or its name tell (lab-status leaks says how each is removed):");
     }
-    if !found.others.is_empty() {
-        let _ = writeln!(text, "what only its tags or its name tell (lab-status leaks says how each is removed):");
-    }
-    for resource in &found.others {
-        show_resource(&mut text, resource, widths);
-    }
+    page.rows(others);
     if let Some(line) = found.hour.as_ref().and_then(show_hour) {
-        let _ = writeln!(text, "{line}");
+        page.line(&line);
     }
     for leaving in &found.leaving {
-        let _ = writeln!(text, "  leaving: {leaving}");
+        page.line(&format!("  leaving: {leaving}"));
     }
     for unread in &found.unread {
-        let _ = writeln!(text, "  not known: {unread}");
+        page.line(&format!("  not known: {unread}"));
     }
     let count = found.count();
     if count == 0 && found.unread.is_empty() {
-        return format!("nothing of {lab} of {owner} exists in {region} ({})\n", name_asked(found.knows_tags));
+        let asked = name_asked(found.knows_tags);
+        return Page::of(look, &format!("nothing of {lab} of {owner} exists in {region} ({asked})"));
     }
     let (noun, verb) = if count == 1 { ("thing", "exists") } else { ("things", "exist") };
-    let _ =
-        writeln!(text, "{count} {noun} of {lab} of {owner} {verb} in {region}, costing {}", show_total(found.total));
-    text
+    let total = show_total(found.total);
+    page.line(&format!("{count} {noun} of {lab} of {owner} {verb} in {region}, costing {total}"));
+    page.text
 }
 
 /// Whom "nothing" speaks of.
@@ -136,106 +135,118 @@ pub(crate) fn to_leak(leak: &Leak, now: Timestamp) -> Value {
 }
 
 /// What is left, by the command that removes it; the last line says whether anything is.
-pub(crate) fn leaks_to_text(heading: &Heading, left: &Left) -> String {
+pub(crate) fn leaks_to_text(look: Look, heading: &Heading, left: &Left) -> String {
     let Heading { lab, owner, region } = heading;
     if left.is_nothing() {
-        return format!("nothing of {lab} of {owner} is left in {region} ({})\n", name_asked(left.knows_tags));
+        let asked = name_asked(left.knows_tags);
+        return Page::of(look, &format!("nothing of {lab} of {owner} is left in {region} ({asked})"));
     }
-    let mut text = String::new();
+    let mut page = Page::new(look);
     let resources: Vec<_> = left.leaks.iter().map(|leak| leak.thing.to_resource(left.now)).collect();
-    let widths = Widths::of(&resources.iter());
+    let rows = lay_out(look, &resources.iter().collect::<Vec<_>>());
     let mut command = "";
-    for (leak, resource) in left.leaks.iter().zip(&resources) {
+    for (leak, row) in left.leaks.iter().zip(&rows) {
         if leak.remove != command {
             command = &leak.remove;
-            let _ = match leak.hint {
-                Some(hint) => writeln!(text, "{hint}: `{command}`:"),
-                None => writeln!(text, "removed by `{command}`:"),
-            };
+            page.line(&format!("{}: `{command}`:", leak.hint.unwrap_or("removed by")).replacen("by: `", "by `", 1));
         }
-        show_resource(&mut text, resource, widths);
-        show_blocks(&mut text, leak);
+        page.rows(std::slice::from_ref(row));
+        show_blocks(&mut page, leak);
     }
     for thing in &left.leaving {
-        let _ = writeln!(text, "  leaving: {} is {}", thing.name, thing.state);
+        page.line(&format!("  leaving: {} is {}", thing.name, thing.state));
     }
-    tell_unknown(&mut text, left);
+    tell_unknown(&mut page, left);
     let count = left.leaks.len() + left.leaving.len();
     if count == 0 {
-        let _ = writeln!(text, "nothing of {lab} of {owner} was found in {region}, but not all could be looked at");
-        return text;
+        page.line(&format!("nothing of {lab} of {owner} was found in {region}, but not all could be looked at"));
+        return page.text;
     }
     let (noun, verb) = if count == 1 { ("thing", "is left") } else { ("things", "are left") };
     let total = show_total(left.total());
-    let _ = writeln!(text, "{count} {noun} of {lab} of {owner} {verb} in {region}, costing {total}");
-    text
+    page.line(&format!("{count} {noun} of {lab} of {owner} {verb} in {region}, costing {total}"));
+    page.text
 }
 
 /// A leak below its lab.
-pub(crate) fn show_leak(text: &mut String, leak: &Leak, now: Timestamp) {
-    show_resource(text, &leak.thing.to_resource(now), Widths::default());
-    let _ = writeln!(text, "      {}: {}", leak.hint.unwrap_or("removed by"), leak.remove);
-    show_blocks(text, leak);
+pub(crate) fn show_leak(page: &mut Page, leak: &Leak, now: Timestamp) {
+    page.rows(&lay_out(page.look, &[&leak.thing.to_resource(now)]));
+    page.line(&format!("      {}: {}", leak.hint.unwrap_or("removed by"), leak.remove));
+    show_blocks(page, leak);
 }
 
-fn show_blocks(text: &mut String, leak: &Leak) {
+fn show_blocks(page: &mut Page, leak: &Leak) {
     for block in &leak.blocks {
         let hint = block.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-        let _ = writeln!(text, "      in the way: {}{hint}: {}", block.what, block.remove);
+        page.line(&format!("      in the way: {}{hint}: {}", block.what, block.remove));
     }
 }
 
 /// What nobody could say is gone.
-pub(crate) fn tell_unknown(text: &mut String, left: &Left) {
+pub(crate) fn tell_unknown(page: &mut Page, left: &Left) {
     for unread in &left.unread {
-        let _ = writeln!(text, "  not known: {unread}");
+        page.line(&format!("  not known: {unread}"));
     }
     for arn in &left.unconfirmed {
-        let _ = writeln!(
-            text,
+        page.line(&format!(
             "  perhaps left: {arn} (only the tagging API names it; look at it in its service's console)"
-        );
+        ));
     }
     for what in left.unpriced() {
-        let _ = writeln!(text, "  not counted: the price of {what}, which is not in the table");
+        page.line(&format!("  not counted: the price of {what}, which is not in the table"));
     }
 }
 
-/// How wide the columns are.
-#[derive(Debug, Clone, Copy, Default)]
-struct Widths {
-    kinds: usize,
-    names: usize,
-    ids: usize,
-    states: usize,
+/// An answer as it grows, within the terminal's width. Nothing that AWS says in it can move a cursor.
+#[derive(Debug)]
+pub(crate) struct Page {
+    look: Look,
+    pub(crate) text: String,
 }
 
-impl Widths {
-    fn of<'a>(resources: &(impl Iterator<Item = &'a Resource> + Clone)) -> Self {
-        let width =
-            |field: fn(&Resource) -> &str| resources.clone().map(|one| field(one).chars().count()).max().unwrap_or(0);
-        Self {
-            kinds: width(|one| one.kind),
-            names: width(|one| &one.name),
-            ids: width(|one| &one.id),
-            states: width(|one| &one.state),
+impl Page {
+    pub(crate) fn new(look: Look) -> Self {
+        Self { look, text: String::new() }
+    }
+
+    /// One line and nothing else.
+    pub(crate) fn of(look: Look, line: &str) -> String {
+        let mut page = Self::new(look);
+        page.line(line);
+        page.text
+    }
+
+    /// Adds a line of prose.
+    pub(crate) fn line(&mut self, line: &str) {
+        let _ = writeln!(self.text, "{}", self.look.fold(&clean(line)));
+    }
+
+    /// Adds rows that are laid out already.
+    pub(crate) fn rows(&mut self, rows: &[String]) {
+        for row in rows {
+            let _ = writeln!(self.text, "  {row}");
         }
     }
 }
 
-fn show_resource(text: &mut String, resource: &Resource, widths: Widths) {
-    let Widths { kinds, names, ids, states } = widths;
+/// Resources as a table's rows.
+fn lay_out(look: Look, resources: &[&Resource]) -> Vec<String> {
+    let rows: Vec<_> = resources.iter().map(|resource| to_row(resource)).collect();
+    look.lay_out(&rows, 2)
+}
+
+fn to_row(resource: &Resource) -> TableRow {
     let Resource { kind, name, id, state, usd_per_hour, more } = resource;
-    let mut line = format!("  {kind:kinds$}  {name:names$}  {id:ids$}  {state:states$}");
+    let mut rest = Vec::new();
     if let Some(age) = more.get("age_s").and_then(Value::as_u64) {
-        let _ = write!(line, "  {}", show_age(Duration::from_secs(age)));
+        rest.push(show_age(Duration::from_secs(age)));
     }
     if *usd_per_hour > 0.0 {
         let so_far = more.get("usd_so_far").and_then(Value::as_f64);
         let so_far = so_far.map_or("so far unknown".into(), |usd| format!("so far ${usd:.4}"));
-        let _ = write!(line, "  {usd_per_hour:.4} $/h, {so_far}");
+        rest.push(format!("{usd_per_hour:.4} $/h, {so_far}"));
     }
-    let _ = writeln!(text, "{}", line.trim_end());
+    TableRow { cells: [kind, name.as_str(), id, state].map(clean).to_vec(), rest: rest.join("  ") }
 }
 
 #[cfg(test)]
@@ -244,7 +255,7 @@ mod tests {
     use crate::blocks::Block;
     use crate::census::World;
     use crate::leaks::find_leaks;
-    use crate::testing::{hol02, label};
+    use crate::testing::{hol02, label, plain};
     use crate::thing::{Bill, Label, Thing};
 
     fn heading() -> Heading {
@@ -270,17 +281,17 @@ mod tests {
 
     #[test]
     fn nothing_left_is_one_line_that_names_what_was_asked() {
-        let text = leaks_to_text(&heading(), &left(vec![]));
+        let text = leaks_to_text(Look::page(None), &heading(), &left(vec![]));
         assert!(text.starts_with("nothing of lab of ada is left in us-east-1 (asked: EC2, S3,"), "{text}");
         assert_eq!(text.lines().count(), 1);
-        let text = leaks_to_text(&heading(), &Left { knows_tags: false, ..left(vec![]) });
+        let text = leaks_to_text(Look::page(None), &heading(), &Left { knows_tags: false, ..left(vec![]) });
         assert!(text.ends_with("ACM and IAM; what else bears the lab's tags is not known)\n"), "{text}");
     }
 
     #[test]
     fn a_leak_has_its_cost_and_the_command_that_removes_it() {
         let left = left(vec![instance()]);
-        let text = leaks_to_text(&heading(), &left);
+        let text = leaks_to_text(Look::page(None), &heading(), &left);
         for part in [
             "removed by `host-up down`",
             "lab-public-ec2",
@@ -305,22 +316,63 @@ mod tests {
             remove: "ask bob".into(),
             hint: None,
         });
-        let text = leaks_to_text(&heading(), &left);
+        let text = leaks_to_text(Look::page(None), &heading(), &left);
         assert!(text.contains("      in the way: eni-9 of bob: ask bob"), "{text}");
     }
 
     #[test]
     fn what_could_not_be_read_is_told_and_never_called_nothing_left() {
         let left = Left { unread: vec!["DescribeVolumes: UnauthorizedOperation: no".into()], ..left(vec![]) };
-        let text = leaks_to_text(&heading(), &left);
+        let text = leaks_to_text(Look::page(None), &heading(), &left);
         assert!(text.contains("not known: DescribeVolumes"), "{text}");
         assert!(!text.contains("is left"), "{text}");
     }
 
     #[test]
+    fn a_narrow_terminal_gets_lines_below_each_other_and_whole_commands() {
+        let mut left = left(vec![instance()]);
+        left.leaks[0].remove = "host-up down --lab a/long/path/to/lab.toml --owner ada --region us-east-1".into();
+        for columns in [40, 80] {
+            let text = leaks_to_text(Look::page(Some(columns)), &heading(), &left);
+            let wide = |line: &&str| line.chars().count() > columns && !line.contains(&left.leaks[0].remove);
+            assert_eq!(text.lines().find(wide), None, "{text}");
+            assert!(
+                text.contains("`host-up down --lab a/long/path/to/lab.toml --owner ada --region us-east-1`"),
+                "{text}"
+            );
+        }
+        let text = leaks_to_text(Look::page(Some(40)), &heading(), &left);
+        assert!(
+            text.contains("  instance lab-public-ec2\n      i-1 running 1 h 0 min 0.0104 $/h,\n      so far $0.0104\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_screen_reader_hears_commas_and_no_padding() {
+        let vpc = Thing::new("vpc", "vpc-1", Label { name: Some("lab-vpc".into()), ..label("ada") });
+        let look = plain();
+        let text = leaks_to_text(look, &heading(), &left(vec![instance(), vpc]));
+        assert!(
+            text.contains("\n  instance, lab-public-ec2, i-1, running, 1 h 0 min  0.0104 $/h, so far $0.0104\n"),
+            "{text}"
+        );
+        assert!(text.contains("\n  vpc, lab-vpc, vpc-1, "), "{text}");
+    }
+
+    #[test]
+    fn names_of_others_cannot_clear_the_screen() {
+        let label = Label { name: Some("evil\u{1b}[2J".into()), ..label("ada") };
+        let mut left = left(vec![Thing::new("vpc", "vpc-1", label)]);
+        left.unread.push("DescribeVolumes: \u{1b}[2J".into());
+        let text = leaks_to_text(Look::page(None), &heading(), &left);
+        assert!(!text.contains('\u{1b}') && text.contains("evil\u{fffd}[2J"), "{text:?}");
+    }
+
+    #[test]
     fn an_unknown_cost_makes_the_total_a_least_one() {
         let address = Thing::new("elastic-ip", "eipalloc-1", label("ada")).bill(Bill::new(0.005, None));
-        let text = leaks_to_text(&heading(), &left(vec![address]));
+        let text = leaks_to_text(Look::page(None), &heading(), &left(vec![address]));
         assert!(text.contains("0.0050 $/h, so far unknown"), "{text}");
         assert!(text.contains("costing $0.0050 an hour, at least $0.0000 so far"), "{text}");
     }

@@ -41,3 +41,10 @@ pub(crate) fn inventory(resources: Vec<Resource>) -> Inventory {
         notes: Vec::new(),
     }
 }
+
+/// As a screen reader hears it.
+pub(crate) fn plain() -> lab_plan::Look {
+    let mut look = lab_plan::Look::page(None);
+    look.plain = true;
+    look
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lab_common::is_about_credentials;
-use lab_plan::{Exit, Look, Problem, Stop, print_out};
+use lab_plan::{Exit, Look, Problem, Progress, Stop, print_out};
 
 /// Empties a terminal and goes to its top: ECMA-48's CUP and ED.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -23,15 +23,20 @@ pub(crate) async fn watch(
     mut look: impl AsyncFnMut() -> Result<(String, Vec<String>), Problem>,
 ) -> Result<Exit, Problem> {
     let screen = Screen { keeps: Look::of_stdout(plain).live };
+    let progress = Progress::stderr(plain);
     let mut last = String::new();
     loop {
+        // Once something stands there, only a change is worth a word.
+        let is_first = last.is_empty();
+        let read = async { if is_first { progress.reading(look()).await } else { look().await } };
         let answer = tokio::select! {
             biased;
             exit = stop.wait() => return Ok(exit),
-            answer = look() => answer,
+            answer = read => answer,
         };
         let time = Timestamp::now().strftime("%H:%M:%S UTC");
-        let head = format!("{time}, every {seconds} s, Ctrl-C ends\n");
+        let show = Look::of_stdout(plain);
+        let head = show.fold(&format!("{time}, every {seconds} s, Ctrl-C ends")) + "\n";
         match answer {
             Ok((text, notes)) => {
                 screen.show(&format!("{head}{text}"))?;
@@ -41,7 +46,7 @@ pub(crate) async fn watch(
             }
             Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return Err(problem),
             Err(problem) => {
-                screen.show(&format!("{head}{}", describe_failure(&problem, screen.keeps.then_some(&last))))?;
+                screen.show(&format!("{head}{}", describe_failure(show, &problem, screen.keeps.then_some(&last))))?;
             }
         }
         if stop.sleep(Duration::from_secs(seconds)).await.is_err() {
@@ -51,8 +56,8 @@ pub(crate) async fn watch(
 }
 
 /// On a terminal the last answer stays in sight.
-fn describe_failure(problem: &Problem, last: Option<&String>) -> String {
-    let told = format!("not read this time: {problem}\n");
+fn describe_failure(show: Look, problem: &Problem, last: Option<&String>) -> String {
+    let told = show.fold(&format!("not read this time: {problem}\n"));
     match last.filter(|last| !last.is_empty()) {
         Some(last) => format!("{told}before that:\n{last}"),
         None => told,
@@ -78,9 +83,9 @@ mod tests {
     #[test]
     fn a_failed_look_is_told_above_the_last_one() {
         let problem = Problem::failed("DescribeVpcs: RequestLimitExceeded");
-        let told = describe_failure(&problem, Some(&"3 things\n".to_owned()));
+        let told = describe_failure(Look::page(None), &problem, Some(&"3 things\n".to_owned()));
         assert!(told.starts_with("not read this time: DescribeVpcs") && told.ends_with("3 things\n"), "{told}");
-        assert!(!describe_failure(&problem, None).contains("before that"));
+        assert!(!describe_failure(Look::page(None), &problem, None).contains("before that"));
     }
 
     #[tokio::test(start_paused = true)]

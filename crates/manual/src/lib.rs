@@ -9,7 +9,7 @@ use clap::builder::{Resettable, StyledStr};
 use clap::{Command, CommandFactory as _};
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 
 /// The command line of every program, in the order in which a reader meets them.
 pub fn list_programs() -> Vec<Command> {
@@ -27,12 +27,13 @@ pub fn list_programs() -> Vec<Command> {
 
 /// Every page of a program's help: its own and those of its subcommands, however deep, each with its words.
 pub fn list_pages(program: Command) -> Vec<Command> {
-    let mut program = program;
+    // clap's own `help` verb has no page: nobody is to be sent there.
+    let mut program = program.disable_help_subcommand(true);
     program.build();
     let mut pages = Vec::new();
     let mut open = vec![program];
     while let Some(page) = open.pop() {
-        open.extend(page.get_subcommands().filter(|page| page.get_name() != "help" && !page.is_hide_set()).cloned());
+        open.extend(page.get_subcommands().filter(|page| !page.is_hide_set()).cloned());
         pages.push(page);
     }
     pages
@@ -88,11 +89,16 @@ fn complete(shell: Shell, program: &Command) -> Vec<u8> {
 fn describe(page: &Command) -> io::Result<Vec<u8>> {
     let after = page.get_after_help().cloned();
     let man = Man::new(page.clone().after_help(Resettable::<StyledStr>::Reset)).manual("hybrid-lab");
+    // A page that was made tomorrow says the same: there is no date, but a field of its own keeps the others in place.
+    let man = man.date(" ");
     let mut text = Vec::new();
     man.render(&mut text)?;
+    describe_environment(page).to_writer(&mut text)?;
     if let Some(after) = after {
         let mut roff = Roff::new();
         roff.control("SH", ["NOTES"]);
+        // From the first column: the lines are made for 80.
+        roff.control("in", ["0"]);
         roff.control("nf", []);
         for line in after.to_string().lines() {
             if line.is_empty() {
@@ -105,6 +111,21 @@ fn describe(page: &Command) -> io::Result<Vec<u8>> {
         roff.to_writer(&mut text)?;
     }
     Ok(text)
+}
+
+/// The variables that stand for options.
+fn describe_environment(page: &Command) -> Roff {
+    let mut roff = Roff::new();
+    let options = page.get_arguments().filter_map(|option| Some((option.get_env()?.to_str()?, option.get_long()?)));
+    for (number, (variable, option)) in options.enumerate() {
+        if number == 0 {
+            roff.control("SH", ["ENVIRONMENT"]);
+        }
+        roff.control("TP", []);
+        roff.text([bold(variable)]);
+        roff.text([roman(format!("Stands for --{option} where that is not given."))]);
+    }
+    roff
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<PathBuf> {

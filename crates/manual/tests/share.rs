@@ -117,9 +117,28 @@ fn man_pages_are_without_a_warning_and_keep_the_lines_of_examples() {
             .args(["-Kutf8", "-man", "-Tutf8", "-ww", "-rLL=78n", "-P-c", "-P-b", "-P-u"])
             .arg(page));
         assert!(text.contains("NAME") && text.contains("SYNOPSIS"), "{}:\n{text}", page.display());
+        let is_wide = |line: &&str| line.chars().count() > 80;
+        assert_eq!(text.lines().find(is_wide), None, "{}", page.display());
+        assert!(!text.contains("-help(1)"), "{} names a page that is not there", page.display());
     }
     let net_up = folder.path().join("man/man1/net-up.1");
     let text = run(Command::new("groff").args(["-Kutf8", "-man", "-Tascii", "-P-c", "-P-b", "-P-u"]).arg(net_up));
     let is_example = |line: &str| line.trim() == "net-up status --json                  what is there, for programs";
     assert!(text.lines().any(is_example), "{text}");
+    for variable in ["LAB_FILE", "LAB_OWNER", "LAB_PLAIN"] {
+        assert!(text.contains(variable), "{variable} is missing:\n{text}");
+    }
+}
+
+#[test]
+fn an_option_is_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ask = |option: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lab-manual"));
+        command.arg(option).current_dir(folder.path()).output().expect("it runs")
+    };
+    let help = ask("--help");
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("Usage: lab-manual SHARE"));
+    assert_eq!(ask("--share").status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is written");
 }

@@ -1,10 +1,11 @@
 //! A run of made-up steps, to look at and to test what the terminal shows.
 //!
 //! ```text
-//! cargo run -p lab-plan --example watch -- [up|plan|status|down] [--plain] [--json] [--yes] [--fail] [--scale S]
+//! cargo run -p lab-plan --example watch -- [up|plan|status|down] [--plain] [--json] [--yes] [--fail] [--slow]
+//!     [--scale S]
 //! ```
 //!
-//! `--scale` is how many seconds the longest step takes (2 unless told).
+//! `--slow` reads for two seconds. `--scale` is how many seconds the longest step takes (2 unless told).
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -43,6 +44,7 @@ struct MadeUp {
     there: RefCell<BTreeSet<&'static str>>,
     fails: bool,
     scale: f64,
+    reads_for: Duration,
 }
 
 impl Concern for MadeUp {
@@ -50,6 +52,7 @@ impl Concern for MadeUp {
     type Op = &'static Part;
 
     async fn observe(&self) -> Result<Self::Live, Problem> {
+        tokio::time::sleep(self.reads_for).await;
         Ok(self.there.borrow().clone())
     }
 
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
     let made_up = MadeUp {
         there: RefCell::new(if matches!(verb, Verb::Down | Verb::Status) { all } else { BTreeSet::new() }),
         fails: has("--fail"),
+        reads_for: Duration::from_secs(if has("--slow") { 2 } else { 0 }),
         scale: scale.and_then(|scale| scale.parse().ok()).unwrap_or(2.0),
     };
     let request = Request {

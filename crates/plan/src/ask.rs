@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use crate::program::fold_for_stderr;
 use crate::{Problem, Stop};
 
 /// Asks `question` on the terminal, and goes on with a yes only.
@@ -10,16 +11,23 @@ use crate::{Problem, Stop};
 /// When there is no terminal, when the answer is no, or when someone asks to stop: nothing was changed then.
 pub async fn confirm(question: &str, stop: &Stop) -> Result<(), Problem> {
     require_someone_to_ask(question)?;
+    let question = fold_for_stderr(question);
     let _ = write!(std::io::stderr(), "{question}\ngo on? [y/N] ");
+    stop.set_idle(true);
     let answer = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)
     });
     let answer = tokio::select! {
         biased;
-        exit = stop.wait() => return Err(Stop::problem(exit).because("nothing was changed")),
+        exit = stop.wait() => {
+            // The cursor stands behind the question.
+            let _ = writeln!(std::io::stderr());
+            return Err(Stop::unchanged(exit));
+        }
         answer = answer => answer.ok().and_then(Result::ok).unwrap_or_default(),
     };
+    stop.set_idle(false);
     if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }

@@ -298,7 +298,10 @@ impl<C: Concern> Run<'_, C> {
         let live = match goal {
             Goal::Up => {
                 self.require_someone_to_ask_about_money()?;
-                self.stop.or(self.observe_all()).await.map_err(|problem| self.add_suspect(problem))?
+                self.stop
+                    .or(self.progress.reading(self.observe_all()))
+                    .await
+                    .map_err(|problem| self.add_suspect(problem))?
             }
             Goal::Down => {
                 self.require_someone_to_ask("taking the lab down deletes things")?;
@@ -355,7 +358,7 @@ impl<C: Concern> Run<'_, C> {
 
     fn say_plan(&self, plan: &Plan<C::Op>) {
         let look = Look::of_stderr(self.request.plain);
-        self.progress.say(show_plan(look, &self.request.heading, plan, &self.request.prices).trim_end());
+        self.progress.show(show_plan(look, &self.request.heading, plan, &self.request.prices).trim_end());
     }
 
     /// Keeps a record of a run that had something to do. That it could not be kept is no failure of the run.
@@ -385,7 +388,7 @@ impl<C: Concern> Run<'_, C> {
     }
 
     async fn observe(&self) -> Result<C::Live, Problem> {
-        self.stop.or(self.concern.observe()).await
+        self.stop.or(self.progress.reading(self.concern.observe())).await
     }
 
     fn make_plan(&self, live: &C::Live, goal: Goal) -> Result<Plan<C::Op>, Problem> {
@@ -533,7 +536,7 @@ impl<C: Concern> Run<'_, C> {
         let usd = (!reads_stdout).then(|| sum_usd(&self.concern.resources(live)));
         let (took, chain) = self.recorder.borrow().find_chain();
         let look = Look::of_stderr(self.request.plain);
-        self.progress.say(&show_summary(look, self.changed.borrow().len(), took, &chain, usd));
+        self.progress.show(&show_summary(look, self.changed.borrow().len(), took, &chain, usd));
     }
 
     /// How text is shown on stdout.

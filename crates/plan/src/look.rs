@@ -24,7 +24,6 @@ pub struct Look {
 pub(crate) enum Measure {
     Stdout,
     Stderr,
-    #[cfg(test)]
     Columns(Option<usize>),
 }
 
@@ -53,6 +52,11 @@ impl Look {
         Self::judge(Measure::Stdout, std::io::stdout().is_terminal(), plain, |name| std::env::var(name).ok())
     }
 
+    /// Text and nothing else, within so many columns; `None` bounds nothing.
+    pub const fn page(columns: Option<usize>) -> Self {
+        Self { plain: false, live: false, color: false, unicode: true, measure: Measure::Columns(columns) }
+    }
+
     /// By the conventions of <https://no-color.org> and <https://bixense.com/clicolors>.
     fn judge(measure: Measure, is_terminal: bool, plain: bool, variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name| variable(name).filter(|value| !value.is_empty());
@@ -77,7 +81,6 @@ impl Look {
         let size = match self.measure {
             Measure::Stdout => terminal_size_of(std::io::stdout()),
             Measure::Stderr => terminal_size_of(std::io::stderr()),
-            #[cfg(test)]
             Measure::Columns(columns) => {
                 columns.map(|columns| (Width(u16::try_from(columns).unwrap_or(u16::MAX)), Height(24)))
             }
@@ -88,7 +91,7 @@ impl Look {
 
     /// Columns within which text is laid out: the terminal's. What is no terminal has no bound, and neither has a
     /// screen reader.
-    pub(crate) fn columns(self) -> Option<usize> {
+    pub fn columns(self) -> Option<usize> {
         self.size().map(|(columns, _)| columns).filter(|_| !self.plain)
     }
 
@@ -112,8 +115,7 @@ impl Look {
 #[cfg(test)]
 impl Look {
     /// Nothing but text.
-    pub(crate) const PIPE: Self =
-        Self { plain: false, live: false, color: false, unicode: true, measure: Measure::Columns(None) };
+    pub(crate) const PIPE: Self = Self::page(None);
     /// A terminal without colours.
     pub(crate) const LIVE: Self = Self { live: true, ..Self::PIPE };
 

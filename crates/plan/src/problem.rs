@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::text::clean_lines;
+
 /// How a program of the lab ends. The numbers are part of the command-line contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -51,12 +53,13 @@ pub struct Problem {
     fix: Option<String>,
     exit: Exit,
     ends_all: bool,
+    made_nothing: bool,
 }
 
 impl Problem {
     /// Something failed while working. Ends with [`Exit::Failed`].
     pub fn failed(what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed, ends_all: false }
+        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed, ends_all: false, made_nothing: false }
     }
 
     /// The command line or a file is wrong; nothing was changed. Ends with [`Exit::Usage`].
@@ -99,6 +102,18 @@ impl Problem {
         self
     }
 
+    /// The call that should have made something was refused: nothing of it exists.
+    #[must_use]
+    pub fn having_made_nothing(mut self) -> Self {
+        self.made_nothing = true;
+        self
+    }
+
+    /// Whether it is certain that nothing was made.
+    pub fn has_made_nothing(&self) -> bool {
+        self.made_nothing
+    }
+
     /// Whether every further call would meet it too.
     pub fn ends_all(&self) -> bool {
         self.ends_all
@@ -137,14 +152,15 @@ impl Problem {
     }
 }
 
+/// As the user reads it. What AWS or a file says stands in it, so that nothing in it can move a terminal's cursor.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        f.write_str(&clean_lines(&self.what))?;
         if let Some(why) = &self.why {
-            write!(f, "\n  why: {}", why.replace('\n', "\n       "))?;
+            write!(f, "\n  why: {}", clean_lines(why).replace('\n', "\n       "))?;
         }
         if let Some(fix) = &self.fix {
-            write!(f, "\n  fix: {}", fix.replace('\n', "\n       "))?;
+            write!(f, "\n  fix: {}", clean_lines(fix).replace('\n', "\n       "))?;
         }
         Ok(())
     }
@@ -161,6 +177,14 @@ mod tests {
         let problem = Problem::usage("no lab").because("no file").fix("make one\nor name one");
         assert_eq!(problem.to_string(), "no lab\n  why: no file\n  fix: make one\n       or name one");
         assert_eq!(problem.exit().code(), 2);
+    }
+
+    #[test]
+    fn what_aws_says_cannot_move_the_cursor() {
+        let problem = Problem::failed("a dead letter: \u{1b}[2J").because("\u{9b}2J\nits second line").fix("\u{7}look");
+        let text = problem.to_string();
+        assert!(!text.chars().any(|sign| sign.is_control() && sign != '\n'), "{text:?}");
+        assert!(text.contains("\n       its second line"), "lines stay: {text}");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::progress::{pause, print_line};
-use crate::{Exit, Problem, Signals, Stop};
+use crate::text::clean_lines;
+use crate::{Exit, Look, Problem, Signals, Stop};
 
 /// Runs a program on one thread: Ctrl-C and SIGTERM ask its [`Stop`], its problem goes to stderr as `NAME: …`, and
 /// its exit code is the contract's.
@@ -68,9 +69,27 @@ pub fn print_out(text: &str) -> Result<(), Problem> {
 }
 
 /// Writes a line to stderr. Where nobody reads it any more (a terminal that was closed, `2>&1 | head`), the work it speaks
-/// of goes on all the same.
+/// of goes on all the same. What AWS says may stand in it: it is [`crate::clean`], but keeps its lines. On a terminal it
+/// keeps to its width, unless the user wants plain lines.
 pub fn print_err(line: &str) {
-    print_line(line);
+    print_line(&fold_for_stderr(line));
+}
+
+/// `text` as stderr shows it best.
+pub(crate) fn fold_for_stderr(text: &str) -> String {
+    Look::of_stderr(wants_plain()).fold(&clean_lines(text))
+}
+
+/// Whether the command line or the environment asks for plain lines: also where neither could be understood.
+fn wants_plain() -> bool {
+    let is_set =
+        std::env::var("LAB_PLAIN").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "n" | "no" | "false"));
+    is_set || has_flag("--plain")
+}
+
+/// Whether a flag is on our command line. What stands behind `--` is another program's.
+fn has_flag(flag: &str) -> bool {
+    std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == flag)
 }
 
 /// What `--json` prints where there is nothing but an error to tell.
@@ -80,11 +99,9 @@ struct ErrorDocument<'a> {
 }
 
 /// Where the command line says `--json` and stdout has no document yet, it gets one that holds the error: also where the
-/// command line or lab.toml is what is wrong. What stands behind `--` is another program's.
+/// command line or lab.toml is what is wrong.
 pub fn answer_error(error: &str) {
-    let ours = std::env::args_os().skip(1).take_while(|argument| argument != "--");
-    let wants_json = ours.into_iter().any(|argument| argument == "--json");
-    if wants_json
+    if has_flag("--json")
         && !ANSWERED.load(Ordering::Relaxed)
         && let Ok(document) = to_json(&ErrorDocument { error })
     {

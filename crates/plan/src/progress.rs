@@ -5,14 +5,19 @@ mod paint;
 mod screen;
 mod tree;
 
+use std::time::Duration;
+
 use board::Row;
 
 use crate::chain::resolve_needs;
 use crate::look::Look;
-use crate::text::clean;
-use crate::{Problem, State, Step, Usual};
+use crate::text::{clean, clean_lines};
+use crate::{Exit, Problem, State, Step, Usual};
 
 pub(crate) use screen::{pause, print_line};
+
+/// What is over within this time needs no word.
+const MOMENT: Duration = Duration::from_millis(400);
 
 /// Shows the steps of a run on stderr. Colours and redrawing only on a terminal that can do it; `--plain`, `NO_COLOR`,
 /// `CLICOLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are respected.
@@ -32,11 +37,32 @@ impl Progress {
         Self(None)
     }
 
-    /// Shows a line of text above whatever is being redrawn.
+    /// Shows text above whatever is being redrawn, within the terminal's width. What AWS says may stand in it.
     pub fn say(&self, text: &str) {
+        if let Some(look) = self.0 {
+            print_line(&look.fold(&clean_lines(text)));
+        }
+    }
+
+    /// Shows text that is laid out, coloured and clean already above whatever is being redrawn.
+    pub(crate) fn show(&self, text: &str) {
         if self.0.is_some() {
             print_line(text);
         }
+    }
+
+    /// Does `work`, which only reads. Where that takes longer than a moment a terminal says so until it is done; elsewhere
+    /// nothing is said.
+    pub async fn reading<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            biased;
+            answer = &mut work => return answer,
+            () = tokio::time::sleep(MOMENT) => {}
+        }
+        let is_terminal = self.0.is_some_and(|look| look.size().is_some());
+        let _line = is_terminal.then(|| self.begin("reading what exists", ""));
+        work.await
     }
 
     /// Begins a line that [`Line::end`] ends.
@@ -125,7 +151,10 @@ impl Line {
         if let Some(key) = line.key.take() {
             match answer {
                 Ok(id) => screen::end(key, State::Done, &clean(id.unwrap_or_default())),
-                Err(_) => screen::end(key, State::Failed, ""),
+                Err(problem) => {
+                    let is_stopped = matches!(problem.exit(), Exit::Interrupted | Exit::Terminated);
+                    screen::end(key, State::Failed, if is_stopped { "stopped" } else { "failed" });
+                }
             }
         }
     }

@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::chain::resolve_needs;
+use crate::layout::{INDENT, TableRow};
 use crate::look::{Ink, Look};
 use crate::report::{round_usd, sum_usd};
 use crate::text::{clean, pad, show_time, width, wrap};
-use crate::{Action, Heading, Outcome, Plan, Resource, State, Step, Usual};
+use crate::{Action, Exit, Heading, Outcome, Plan, RecordedStep, Resource, State, Step, Usual};
 
 /// Where text on a terminal goes on at the right of a column, it has at least so many columns there.
 const LEAST: usize = 24;
-/// How far text is indented that goes on below its line.
-const INDENT: &str = "      ";
+/// What the last look of a run is called where nothing else says what is checked.
+const FINAL_CHECK: &str = "check that all is as wanted";
 
 /// `$0.0104 an hour`
 pub(crate) fn show_usd(usd: f64) -> String {
@@ -168,7 +169,7 @@ pub(crate) fn show_status(look: Look, heading: &Heading, resources: &[Resource],
     }
     let mut text = format!("{lab} of {owner} in {region}: {}\n", count(resources.len(), "resource"));
     let rows: Vec<_> = resources.iter().map(list_cells).collect();
-    for line in lay_out_table(look, &rows) {
+    for line in look.lay_out(&rows, 2) {
         let _ = writeln!(text, "  {line}");
     }
     let usd = sum_usd(resources);
@@ -177,40 +178,12 @@ pub(crate) fn show_status(look: Look, heading: &Heading, resources: &[Resource],
 }
 
 /// Kind, name, id, state; what follows has no column of its own.
-fn list_cells(resource: &Resource) -> ([String; 4], String) {
+fn list_cells(resource: &Resource) -> TableRow {
     let Resource { kind, name, id, state, usd_per_hour, more } = resource;
     let cost = (*usd_per_hour != 0.0).then(|| format!("{usd_per_hour:.4} $/h"));
     let more = more.iter().map(|(field, value)| format!("{field}={}", clean(&show_value(value))));
     let rest: Vec<_> = cost.into_iter().chain(more).collect();
-    ([kind, name.as_str(), id, state].map(clean), rest.join("  "))
-}
-
-fn lay_out_table(look: Look, rows: &[([String; 4], String)]) -> Vec<String> {
-    if look.plain {
-        let lines = rows.iter().map(|(cells, rest)| {
-            let cells = cells.iter().chain([rest]).filter(|cell| !cell.is_empty()).map(String::as_str);
-            cells.collect::<Vec<_>>().join(", ")
-        });
-        return lines.collect();
-    }
-    let widths: [usize; 4] =
-        std::array::from_fn(|cell| rows.iter().map(|(cells, _)| width(&cells[cell])).max().unwrap_or(0));
-    let lines = rows.iter().map(|(cells, rest)| {
-        let cells: String = cells.iter().zip(widths).map(|(cell, width)| pad(cell, width) + "  ").collect();
-        format!("{cells}{rest}").trim_end().to_owned()
-    });
-    let lines: Vec<_> = lines.collect();
-    let widest = lines.iter().map(|line| width(line)).max().unwrap_or(0);
-    match look.columns() {
-        Some(columns) if widest + 2 > columns => rows.iter().map(|row| stack_resource(row, columns)).collect(),
-        _ => lines,
-    }
-}
-
-fn stack_resource(([kind, name, id, state], rest): &([String; 4], String), columns: usize) -> String {
-    let mut lines = wrap(&format!("{kind} {name}"), columns.saturating_sub(2));
-    lines.extend(wrap(&format!("{id} {state} {rest}"), columns.saturating_sub(INDENT.len())));
-    lines.join(&format!("\n{INDENT}"))
+    TableRow { cells: [kind, name.as_str(), id, state].map(clean).to_vec(), rest: rest.join("  ") }
 }
 
 fn show_value(value: &Value) -> String {
@@ -232,7 +205,8 @@ pub(crate) fn show_summary(
     // What took a twentieth of the time decides nothing.
     let worth = took.max(Duration::from_secs(1)) / 20;
     let chain: Vec<_> = chain.iter().filter(|(_, time)| *time >= worth).collect();
-    let chain: Vec<_> = chain.iter().map(|(title, time)| format!("{} {}", clean(title), show_time(*time))).collect();
+    let name = |title: &str| if title == RecordedStep::CHECK { FINAL_CHECK.to_owned() } else { clean(title) };
+    let chain: Vec<_> = chain.iter().map(|(title, time)| format!("{} {}", name(title), show_time(*time))).collect();
     let usd = usd.map(|usd| format!("; this part costs {}", show_usd(usd))).unwrap_or_default();
     let longest = if chain.is_empty() { String::new() } else { format!("; longest: {}", chain.join(", ")) };
     let text = format!("done: {} in {}{usd}{longest}", count(changes, "change"), show_time(took));
@@ -242,29 +216,39 @@ pub(crate) fn show_summary(
 
 /// What was done, what was not and why, what may remain and cost money, and the command that continues.
 pub(crate) fn show_failure<O>(steps: &[Step<O>], outcome: &Outcome, ways_on: &str) -> String {
-    let with = |wanted: &[State]| -> Vec<&Step<O>> {
-        let pairs = steps.iter().zip(&outcome.states);
-        pairs.filter(|(_, state)| wanted.contains(state)).map(|(step, _)| step).collect()
+    let with = |wanted: &[State]| -> Vec<(usize, &Step<O>)> {
+        let states = outcome.states.iter().enumerate();
+        let wanted = states.filter(|(_, state)| wanted.contains(state)).map(|(index, _)| index);
+        wanted.filter_map(|index| Some((index, steps.get(index)?))).collect()
     };
     let done = with(&[State::Done]);
     let mut text = format!("done: {} of {}\n", done.len(), count(steps.len(), "step"));
     for (index, problem) in &outcome.failures {
-        let reason = problem.to_string().replace('\n', "\n    ");
-        let _ = writeln!(text, "failed: {}\n    {reason}", steps[*index].title());
+        let what = name_step(&steps[*index]);
+        let _ = match problem.exit() {
+            Exit::Interrupted | Exit::Terminated => writeln!(text, "stopped: {what}"),
+            _ => writeln!(text, "failed: {what}\n    {}", problem.to_string().replace('\n', "\n    ")),
+        };
     }
-    for step in with(&[State::Blocked, State::Waiting]) {
-        let _ = writeln!(text, "not started: {}", step.title());
+    for (_, step) in with(&[State::Blocked, State::Waiting]) {
+        let _ = writeln!(text, "not started: {}", name_step(step));
     }
-    let made = with(&[State::Done, State::Failed]).into_iter().filter(|step| step.usd_per_hour > 0.0);
-    for step in made {
+    let made_nothing =
+        |index| outcome.failures.iter().any(|(failed, problem)| *failed == index && problem.has_made_nothing());
+    let made = with(&[State::Done, State::Failed]).into_iter();
+    for (_, step) in made.filter(|(index, step)| step.usd_per_hour > 0.0 && !made_nothing(*index)) {
         let _ = writeln!(text, "may exist and cost {}: {} {}", show_usd(step.usd_per_hour), step.kind, step.name);
     }
-    let kept =
-        with(&[State::Failed, State::Blocked, State::Waiting]).into_iter().filter(|step| step.usd_per_hour < 0.0);
-    for step in kept {
+    let kept = with(&[State::Failed, State::Blocked, State::Waiting]).into_iter();
+    for (_, step) in kept.filter(|(_, step)| step.usd_per_hour < 0.0) {
         let _ = writeln!(text, "still exists and costs {}: {} {}", show_usd(-step.usd_per_hour), step.kind, step.name);
     }
     text + ways_on
+}
+
+/// `update subnet lab-public-subnet (gives its hosts public addresses)`: several steps may change one thing.
+fn name_step<O>(step: &Step<O>) -> String {
+    if step.detail.is_empty() { step.title() } else { format!("{} ({})", step.title(), step.detail) }
 }
 
 #[cfg(test)]

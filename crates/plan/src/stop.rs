@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, stderr, stdin, stdout};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -74,6 +75,8 @@ fn reads_as_ignored(status: &str) -> bool {
 pub struct Stop {
     asked: watch::Receiver<Option<Exit>>,
     ask: Arc<watch::Sender<Option<Exit>>>,
+    /// Nothing is under way: a question waits for its answer.
+    idle: Arc<AtomicBool>,
 }
 
 impl Default for Stop {
@@ -86,7 +89,7 @@ impl Stop {
     /// Stops only when [`Stop::ask`] is called.
     pub fn new() -> Self {
         let (ask, asked) = watch::channel(None);
-        Self { asked, ask: Arc::new(ask) }
+        Self { asked, ask: Arc::new(ask), idle: Arc::default() }
     }
 
     /// Stops at the first signal. A second one ends the process at once.
@@ -102,10 +105,18 @@ impl Stop {
                     std::process::exit(i32::from(exit.code()));
                 }
                 asker.ask(exit);
+                if asker.idle.load(Ordering::Relaxed) {
+                    continue;
+                }
                 print_err("stopping: the calls under way finish, nothing new starts (again to stop at once)");
             }
         });
         stop
+    }
+
+    /// Says whether nothing is under way, so that nothing has to finish when someone asks.
+    pub(crate) fn set_idle(&self, is_idle: bool) {
+        self.idle.store(is_idle, Ordering::Relaxed);
     }
 
     /// Asks everybody who holds a clone to stop.
@@ -149,7 +160,7 @@ impl Stop {
     pub async fn or<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         tokio::select! {
             biased;
-            exit = self.wait() => Err(Self::problem(exit).because("nothing was changed")),
+            exit = self.wait() => Err(Self::unchanged(exit)),
             answer = work => answer,
         }
     }
@@ -158,6 +169,11 @@ impl Stop {
     pub fn problem(exit: Exit) -> Problem {
         let what = if exit == Exit::Terminated { "stopped by SIGTERM" } else { "stopped by Ctrl-C" };
         Problem::failed(what).exit_with(exit)
+    }
+
+    /// The problem of having been stopped before anything was changed.
+    pub(crate) fn unchanged(exit: Exit) -> Problem {
+        Problem::failed(format!("{}: nothing was changed", Self::problem(exit).what())).exit_with(exit)
     }
 }
 

@@ -71,9 +71,15 @@ pub(crate) fn pad(text: &str, columns: usize) -> String {
 /// `text` as one line that can do nothing to a terminal: names and messages come from AWS, and anybody may have given
 /// them. Control characters and those that turn the direction of writing become `�`, line ends become spaces.
 pub fn clean(text: &str) -> String {
+    clean_lines(text).replace('\n', " ")
+}
+
+/// [`clean`] text that keeps its lines.
+pub(crate) fn clean_lines(text: &str) -> String {
     let is_turn = |sign| matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let clean = |sign: char| match sign {
-        '\n' | '\r' | '\t' => ' ',
+        '\n' => '\n',
+        '\r' | '\t' => ' ',
         sign if sign.is_control() || is_turn(sign) => '\u{fffd}',
         sign => sign,
     };
@@ -118,6 +124,7 @@ mod tests {
     #[test]
     fn what_would_move_the_cursor_is_told_from_text() {
         assert_eq!(clean("a\x1b[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb c\u{fffd}d");
+        assert_eq!(clean_lines("a\x1b[2J\r\n\tb"), "a\u{fffd}[2J \n b");
     }
 
     #[test]

@@ -281,3 +281,35 @@ fn the_last_up_is_on_record() {
     let record = &lab_plan::RunRecord::read_all(home.path(), &heading)[0];
     assert_eq!(record.end, lab_plan::RunEnd::Failed);
 }
+
+#[test]
+fn a_slow_look_is_told_on_a_terminal_and_nowhere_else() {
+    let mut terminal = Terminal::start(80, 40, &["plan", "--slow"], &[]);
+    terminal.read_until(|text| text.contains("reading what exists"));
+    assert_eq!(terminal.finish(), 0);
+    let text = terminal.text();
+    assert!(text.contains("8 changes") && !text.contains("reading"), "it is taken away:\n{text}");
+    let (_, stderr) = pipe(&["plan", "--slow"], &[]);
+    assert!(!stderr.contains("reading"), "{stderr}");
+}
+
+#[test]
+fn ctrl_c_at_a_question_says_that_nothing_was_changed_and_nothing_else() {
+    let mut terminal = Terminal::start(80, 40, &["down"], &[]);
+    terminal.read_until(|text| text.contains("go on? [y/N]"));
+    terminal.press("\x03");
+    assert_eq!(terminal.finish(), 130);
+    let text = terminal.text();
+    assert!(text.lines().any(|line| line == "watch: stopped by Ctrl-C: nothing was changed"), "{text}");
+    assert!(!text.contains("under way"), "{text}");
+}
+
+#[test]
+fn an_error_keeps_to_the_terminals_width_and_to_one_line_in_a_pipe() {
+    let mut terminal = Terminal::start(40, 60, &["up", "--json", "--fail", "--scale", "0.3"], &[]);
+    assert_eq!(terminal.finish(), 1);
+    let text = terminal.text();
+    assert!(text.contains("      why: You are not authorized to\n           perform this operation."), "{text}");
+    let (_, stderr) = pipe(&["up", "--json", "--fail", "--scale", "0.3"], &[]);
+    assert!(stderr.contains("why: You are not authorized to perform this operation.\n"), "{stderr}");
+}

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use lab_common::{explain, has_code};
+use lab_common::{explain, has_code, tell_whether_made};
 use lab_ec2::NatGateway;
 use lab_plan::Problem;
 
@@ -11,7 +11,7 @@ pub(crate) fn explain_create<E>(call: &str, error: &SdkError<E, HttpResponse>) -
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let problem = explain(call, error);
+    let problem = tell_whether_made(explain(call, error), error);
     if has_code(error, "AddressLimitExceeded") {
         return problem.fix(
             "release an address that nobody uses (aws ec2 describe-addresses), or ask for a higher quota (Service \

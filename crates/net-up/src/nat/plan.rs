@@ -15,6 +15,9 @@ const ROUTE: &str = "route 0.0.0.0/0";
 /// AWS gives no figure. Twelve logs of Terraform that people have published say 1:25 to 2:05.
 const OPENS: Usual = Usual::minutes(1, 3, "published logs of Terraform, for a NAT gateway");
 
+/// AWS gives no figure for this either. Five published logs of Terraform say 20 s to 1:01.
+const CLOSES: Usual = Usual::seconds(20, 60, "published logs of Terraform, for a NAT gateway's deletion");
+
 /// What one step does. What exists is named by id, what may not exist yet by role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NatOp {
@@ -71,10 +74,7 @@ pub(crate) fn plan(want: &NatWant, live: &NatLive) -> Result<Plan<NatOp>, Vec<Pr
     let op = NatOp::CreateGateway { subnet: subnet.clone(), gone };
     let create = Step::new(Action::Create, "natgateway", GATEWAY, &want.gateway, op);
     let needs = leaving.map(|step| step.role.clone()).chain([ADDRESS.to_owned()]);
-    add(
-        gateway.is_none(),
-        create.needs(needs).costs(prices::NAT_GATEWAY).usually(OPENS).detail("a started hour is billed whole"),
-    );
+    add(gateway.is_none(), create.needs(needs).costs(prices::NAT_GATEWAY).detail("a started hour is billed whole"));
     let table = live.main_table();
     let target = table.and_then(|table| table.default_route.as_deref());
     let routed = gateway.is_some_and(|gateway| target == Some(&gateway.id)) && !table.is_some_and(|t| t.blackhole);
@@ -82,7 +82,11 @@ pub(crate) fn plan(want: &NatWant, live: &NatLive) -> Result<Plan<NatOp>, Vec<Pr
     let route = Step::new(Action::Update, "route-table", ROUTE, &want.table, op);
     add(
         !routed,
-        route.needs([GATEWAY, MAIN_TABLE]).detail(format!("0.0.0.0/0 to {}, once it is available", want.gateway)),
+        // It waits for the gateway.
+        route
+            .needs([GATEWAY, MAIN_TABLE])
+            .usually(OPENS)
+            .detail(format!("0.0.0.0/0 to {}, once it is available", want.gateway)),
     );
 
     plan.steps.extend(losers);
@@ -132,7 +136,7 @@ fn remove_route(table: &Table) -> Step<NatOp> {
 
 fn remove_gateway(gateway: &NatGateway) -> Step<NatOp> {
     let (id, role) = (gateway.id.clone(), role_of_removal(&gateway.id));
-    let delete = |op| Step::new(Action::Delete, "natgateway", role, &gateway.name, op);
+    let delete = |op| Step::new(Action::Delete, "natgateway", role, &gateway.name, op).usually(CLOSES);
     if gateway.is_open() {
         delete(NatOp::DeleteGateway { id }).costs(-prices::NAT_GATEWAY).detail("and wait until it is gone")
     } else {

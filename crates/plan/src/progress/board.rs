@@ -28,7 +28,7 @@ pub(crate) struct Row {
     pub(crate) title: String,
     /// Why or how.
     pub(crate) detail: String,
-    /// What it waits for while it runs; the id of what was made in the end.
+    /// What it waits for while it runs; in the end the id of what was made, or how it ended without.
     pub(crate) more: String,
     /// How long it usually takes.
     pub(crate) usual: Option<Usual>,

@@ -38,26 +38,27 @@ pub(crate) fn paint_row(row: &Row, look: Look, columns: usize, now: Duration) ->
     let rails = paint_rails(&row.rails, look, columns);
     let action = row.action.map_or(String::new(), |action| format!("{} ", action.sign()));
     let head = 4 + width(&action) + width(&rails);
-    let text = format!("{}{}", row.title, say_more(row));
-    // The title goes before the time, and a short form of the time before none.
-    let least = width(&row.title).min(columns.saturating_sub(head) * 2 / 3);
+    let texts = say(row);
+    // What is said goes before a long form of the time, and a short form of the time before none.
+    let least = texts.first().map_or(0, |text| width(text)).min(columns.saturating_sub(head) * 3 / 5);
     let time = paint_time(row, look, now).into_iter().find(|time| head + least + 1 + width(time) <= columns);
     let time = time.unwrap_or_default();
     let room = columns.saturating_sub(head + width(&time) + usize::from(!time.is_empty()));
-    let text = clip(&text, room, look.ellipsis());
+    let text = texts.iter().find(|text| width(text) <= room).or(texts.last());
+    let text = clip(text.map_or("", String::as_str), room, look.ellipsis());
     let tail = if time.is_empty() { text } else { format!("{} {}", pad(&text, room), look.ink(Ink::Quiet, &time)) };
     let action = row.action.map_or_else(String::new, |is| look.ink(is.ink(), &action));
     format!("  {} {action}{}{tail}", paint_state(row, look, now), look.ink(Ink::Quiet, &rails))
 }
 
-/// What is said behind the title.
-fn say_more(row: &Row) -> String {
+/// The title and what is said behind it, from its longest form to its shortest: half an id says nothing.
+fn say(row: &Row) -> Vec<String> {
+    let Row { title, detail, more, .. } = row;
+    let why = if detail.is_empty() { title.clone() } else { format!("{title} ({detail})") };
     match row.state {
-        State::Running if !row.more.is_empty() => format!(": {}", row.more),
-        State::Done if !row.more.is_empty() => format!("  {}", row.more),
-        State::Done => String::new(),
-        _ if row.detail.is_empty() => String::new(),
-        _ => format!(" ({})", row.detail),
+        State::Running if !more.is_empty() => vec![format!("{title}: {more}")],
+        State::Done if !more.is_empty() => vec![format!("{why}  {more}"), why],
+        _ => vec![why],
     }
 }
 
@@ -109,7 +110,10 @@ fn paint_time(row: &Row, look: Look, now: Duration) -> Vec<String> {
         State::Waiting => Vec::new(),
         State::Blocked => vec!["skipped".to_owned()],
         State::Done => vec![show_time(row.took(now))],
-        State::Failed => vec![format!("failed, {}", show_time(row.took(now))), "failed".to_owned()],
+        State::Failed => {
+            let word = if row.more.is_empty() { "failed" } else { &row.more };
+            vec![format!("{word}, {}", show_time(row.took(now))), word.to_owned()]
+        }
         State::Running => {
             let time = show_coarse(row.took(now));
             let Some(usual) = row.usual else { return vec![time] };

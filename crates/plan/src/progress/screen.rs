@@ -164,10 +164,14 @@ pub(crate) fn close_plan(change: impl Fn(&mut Row)) {
 
 /// `  done    create vpc lab-vpc  vpc-1  0.4 s`
 fn tell_end(row: &Row, now: Duration) -> String {
-    let word = if row.state == State::Done { "done  " } else { "failed" };
+    let (word, id) = match row.state {
+        State::Failed if row.more.is_empty() => ("failed", String::new()),
+        State::Failed => (row.more.as_str(), String::new()),
+        _ if row.more.is_empty() => ("done", String::new()),
+        _ => ("done", format!("  {}", row.more)),
+    };
     let why = if row.detail.is_empty() { String::new() } else { format!(" ({})", row.detail) };
-    let id = if row.more.is_empty() { String::new() } else { format!("  {}", row.more) };
-    format!("  {word}  {}{why}{id}  {:.1} s", row.full_title(), row.took(now).as_secs_f64())
+    format!("  {word:7} {}{why}{id}  {:.1} s", row.full_title(), row.took(now).as_secs_f64())
 }
 
 fn dash(look: Look) -> &'static str {

@@ -144,7 +144,7 @@ fn a_summary_names_what_decided_the_time() {
     let took = Duration::from_secs(42);
     assert_eq!(
         show_summary(Look::PIPE, 12, took, &chain, Some(0.0104)),
-        "done: 12 changes in 42 s; this part costs $0.0104 an hour; longest: instance lab-public-ec2 31 s, check 10 s"
+        "done: 12 changes in 42 s; this part costs $0.0104 an hour; longest: instance lab-public-ec2 31 s, check that all is as wanted 10 s"
     );
     assert_eq!(show_summary(Look::PIPE, 1, Duration::from_millis(30), &[], None), "done: 1 change in 0.0 s");
 }
@@ -181,5 +181,46 @@ fn a_failure_names_what_was_done_what_not_and_what_costs() {
         "go on: host-up up",
     ] {
         assert!(text.contains(part), "{part:?} is missing from\n{text}");
+    }
+}
+
+#[test]
+fn only_what_may_have_been_made_is_said_to_cost() {
+    let failed = |problem: Problem| {
+        let steps = [Step::new(Action::Create, "instance", "a", "one", ()).costs(0.0104)];
+        let failures = vec![(0, problem)];
+        let (states, made, times) = (vec![State::Failed], vec![None], vec![None]);
+        show_failure(&steps, &Outcome { states, made, times, failures, stopped: None }, "go on: host-up up")
+    };
+    assert!(failed(Problem::failed("no answer in time")).contains("may exist and cost"));
+    let refused = failed(Problem::failed("VcpuLimitExceeded").having_made_nothing());
+    assert!(!refused.contains("may exist"), "{refused}");
+}
+
+#[test]
+fn steps_of_one_thing_are_told_apart_and_a_stopped_one_has_not_failed() {
+    let change = |role: &str, detail: &str| Step::new(Action::Update, "subnet", role, "lab-subnet", ()).detail(detail);
+    let steps = [change("a", "public addresses"), change("b", "behind lab-public-to-internet")];
+    let failures = vec![(0, Problem::failed("stopped by Ctrl-C").exit_with(Exit::Interrupted))];
+    let outcome = Outcome {
+        states: vec![State::Failed, State::Waiting],
+        made: vec![None; 2],
+        times: vec![None; 2],
+        failures,
+        stopped: Some(Exit::Interrupted),
+    };
+    let text = show_failure(&steps, &outcome, "go on: net-up up");
+    assert!(text.contains("stopped: update subnet lab-subnet (public addresses)\n"), "{text}");
+    assert!(text.contains("not started: update subnet lab-subnet (behind lab-public-to-internet)"), "{text}");
+    assert!(!text.contains("failed:"), "{text}");
+}
+
+#[test]
+fn a_long_name_keeps_to_the_terminals_width() {
+    let name = "lab-実験室の雲のとても長い名前の仮想ネットワーク";
+    let resource = Resource::new("vpc", name, "vpc-0123456789abcdef0");
+    for columns in [40, 60, 80] {
+        let text = show_status(Look::PIPE.within(Some(columns)), &heading(), std::slice::from_ref(&resource), "");
+        assert!(text.lines().all(|line| width(line) <= columns), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use aws_sdk_ec2::types::AssociationStatusCode;
-use lab_common::explain;
+use lab_common::{explain, tell_whether_made};
 use lab_plan::{Problem, wait_for};
 
 use super::{Worker, make_tokens};
@@ -46,7 +46,9 @@ impl Worker<'_> {
             let id = match self.change(async || request.clone().send().await).await {
                 Ok(answer) => answer.association_id().unwrap_or_default().to_owned(),
                 Err(error) if is_duplicate(&error) => self.find_alive(&endpoint, subnet).await?,
-                Err(error) => return Err(explain_vpn("AssociateClientVpnTargetNetwork", &error)),
+                Err(error) => {
+                    return Err(tell_whether_made(explain_vpn("AssociateClientVpnTargetNetwork", &error), &error));
+                }
             };
             if self.await_associated(name, &endpoint, &id).await? == Came::Associated {
                 return Ok(id);

@@ -87,6 +87,36 @@ fn a_wait_past_its_usual_time_says_so() {
 }
 
 #[test]
+fn what_was_done_stays_in_sight_and_half_an_id_is_none() {
+    let mut row = row(&[], "subnet lab-public-subnet", State::Done);
+    (row.detail, row.more) = ("public addresses".into(), "subnet-0123456789abcdef0".into());
+    row.action = Some(Action::Update);
+    let wide = paint_row(&row, Look::LIVE, 90, seconds(9));
+    assert!(wide.contains("subnet lab-public-subnet (public addresses)  subnet-0123456789abcdef0"), "{wide}");
+    let narrow = paint_row(&row, Look::LIVE, 70, seconds(9));
+    assert!(narrow.contains("(public addresses)  ") && !narrow.contains("subnet-0"), "{narrow}");
+}
+
+#[test]
+fn a_narrow_wait_says_what_it_waits_for_before_how_long_that_usually_is() {
+    let mut row = Row::new(0, None, "check".into(), String::new());
+    row.begin(seconds(0));
+    (row.more, row.usual) = ("status checks of lab-public-ec2".into(), Some(Usual::minutes(2, 4, "")));
+    let line = paint_row(&row, Look::LIVE, 39, seconds(1));
+    assert!(line.contains("check: status checks of lab-pu") && line.ends_with(" 1 s"), "{line}");
+    let line = paint_row(&row, Look::LIVE, 79, seconds(1));
+    assert!(line.ends_with("1 s of usually 2–4 min"), "{line}");
+}
+
+#[test]
+fn who_was_stopped_has_not_failed() {
+    let mut row = row(&[], "vpc lab-vpc", State::Failed);
+    row.more = "stopped".into();
+    let line = paint_row(&row, Look::LIVE, 60, seconds(1));
+    assert!(line.contains("stopped, 0.0 s") && !line.contains("failed"), "{line}");
+}
+
+#[test]
 fn a_colour_never_says_something_alone() {
     let plain = paint(Look::LIVE, 80, 24);
     let colored = paint(Look { color: true, ..Look::LIVE }, 80, 24);
