@@ -363,13 +363,15 @@ impl<'a> Plan<'a> {
         let writers = writing
             .filter(|port| port.end == End::Bucket)
             .map(|port| (point(self.place.right(), port.y), port.presence));
-        let mut hosts = self.vpc.subnets.iter().flat_map(|subnet| &subnet.hosts).flat_map(|host| &host.inbound);
+        // Only where a line leads on from the internet.
+        let entered = self.vpc.subnets.iter().filter(|subnet| is_public(subnet) && self.gateway.is_some());
+        let mut entered = entered.flat_map(|subnet| &subnet.hosts).flat_map(|host| &host.inbound);
         Network {
             lines,
             gateway: self.gateway.as_ref().zip(self.vpc.gateway.as_ref()).map(|((_, at), part)| (*at, presence(part))),
             vpn: self.vpn.as_ref().zip(self.vpc.vpn.as_ref()).map(|((_, at), vpn)| (*at, presence(&vpn.part))),
             writers: writers.collect(),
-            from_laptop: hosts.any(|inbound| matches!(inbound.from, crate::scene::Source::Laptop(_))),
+            from_laptop: entered.any(|inbound| matches!(inbound.from, Source::Laptop(_))),
             block: Block { width: self.place.width, height: self.place.height, groups },
         }
     }

@@ -195,8 +195,8 @@ impl Facts<'_> {
 
     /// What forbids the plan and names this: AWS cannot change it in place, or it is somebody else's.
     fn find_refusal(&self, kind: &str, name: &str) -> Option<String> {
-        // A bucket may have dots in its name; a sentence ends in one.
-        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        // A bucket may have dots in its name, and a sentence ends in one; `/aws/lambda/NAME` is a log group.
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
         let names_it = |why: &str| why.split(|c: char| !is_part(c)).any(|word| word.trim_end_matches('.') == name);
         let refusals = list_refusals(self.parts).into_iter();
         let mut own = refusals.filter(|refusal| refusal.program == name_program(kind) && names_it(refusal.why));
@@ -623,7 +623,9 @@ mod tests {
     #[test]
     fn what_is_refused_is_not_added_and_neither_is_the_rest_of_its_part() {
         let part = |program, refused: &str| {
-            let refused = vec![refused.to_owned()];
+            let log_group = "the log group /aws/lambda/lab-lambda-function is not this lab's".to_owned();
+            let refused =
+                if program == "host-up" { vec![refused.to_owned()] } else { vec![log_group, refused.to_owned()] };
             inventory::Part { program, refused, ..inventory::Part::default() }
         };
         let parts = [

@@ -43,7 +43,7 @@ fn draw(things: &[&Thing], world: &World) -> Scene {
     let groups = of_kind("security-group").filter_map(|group| Some((group.id.as_str(), group.label.role.as_deref()?)));
     let look = Look { things, world, groups: Groups::new(groups) };
     let endpoint = of_kind("client-vpn-endpoint").next().filter(|_| vpc.is_some());
-    // What has a place; of several NAT gateways in a subnet, the first.
+    // What has a place. Of several NAT gateways in a subnet, the first.
     let mut drawn: Vec<&str> = endpoint.iter().map(|endpoint| endpoint.id.as_str()).collect();
     let drawn_vpc = vpc.map(|vpc| {
         let gateway = of_kind("internet-gateway").find(is_inside).or_else(|| of_kind("internet-gateway").next());
@@ -60,29 +60,18 @@ fn draw(things: &[&Thing], world: &World) -> Scene {
             vpn: endpoint.map(|endpoint| look.draw_vpn(endpoint)),
         }
     });
-    let bucket = |wanted: &str| of_kind("bucket").find(|thing| has_role(thing, wanted)).map(part);
-    let function = of_kind("function").next().map(part);
-    let pipeline = (bucket("bucket input").is_some() || function.is_some()).then(|| Pipeline {
-        input: bucket("bucket input").unwrap_or_else(|| absent("input bucket")),
-        trigger: Part::new("s3:ObjectCreated:*"),
-        queue: of_kind("queue").find(|queue| has_role(queue, IMAGE_QUEUE)).map(part),
-        function: function.unwrap_or_else(|| absent("function")),
-        output: bucket("bucket output").unwrap_or_else(|| absent("output bucket")),
-    });
-    let others = things.iter().filter(|thing| {
-        let costs = ["instance", "natgateway", "client-vpn-endpoint", "elastic-ip", "volume"];
-        costs.contains(&thing.kind) && !drawn.contains(&thing.id.as_str())
-    });
+    let pipeline = look.draw_pipeline();
+    let mut costs = vec!["instance", "natgateway", "client-vpn-endpoint", "elastic-ip", "volume"];
+    if pipeline.is_none() {
+        costs.extend(["bucket", "function", "queue"]);
+    }
+    let others = things.iter().filter(|thing| costs.contains(&thing.kind) && !drawn.contains(&thing.id.as_str()));
     let others = others.map(|thing| {
         let mut part = if thing.kind == "client-vpn-endpoint" { look.draw_vpn(thing).part } else { part(thing) };
         part.lines.insert(0, name_kind(thing.kind).to_owned());
         part
     });
     Scene { others: others.collect(), vpc: drawn_vpc, pipeline, ..Scene::default() }
-}
-
-fn absent(what: &str) -> Part {
-    Part::new(what).presence(Presence::Missing)
 }
 
 fn has_role(thing: &Thing, role: &str) -> bool {
@@ -109,6 +98,22 @@ impl<'a> Look<'a> {
     fn inside<'b>(&'b self, subnet: &'b Thing, kind: &'static str) -> impl Iterator<Item = &'a Thing> + 'b {
         let inside = move |thing: &&Thing| thing.kind == kind && thing.place.subnet.as_ref() == Some(&subnet.id);
         self.things.iter().copied().filter(inside)
+    }
+
+    /// Buckets and function, where all of them are there: nothing says that a lab wants more than it has.
+    fn draw_pipeline(&self) -> Option<Pipeline> {
+        let find = |kind: &str, role: &str| {
+            let found =
+                self.things.iter().find(|thing| thing.kind == kind && (role.is_empty() || has_role(thing, role)));
+            found.map(|thing| self.to_part(thing))
+        };
+        Some(Pipeline {
+            input: find("bucket", "bucket input")?,
+            trigger: Part::default().line("its trigger is not looked at"),
+            queue: find("queue", IMAGE_QUEUE),
+            function: find("function", "")?,
+            output: find("bucket", "bucket output")?,
+        })
     }
 
     fn draw_subnet(&self, subnet: &Thing) -> Subnet {
@@ -217,6 +222,8 @@ mod tests {
             with_role("queue", "arn:q", "queue images").named("lab-image-queue-deadlock"),
             with_role("queue", "arn:d", "queue dead-letters").named("lab-image-dead-letters-deadlock"),
             with_role("bucket", "lab-in", "bucket input"),
+            with_role("bucket", "lab-out", "bucket output"),
+            with_role("function", "lab-lambda-function", "function"),
         ];
         World { things, account: "123456789012".into(), ..World::default() }
     }
@@ -234,6 +241,16 @@ mod tests {
         assert_eq!((&inbound(1).from, inbound(1).ports.as_str()), (&Source::Host("web".into()), "TCP 5432"));
         assert_eq!(vpc.subnets[0].hosts[0].role, "web");
         assert_eq!(scene.pipeline.unwrap().queue.unwrap().name, "lab-image-queue-deadlock");
+    }
+
+    #[test]
+    fn nothing_is_missing_where_nobody_says_what_is_wanted() {
+        let mut world = lab();
+        world.things.retain(|thing| thing.kind != "function");
+        let scene = list_scenes(&world, "us-east-1").remove(0);
+        assert_eq!(scene.pipeline, None);
+        assert!(scene.others.iter().any(|part| part.name == "lab-in" && part.lines[0] == "Amazon S3 bucket"));
+        assert!(lab_picture::arrange(&scene).labels().all(|label| label.text != "missing"));
     }
 
     #[test]
