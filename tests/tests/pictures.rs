@@ -66,7 +66,43 @@ fn a_picture_shows_what_is_there_what_is_missing_and_what_has_drifted() {
     assert!(marks(&drifted, "≠ drifted") >= 1 && drifted.contains("TCP 3389"), "{drifted}");
 
     let _ = aws.run("lab-status", &["picture", "--all-labs", "--svg", "all.svg"]).expect_code(0);
+    for part in ["TCP 22, 8888", "TCP 22, 8080", "10.0.1.0/24", "0.0.0.0/0 to the internet gateway", "UDP 443"] {
+        assert!(read(&aws, "all.svg").contains(part), "{part} is missing");
+    }
     assert!(read(&aws, "all.svg").contains("Lab lab of ada"));
+}
+
+/// The text between two others.
+fn find_between(text: &str, before: &str, after: &str) -> String {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{before} is missing from {text}"));
+    rest.split_once(after).expect("an end").0.to_owned()
+}
+
+#[test]
+fn a_picture_knows_what_was_renamed_and_draws_no_route_that_somebody_has_deleted() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    let _ = aws.run("lab-status", &["picture", "--plan", "--html", "empty.html"]).expect_code(0);
+    let empty = read(&aws, "empty.html");
+    assert!(empty.contains("$0.0000 an hour now, $0.1") && !empty.contains("up would stop"), "{empty}");
+
+    for program in ["net-up", "host-up"] {
+        let _ = aws.run(program, &["up", "--yes"]).expect_code(0);
+    }
+    let vpc = "Filter.1.Name=tag:Name&Filter.1.Value.1=lab-vpc";
+    let vpc = find_between(&aws.act(&format!("Action=DescribeVpcs&{vpc}")), "<vpcId>", "<");
+    let table = "Filter.1.Name=tag:Name&Filter.1.Value.1=lab-public-to-internet";
+    let table = find_between(&aws.act(&format!("Action=DescribeRouteTables&{table}")), "<routeTableId>", "<");
+    let _ = aws.act(&format!("Action=CreateTags&ResourceId.1={vpc}&Tag.1.Key=Name&Tag.1.Value=mine"));
+    let _ = aws.act(&format!("Action=DeleteRoute&RouteTableId={table}&DestinationCidrBlock=0.0.0.0/0"));
+    let _ = aws.run("lab-status", &["picture", "--svg", "lab.svg"]).expect_code(0);
+    let description = find_between(&read(&aws, "lab.svg"), "<desc", "</desc>");
+    assert!(description.contains(&format!("VPC mine, {vpc}, available, 10.0.0.0/16.")), "{description}");
+    assert!(description.contains("≠ drifted, missing: 0.0.0.0/0 to lab-igw"), "{description}");
+    assert!(!description.contains("as its way to the internet"), "{description}");
+    let _ = aws.run("lab-status", &["picture", "--plan", "--svg", "plan.svg"]).expect_code(0);
+    let plan = find_between(&read(&aws, "plan.svg"), "<desc", "</desc>");
+    assert!(plan.contains("~ change, 0.0.0.0/0 to lab-igw"), "{plan}");
+    assert!(plan.contains("the internet gateway as its way to the internet"), "{plan}");
 }
 
 #[test]

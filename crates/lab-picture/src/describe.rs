@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::layout::tell;
+use crate::layout::{tell, tell_rate};
 use crate::scene::{Host, Presence, Route, Scene, Source, Subnet};
 use crate::text::clean;
 
@@ -12,9 +12,9 @@ pub(crate) fn describe(scene: &Scene) -> String {
     if let Some(account) = &scene.account {
         let _ = write!(text, ", account ending in {account}");
     }
-    let _ = write!(text, ", costing ${:.4} an hour.", scene.usd_per_hour);
+    let _ = write!(text, ", costing {}.", tell_rate(scene));
     if let Some(vpc) = &scene.vpc {
-        let _ = write!(text, " VPC {}, {}.", tell(&vpc.part), vpc.cidr);
+        let _ = write!(text, " VPC {}{}.", tell(&vpc.part), follow(&vpc.cidr));
         if let Some(gateway) = &vpc.gateway {
             let _ = write!(text, " Internet gateway {}.", tell(gateway));
         }
@@ -44,13 +44,15 @@ pub(crate) fn describe(scene: &Scene) -> String {
 }
 
 fn describe_subnet(text: &mut String, subnet: &Subnet) {
-    let way = match subnet.route {
-        Route::None => "no way to the internet",
-        Route::Gateway => "the internet gateway as its way to the internet",
-        Route::Nat => "the NAT gateway as its way to the internet",
+    let way = match &subnet.route {
+        Route::None => "no way to the internet".to_owned(),
+        Route::Gateway => "the internet gateway as its way to the internet".to_owned(),
+        Route::Nat => "the NAT gateway as its way to the internet".to_owned(),
+        Route::Other(target) => format!("0.0.0.0/0 to {}", clean(target)),
+        Route::Unknown => "a way to the internet that is not known".to_owned(),
     };
     let zone = subnet.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
-    let _ = write!(text, " Subnet {}, {}{zone}, with {way}.", tell(&subnet.part), subnet.cidr);
+    let _ = write!(text, " Subnet {}{}{zone}, with {way}.", tell(&subnet.part), follow(&subnet.cidr));
     if let Some(nat) = &subnet.nat {
         let _ = write!(text, " In it: NAT gateway {}.", tell(nat));
     }
@@ -59,9 +61,15 @@ fn describe_subnet(text: &mut String, subnet: &Subnet) {
     }
 }
 
+/// `, 10.0.1.0/24`; nothing where it is not known.
+fn follow(cidr: &str) -> String {
+    if cidr.is_empty() { String::new() } else { format!(", {cidr}") }
+}
+
 fn describe_rules(host: &Host) -> String {
     if host.inbound.is_empty() {
-        return "; nobody may reach it".to_owned();
+        let why = host.group.why.as_ref().map(|why| format!("; {}", clean(why)));
+        return why.unwrap_or_else(|| "; nobody may reach it".to_owned());
     }
     let rules = host.inbound.iter().map(|rule| {
         let from = match &rule.from {

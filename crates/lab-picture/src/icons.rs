@@ -57,6 +57,23 @@ impl Icon {
         Self::Other,
     ];
 
+    /// What AWS calls it; nothing for what says so by itself.
+    pub(crate) const fn service(self) -> Option<&'static str> {
+        match self {
+            Self::Host => Some("EC2 instance"),
+            Self::Function => Some("AWS Lambda function"),
+            Self::Bucket => Some("Amazon S3 bucket"),
+            Self::Queue => Some("Amazon SQS queue"),
+            Self::Gateway => Some("Internet gateway"),
+            Self::Nat => Some("NAT gateway"),
+            Self::Vpn => Some("Client VPN endpoint"),
+            Self::Vpc => Some("VPC"),
+            Self::Public => Some("Public subnet"),
+            Self::Private => Some("Private subnet"),
+            Self::Region | Self::Zone | Self::Internet | Self::Laptop | Self::Other => None,
+        }
+    }
+
     /// Its id in the picture.
     pub(crate) const fn id(self) -> &'static str {
         match self {

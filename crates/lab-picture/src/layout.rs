@@ -8,7 +8,7 @@ mod pipeline;
 mod sheet;
 
 pub(crate) use card::tell;
-pub(crate) use sheet::arrange_all;
+pub(crate) use sheet::{arrange_all, arrange_list};
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,8 @@ struct Picture<'a> {
 
 impl<'a> Picture<'a> {
     fn new(scene: &'a Scene) -> Self {
-        let network = scene.vpc.as_ref().map(network::arrange);
+        let bucket = scene.pipeline.as_ref().map(|pipeline| pipeline.input.presence).unwrap_or_default();
+        let network = scene.vpc.as_ref().map(|vpc| network::arrange(vpc, bucket));
         Self {
             scene,
             network,
@@ -104,7 +105,7 @@ impl<'a> Picture<'a> {
             self.groups.extend(block.at(self.vpc.x, self.vpc.y));
             let moved = network.lines.drain(..).map(|line| line.translated(self.vpc));
             self.lines.extend(moved);
-            writers = network.writers.iter().map(|at| at.translated(self.vpc)).collect();
+            writers = network.writers.iter().map(|(at, how)| (at.translated(self.vpc), *how)).collect();
         }
         if let Some(pipeline) = &mut self.pipeline {
             let gap = match (self.network.is_some(), writers.is_empty()) {
@@ -113,15 +114,14 @@ impl<'a> Picture<'a> {
                 (true, false) => measure(WRITES, SMALL).ceil() + 44.0,
             };
             let x = right + gap;
-            let wanted = writers.first().map_or(self.vpc.y + CHIP_RISE, |at| at.y - pipeline.input_height / 2.0);
+            let wanted = writers.first().map_or(self.vpc.y + CHIP_RISE, |(at, _)| at.y - pipeline.input_height / 2.0);
             let y = wanted.max(self.vpc.y + CHIP_RISE);
             let input = y + pipeline.input_height / 2.0;
             let block = std::mem::take(&mut pipeline.block);
             let (width, height) = (block.width, block.height);
             self.groups.extend(block.at(x, y));
             self.lines.extend(pipeline.lines.drain(..).map(|line| line.translated(point(x, y))));
-            let presence = self.scene.pipeline.as_ref().map(|pipeline| pipeline.input.presence).unwrap_or_default();
-            self.lines.extend(write_lines(&writers, right, point(x, input), presence));
+            self.lines.extend(write_lines(&writers, right, point(x, input)));
             (right, bottom) = (x + width, bottom.max(y + height));
         }
         (right, bottom)
@@ -209,13 +209,12 @@ impl<'a> Picture<'a> {
     }
 
     fn put_title(&self, width: f64) -> Vec<Group> {
-        let Scene { at, usd_per_hour, .. } = self.scene;
         let mut group = Group::new("");
         let room = width - 2.0 * MARGIN;
         for line in wrap(&tell_title(self.scene), TITLE, room, 1) {
             group.shapes.push(Shape::Text(Label::new(point(MARGIN, MARGIN - 6.0), line, TITLE, TEXT)));
         }
-        let parts = [at.clone(), format!("${usd_per_hour:.4} an hour")];
+        let parts = [self.scene.at.clone(), tell_rate(self.scene)];
         let subtitle = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
         for line in wrap(&subtitle, SUBTITLE, room, 1) {
             let y = MARGIN - 6.0 + TITLE.line_height() + 2.0;
@@ -228,18 +227,18 @@ impl<'a> Picture<'a> {
 const WRITES: &str = "writes pictures";
 
 /// From where lines leave the VPC to the input bucket.
-fn write_lines(writers: &[Point], from: f64, to: Point, presence: Presence) -> Vec<Line> {
+fn write_lines(writers: &[(Point, Presence)], from: f64, to: Point) -> Vec<Line> {
     let turn = from + 18.0;
     let mut lines: Vec<_> = writers
         .iter()
-        .map(|at| {
+        .map(|(at, presence)| {
             let mut points = vec![*at];
             if (at.y - to.y).abs() > 0.5 {
                 points.extend([point(turn, at.y), point(turn, to.y)]);
             }
             points.push(to);
             let title = "hosts may write to the input bucket".to_owned();
-            Line { points, arrow: true, class: line_class(presence, LINE_DATA), title, labels: Vec::new() }
+            Line { points, arrow: true, class: line_class(*presence, LINE_DATA), title, labels: Vec::new() }
         })
         .collect();
     if let Some(first) = lines.first_mut() {
@@ -303,6 +302,12 @@ pub(crate) fn tell_title(scene: &Scene) -> String {
     }
 }
 
+/// What it costs, and would cost.
+pub(crate) fn tell_rate(scene: &Scene) -> String {
+    let now = format!("${:.4} an hour", scene.usd_per_hour);
+    scene.usd_per_hour_after.map_or_else(|| now.clone(), |after| format!("{now} now, ${after:.4} an hour after up"))
+}
+
 /// What the marks mean, as far as they are used.
 fn put_legend(scene: &Scene, top: f64, width: f64) -> Block {
     let mut used = BTreeSet::new();
@@ -337,6 +342,7 @@ const fn explain(presence: Presence) -> Option<&'static str> {
         Presence::Add => Some("up would make it"),
         Presence::Change => Some("up would change it"),
         Presence::Remove => Some("up would remove it"),
+        Presence::Blocked => Some("up would refuse this, and change nothing of its part"),
     }
 }
 

@@ -17,7 +17,7 @@ mod write;
 pub use drawing::{Drawing, Group, Label, Shape};
 pub use geometry::{Point, Rect};
 pub use icons::Icon;
-pub use png::{MAX_SIDE, PngError, to_png};
+pub use png::{PngError, choose_scale, to_png};
 pub use scene::{Health, Host, Inbound, Part, Pipeline, Presence, Route, Scene, Source, Subnet, View, Vpc, Vpn};
 pub use text::Face;
 
@@ -29,6 +29,11 @@ pub fn arrange(scene: &Scene) -> Drawing {
 /// Lays many labs out on one sheet.
 pub fn arrange_all(scenes: &[Scene], title: &str) -> Drawing {
     layout::arrange_all(scenes, title)
+}
+
+/// Lays many labs out below each other, for a page that is scrolled.
+pub fn arrange_list(scenes: &[Scene], title: &str) -> Drawing {
+    layout::arrange_list(scenes, title)
 }
 
 /// Writes it as SVG, ready for a file or for the middle of a page.

@@ -19,6 +19,9 @@ pub struct Scene {
     pub view: View,
     /// What everything costs, in US dollars an hour; parts that are not drawn included.
     pub usd_per_hour: f64,
+    /// What everything would cost after `up`, in US dollars an hour, where that is shown.
+    #[serde(default)]
+    pub usd_per_hour_after: Option<f64>,
     /// The user's own machine.
     pub laptop: Part,
     /// The network, where the lab has or wants one.
@@ -57,6 +60,8 @@ pub enum Presence {
     Change,
     /// `up` would remove it.
     Remove,
+    /// `up` would neither make nor change it: it stops here.
+    Blocked,
 }
 
 /// How well something is.
@@ -176,7 +181,7 @@ pub struct Subnet {
 }
 
 /// Where 0.0.0.0/0 goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Route {
     /// Nowhere.
     #[default]
@@ -185,6 +190,10 @@ pub enum Route {
     Gateway,
     /// To the NAT gateway.
     Nat,
+    /// To something else: its id.
+    Other(String),
+    /// Nobody could read it.
+    Unknown,
 }
 
 /// A host, with its security group.
@@ -196,7 +205,7 @@ pub struct Host {
     pub role: String,
     /// Its security group.
     pub group: Part,
-    /// What that lets in.
+    /// What that lets in; where its `why` is set and this is empty, that tells the reason.
     pub inbound: Vec<Inbound>,
     /// It may write to the input bucket.
     pub writes: bool,

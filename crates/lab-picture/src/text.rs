@@ -54,6 +54,12 @@ pub(crate) fn measure(text: &str, face: Face) -> f64 {
     text.graphemes(true).map(|letter| widths.of_letter(letter)).sum::<f64>() * face.size
 }
 
+/// Whether the fonts that come along have every letter of `text`.
+pub(crate) fn has_every_letter(text: &str) -> bool {
+    let has = |c: char| [&*REGULAR_WIDTHS, &*BOLD_WIDTHS].iter().all(|widths| widths.font.glyph_index(c).is_some());
+    text.is_ascii() || text.chars().all(|c| c.is_ascii() || has(c))
+}
+
 /// Advance widths of one font, in em.
 struct Widths {
     font: Font<'static>,
@@ -181,6 +187,12 @@ mod tests {
         assert!((measure("研究", FACE) - 20.0).abs() < 0.01);
         assert!(measure("שלום", FACE) > 15.0, "Hebrew is in the font");
         assert!((measure("e\u{301}", FACE) - measure("e", FACE)).abs() < 0.01, "an accent has no width of its own");
+    }
+
+    #[test]
+    fn the_signs_of_every_picture_are_in_the_fonts_that_come_along() {
+        assert!(has_every_letter("10.0.1.0/24 · account …1234 ≠ drifted ~ change − remove šžé"));
+        assert!(!has_every_letter("研究室"));
     }
 
     #[test]

@@ -5,7 +5,8 @@ mod samples;
 use std::time::Instant;
 
 use lab_picture::{
-    Drawing, Host, Inbound, Label, Part, Point, Presence, Rect, Scene, Source, arrange, arrange_all, to_svg,
+    Drawing, Group, Host, Inbound, Label, Part, Point, Presence, Rect, Scene, Shape, Source, arrange, arrange_all,
+    arrange_list, choose_scale, to_svg,
 };
 use proptest::prelude::*;
 
@@ -96,7 +97,7 @@ fn no_sample_has_a_fault() {
 #[test]
 fn no_line_of_the_built_in_lab_crosses_another_in_any_of_its_states() {
     for (name, scene) in samples::all() {
-        if !["zones", "tiers"].contains(&name) {
+        if !["zones", "tiers", "steps"].contains(&name) {
             assert_eq!(count_crossings(&arrange(&scene)), 0, "{name}");
         }
     }
@@ -189,6 +190,129 @@ fn a_png_is_as_large_as_asked_for_and_never_too_large() {
     assert!((number(16) - drawing.width * 2.0).abs() <= 2.0 && (number(20) - drawing.height * 2.0).abs() <= 2.0);
     let error = lab_picture::to_png(&svg, 100.0).unwrap_err().to_string();
     assert!(error.contains("too large"), "{error}");
+}
+
+#[test]
+fn a_png_of_a_large_sheet_is_drawn_smaller_and_not_in_a_gigabyte() {
+    let sized = |width: f64, height: f64| Drawing { width, height, ..Drawing::default() };
+    for (width, height) in [(1500.0, 800.0), (8191.0, 8191.0), (40_000.0, 300.0), (16_000.0, 16_000.0)] {
+        let scale = f64::from(choose_scale(&sized(width, height)));
+        assert!(scale > 0.0 && scale <= 2.0 && (width * scale).max(height * scale) <= 16_384.0, "{width}: {scale}");
+        assert!((width * scale).ceil() * (height * scale).ceil() <= 64e6, "{width} by {height}: {scale}");
+    }
+    assert!((choose_scale(&sized(1500.0, 800.0)) - 2.0).abs() < 1e-6);
+    // Within the longest side, and still too large.
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9000' height='9000'/>";
+    assert!(lab_picture::to_png(svg, 1.0).unwrap_err().to_string().contains("too large"));
+}
+
+fn sample(name: &str) -> Scene {
+    samples::all().into_iter().find(|(sample, _)| *sample == name).unwrap().1
+}
+
+fn texts(drawing: &Drawing) -> Vec<&str> {
+    drawing.labels().map(|label| label.text.as_str()).collect()
+}
+
+/// The classes and corners of the lines of a title.
+fn lines_titled<'a>(drawing: &'a Drawing, title: &str) -> Vec<(&'static str, &'a [Point])> {
+    let groups = drawing.groups.iter().filter(|group: &&Group| group.title == title);
+    let lines = groups.flat_map(|group| &group.shapes).filter_map(|shape| match shape {
+        Shape::Line { points, class, .. } if *class != "lp-halo" => Some((*class, points.as_slice())),
+        _ => None,
+    });
+    lines.collect()
+}
+
+#[test]
+fn every_card_and_frame_says_what_aws_calls_it() {
+    let drawing = arrange(&sample("nat"));
+    let texts = texts(&drawing);
+    for (service, count) in [
+        ("EC2 instance", 2),
+        ("Amazon S3 bucket", 2),
+        ("AWS Lambda function", 1),
+        ("Internet gateway", 1),
+        ("NAT gateway", 1),
+        ("Client VPN endpoint", 1),
+        ("VPC", 1),
+        ("Public subnet", 1),
+        ("Private subnet", 1),
+    ] {
+        assert_eq!(texts.iter().filter(|text| **text == service).count(), count, "{service}: {texts:?}");
+    }
+}
+
+#[test]
+fn the_way_to_a_bucket_that_is_not_there_is_dashed_from_its_beginning() {
+    let classes = |name: &str| {
+        let drawing = arrange(&sample(name));
+        let inside = lines_titled(&drawing, "may write to the input bucket");
+        let outside = lines_titled(&drawing, "hosts may write to the input bucket");
+        inside.into_iter().chain(outside).map(|(class, _)| class).collect::<Vec<_>>()
+    };
+    assert_eq!(classes("hol02"), ["lp-line-data", "lp-line-data"]);
+    // The bucket is not there.
+    assert_eq!(classes("refused"), ["lp-line-missing", "lp-line-missing"]);
+    // The host is not there.
+    let mut scene = samples::hol02();
+    scene.vpc.as_mut().unwrap().subnets[0].hosts[0].part.presence = Presence::Missing;
+    let drawing = arrange(&scene);
+    assert_eq!(lines_titled(&drawing, "hosts may write to the input bucket")[0].0, "lp-line-missing");
+}
+
+#[test]
+fn each_host_that_others_let_in_has_a_line_of_its_own() {
+    let drawing = arrange(&samples::steps());
+    let texts = texts(&drawing);
+    assert_eq!(texts.iter().filter(|text| **text == "8 security groups with the same rules").count(), 1, "{texts:?}");
+    let starts: Vec<f64> = ["TCP 5432 from host student-01", "TCP 8443 from host student-04"]
+        .iter()
+        .map(|title| lines_titled(&drawing, title)[0].1[0].y)
+        .collect();
+    assert!((starts[0] - starts[1]).abs() > 50.0, "{starts:?}");
+}
+
+#[test]
+fn a_nat_gateway_stands_in_line_and_has_its_way_to_the_internet_gateway() {
+    let drawing = arrange(&sample("nat"));
+    let out = lines_titled(&drawing, "the NAT gateway reaches the internet through the internet gateway");
+    assert_eq!(out.len(), 1);
+    let left = |service: &str| drawing.labels().find(|label| label.text == service).unwrap().rect.x;
+    assert!((left("NAT gateway") - left("EC2 instance")).abs() < 0.5);
+    assert!((out[0].1[0].x - left("NAT gateway")).abs() < 60.0, "from the card's left edge");
+}
+
+#[test]
+fn a_list_of_labs_is_as_wide_as_one_and_their_descriptions_are_whole() {
+    let class: Vec<_> = (0..4).map(|_| samples::hol02()).collect();
+    let (list, sheet) = (arrange_list(&class, "All labs"), arrange_all(&class, "All labs"));
+    assert!((list.width - arrange(&class[0]).width).abs() < 1.0 && sheet.width > list.width * 1.9);
+    assert_eq!(list.description.matches("it lets in TCP 22, 8888 from your laptop").count(), 4);
+    assert_eq!(find_faults(&list), Vec::<String>::new());
+}
+
+#[test]
+fn a_subnet_says_its_own_way_and_no_empty_block() {
+    let mut scene = samples::hol02();
+    let vpc = scene.vpc.as_mut().unwrap();
+    vpc.cidr = String::new();
+    vpc.subnets[0].route = lab_picture::Route::None;
+    vpc.subnets[1].route = lab_picture::Route::Other("eni-1".into());
+    let drawing = arrange(&scene);
+    let texts = texts(&drawing);
+    assert!(texts.contains(&"no way to the internet") && texts.contains(&"0.0.0.0/0 to eni-1"), "{texts:?}");
+    assert!(texts.contains(&"vpc-0a1b2c3d4e5f67890") && !texts.contains(&"Public subnet"), "{texts:?}");
+    assert!(drawing.description.contains("VPC lab-vpc, vpc-0a1b2c3d4e5f67890. "), "{}", drawing.description);
+}
+
+#[test]
+fn a_plan_tells_what_the_lab_costs_now_and_after() {
+    let drawing = arrange(&sample("refused"));
+    let texts = texts(&drawing);
+    assert!(texts.iter().any(|text| text.ends_with("$0.1768 an hour now, $0.2000 an hour after up")), "{texts:?}");
+    assert!(texts.contains(&"up stops here"));
+    assert!(drawing.description.contains("costing $0.1768 an hour now, $0.2000 an hour after up."));
 }
 
 prop_compose! {

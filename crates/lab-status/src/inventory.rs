@@ -11,6 +11,8 @@ use crate::thing::{Bill, Fate, Label, Thing, with_age};
 /// What one part of the lab has.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Part {
+    /// The program whose part it is.
+    pub(crate) program: &'static str,
     pub(crate) resources: Vec<Resource>,
     /// What is on its way out, or stands outside of the lab but in its way.
     pub(crate) leaving: Vec<String>,
@@ -88,7 +90,14 @@ pub(crate) async fn look(session: &Session, purpose: Purpose) -> Result<Vec<Part
     };
     let (vpn, window, hosts, pipeline, network) =
         tokio::try_join!(vpn, look_at(&window, Purpose::Show), hosts, pipeline, network)?;
-    Ok(vec![vpn, window, hosts, pipeline, network])
+    let named = |program, part| Part { program, ..part };
+    Ok(vec![
+        named("vpn-setup", vpn),
+        named("net-up nat", window),
+        named("host-up", hosts),
+        named("pipeline-up", pipeline),
+        named("net-up", network),
+    ])
 }
 
 async fn look_at<C: Concern>(concern: &C, purpose: Purpose) -> Result<Part, Problem> {
@@ -142,7 +151,7 @@ fn list_changes<O>(plan: Plan<O>) -> Vec<Change> {
         .collect()
 }
 
-/// Both views as one. What the programs show is dated by what the census knows of the same thing.
+/// Both views as one. What only its tags tell of a resource, its role, is added. What the programs show is dated by what the census knows of the same thing.
 pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
     let world = tidy(world);
     let mut things: Vec<Thing> = Vec::new();
@@ -170,6 +179,10 @@ pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
             // Its program does not ask who is connected.
             if thing.kind == "client-vpn-endpoint" {
                 resource = resource.costs(thing.usd_per_hour());
+            }
+            // Names may be changed by hand; its role tells what it is.
+            if let Some(role) = thing.label.role.as_deref().filter(|_| !resource.more.contains_key("role")) {
+                resource = resource.with("role", role);
             }
             inventory.resources.push(with_age(resource, thing.created, thing.usd_so_far(world.now), world.now));
             things.push(thing);

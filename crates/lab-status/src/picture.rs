@@ -1,15 +1,19 @@
 //! The lab as a picture: what exists, or what `up` would do, from one look at every part.
 
 mod compose;
+mod differ;
+pub(crate) mod find;
 mod many;
 mod page;
+mod refusals;
+mod routes;
 mod rules;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use lab_common::{Access, LabArgs, Session};
-use lab_picture::{Scene, View, arrange, arrange_all, to_png, to_svg};
+use lab_picture::{Scene, View, arrange, arrange_all, arrange_list, choose_scale, to_png, to_svg};
 use lab_plan::{Exit, Problem, print_err, print_out};
 
 use crate::census::{self, World};
@@ -80,16 +84,18 @@ impl Look {
             view,
             found: &self.found,
             parts: &self.parts,
+            world: &self.world,
         })
     }
 
     /// What the user should know besides the picture.
     pub(crate) fn list_notes(&self) -> Vec<String> {
         let unread = self.found.unread.iter().map(|unread| format!("not known: {unread}"));
-        let refused = self.parts.iter().flat_map(|part| &part.refused);
-        let refused = refused.map(|why| format!("up would stop here: {why}"));
+        let refused = refusals::list_refusals(&self.parts).into_iter();
+        let refused = refused.map(|refusal| format!("up would stop here: {}", refusal.why));
         let notes = self.found.notes.iter().cloned();
-        refused.chain(unread).chain(notes).collect()
+        let all = refused.chain(unread).chain(notes);
+        all.map(|note| compose::hide_account(&note, &self.account)).collect()
     }
 }
 
@@ -104,7 +110,9 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
         let world = Box::pin(census::observe(&clients, &scope)).await?;
         let scenes = many::list_scenes(&world, &access.region);
         let title = format!("All labs in {}", access.region);
-        (arrange_all(&scenes, &title), world.unread.iter().map(|unread| format!("not known: {unread}")).collect())
+        // A page is scrolled down, and not sideways.
+        let arrange = if options.html.is_some() { arrange_list } else { arrange_all };
+        (arrange(&scenes, &title), world.unread.iter().map(|unread| format!("not known: {unread}")).collect())
     } else {
         let (session, _) = Session::open(args).await?.inquiring();
         let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
@@ -115,8 +123,7 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
     let svg = to_svg(&drawing);
     match (&options.svg, &options.png, &options.html) {
         (_, Some(file), _) => {
-            let longest = drawing.width.max(drawing.height);
-            let png = to_png(&svg, choose_scale(longest)).map_err(|error| Problem::failed(error.to_string()))?;
+            let png = to_png(&svg, choose_scale(&drawing)).map_err(|error| Problem::failed(error.to_string()))?;
             keep(file, &png)?;
         }
         (_, _, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, drawing.width, &notes).as_bytes())?,
@@ -129,19 +136,34 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
     Ok(Exit::Done)
 }
 
-/// Twice the size, for screens of today and for print; less where a file would be too large.
-#[expect(clippy::cast_possible_truncation, reason = "a factor between 0 and 2")]
-fn choose_scale(longest: f64) -> f32 {
-    (f64::from(lab_picture::MAX_SIDE - 2) / longest).min(2.0) as f32
-}
-
 /// Writes a file whole.
 ///
 /// # Errors
-/// When that is not possible; the message names the file.
+/// When that is not possible; the message names the file, and what to do.
 pub(crate) fn keep(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    std::fs::write(file, bytes)
-        .map_err(|error| Problem::failed(format!("cannot write {}", file.display())).because(error.to_string()))?;
+    std::fs::write(file, bytes).map_err(|error| explain_write(file, &error))?;
     print_err(&format!("written: {} ({} kB)", file.display(), bytes.len().div_ceil(1000)));
     Ok(())
+}
+
+fn explain_write(file: &Path, error: &std::io::Error) -> Problem {
+    let problem = Problem::failed(format!("cannot write {}", file.display())).because(error.to_string());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.exists()) {
+        Some(folder) => problem.fix(format!("make the folder first: mkdir -p {}", folder.display())),
+        None if file.is_dir() => problem.fix("it is a folder: name a file in it"),
+        None => problem.fix("name a file in a folder that you may write to"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_with_what_makes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let problem = keep(&folder.path().join("none/lab.svg"), b"x").unwrap_err().to_string();
+        assert!(problem.contains("fix: make the folder first: mkdir -p") && problem.contains("/none"), "{problem}");
+    }
 }

@@ -25,6 +25,7 @@ use lab_plan::{
 
 pub use cli::Args;
 pub use nat::NatWindow;
+pub use rule::show_permissions;
 
 use cli::Task;
 use live::Live;

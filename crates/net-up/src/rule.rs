@@ -91,6 +91,11 @@ pub(crate) fn from_permissions(permissions: &[IpPermission]) -> BTreeSet<Rule<St
     permissions.iter().flat_map(from_permission).collect()
 }
 
+/// The rules of a group in words, one for each source: `tcp/22 from 203.0.113.5/32`.
+pub fn show_permissions(permissions: &[IpPermission]) -> Vec<String> {
+    from_permissions(permissions).iter().map(ToString::to_string).collect()
+}
+
 fn from_permission(permission: &IpPermission) -> Vec<Rule<String>> {
     let own = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let ipv4 = permission.ip_ranges().iter().map(|range| Source::Ipv4(own(range.cidr_ip())));

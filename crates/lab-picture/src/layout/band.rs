@@ -4,7 +4,7 @@ use crate::colours::GROUP;
 use crate::drawing::{Block, Group};
 use crate::geometry::{Rect, rect};
 use crate::icons::Icon;
-use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, frame, header};
+use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, frame, header, is_absent, join_presence};
 use crate::scene::{Host, Inbound, Part, Presence, Source};
 use crate::text::wrap;
 
@@ -88,27 +88,42 @@ fn count(lines: &[String]) -> f64 {
 
 /// What an arrow needs to be drawn.
 #[derive(Clone, Copy)]
-pub(super) struct Surroundings {
+pub(super) struct Surroundings<'a> {
     /// The subnet reaches the internet through the gateway.
     pub(super) public: bool,
     /// There is a VPN endpoint.
     pub(super) vpn: bool,
+    /// How the input bucket stands.
+    pub(super) bucket: Presence,
+    /// The roles of hosts that other hosts let in.
+    pub(super) sources: &'a [&'a str],
+}
+
+/// Hosts that share a frame: they let in the same and may write the same. A host that others let in has its own, so that
+/// its line says whose it is.
+#[derive(PartialEq)]
+struct Kind<'a> {
+    rules: Vec<Inbound>,
+    writes: bool,
+    source: Option<&'a str>,
 }
 
 /// The bands of a subnet, those behind the internet gateway first.
-pub(super) fn find_bands(hosts: &[Host], around: Surroundings) -> Vec<Band<'_>> {
-    let mut kinds: Vec<(Vec<Inbound>, bool, Vec<&Host>)> = Vec::new();
+pub(super) fn find_bands<'a>(hosts: &'a [Host], around: Surroundings<'_>) -> Vec<Band<'a>> {
+    let mut kinds: Vec<(Kind<'_>, Vec<&Host>)> = Vec::new();
     for host in hosts {
         let mut rules = host.inbound.clone();
         rules.sort();
-        match kinds.iter_mut().find(|(known, writes, _)| *known == rules && *writes == host.writes) {
-            Some((_, _, members)) => members.push(host),
-            None => kinds.push((rules, host.writes, vec![host])),
+        let source = around.sources.contains(&host.role.as_str()).then_some(host.role.as_str());
+        let kind = Kind { rules, writes: host.writes, source };
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, members)) => members.push(host),
+            None => kinds.push((kind, vec![host])),
         }
     }
     let from_outside = |rules: &[Inbound]| rules.iter().any(|rule| is_outside(&rule.from));
-    kinds.sort_by_key(|(rules, _, _)| !from_outside(rules));
-    kinds.into_iter().map(|(rules, _, members)| Band::new(members, &rules, around)).collect()
+    kinds.sort_by_key(|(kind, _)| !from_outside(&kind.rules));
+    kinds.into_iter().map(|(kind, members)| Band::new(members, &kind.rules, around)).collect()
 }
 
 fn is_outside(from: &Source) -> bool {
@@ -116,10 +131,13 @@ fn is_outside(from: &Source) -> bool {
 }
 
 impl<'a> Band<'a> {
-    fn new(hosts: Vec<&'a Host>, rules: &[Inbound], around: Surroundings) -> Self {
+    fn new(hosts: Vec<&'a Host>, rules: &[Inbound], around: Surroundings<'_>) -> Self {
         let (mut left, mut right, mut said) = (Vec::new(), Vec::new(), Vec::new());
         if hosts.iter().any(|host| host.writes) {
-            right.push(Port::new(End::Bucket));
+            // One that is there is enough for the line to be.
+            let all = || hosts.iter().map(|host| host.part.presence);
+            let own = all().find(|presence| !is_absent(*presence)).or_else(|| all().next()).unwrap_or_default();
+            right.push(Port { presence: join_presence(own, around.bucket), ..Port::new(End::Bucket) });
         }
         for rule in rules {
             let from = tell_source(&rule.from);
@@ -134,7 +152,7 @@ impl<'a> Band<'a> {
             }
         }
         left.sort_by_key(|port| port.end != End::Gateway);
-        let group = sum_up_groups(&hosts);
+        let group = sum_up_groups(&hosts, rules);
         let columns = choose_columns(hosts.len());
         let cards = hosts.iter().map(|host| card(Icon::Host, &host.part, CARD_WIDTH)).collect();
         let mut band =
@@ -214,13 +232,14 @@ fn cells(count: usize) -> f64 {
 }
 
 /// One group is itself; several with the same rules are told as so many.
-fn sum_up_groups(hosts: &[&Host]) -> Part {
+fn sum_up_groups(hosts: &[&Host], rules: &[Inbound]) -> Part {
     let groups = hosts.iter().map(|host| &host.group);
     let presence = groups.clone().map(|group| group.presence).max().unwrap_or_default();
     let mut names: Vec<_> = groups.clone().map(|group| group.name.as_str()).collect();
     names.dedup();
     let name = match names.as_slice() {
         [one] => format!("Security group {one}"),
+        several if rules.is_empty() => format!("{} security groups", several.len()),
         several => format!("{} security groups with the same rules", several.len()),
     };
     let mut why: Vec<_> = groups.filter_map(|group| group.why.as_deref()).collect();

@@ -14,6 +14,8 @@ use crate::text::{Face, clean, measure, wrap};
 pub(super) const NAME: Face = Face::bold(13.0);
 /// Everything else on a card or beside a line.
 pub(super) const SMALL: Face = Face::regular(12.0);
+/// What AWS calls it.
+const SERVICE: Face = Face::regular(11.0);
 /// Ports beside a line.
 pub(super) const PORTS: Face = Face::bold(12.0);
 /// A mark.
@@ -25,9 +27,9 @@ const SIGN: f64 = 30.0;
 /// How far a mark reaches above its card or frame.
 pub(super) const CHIP_RISE: f64 = 9.0;
 
-/// A part as a box with its sign, name and what else there is to say.
+/// A part as a box with its sign, what AWS calls it, its name and what else there is to say.
 pub(super) fn card(icon: Icon, part: &Part, width: f64) -> Block {
-    let mut group = Group::new(tell(part));
+    let mut group = Group::new(tell_with(icon, part));
     let left = PAD + SIGN + 10.0;
     let room = width - left - PAD;
     let mut y = PAD;
@@ -38,6 +40,9 @@ pub(super) fn card(icon: Icon, part: &Part, width: f64) -> Block {
             y += face.line_height();
         }
     };
+    if let Some(service) = icon.service() {
+        write(service, SERVICE, 1, MUTED);
+    }
     write(&part.name, NAME, 4, TEXT);
     for line in &part.lines {
         write(line, SMALL, 3, MUTED);
@@ -124,6 +129,7 @@ pub(super) const fn mark(presence: Presence) -> Option<(&'static str, &'static s
         Presence::Add => Some(("+ add", CHIP_ADD)),
         Presence::Change => Some(("~ change", CHIP_CHANGE)),
         Presence::Remove => Some(("− remove", CHIP_REMOVE)),
+        Presence::Blocked => Some(("up stops here", CHIP_REMOVE)),
     }
 }
 
@@ -133,7 +139,7 @@ const fn card_class(presence: Presence) -> &'static str {
         Presence::Missing => CARD_MISSING,
         Presence::Drifted | Presence::Unexpected | Presence::Change => CARD_DRIFTED,
         Presence::Add => CARD_ADD,
-        Presence::Remove => CARD_REMOVE,
+        Presence::Remove | Presence::Blocked => CARD_REMOVE,
     }
 }
 
@@ -144,7 +150,7 @@ pub(super) const fn line_class(presence: Presence, own: &'static str) -> &'stati
         Presence::Missing => LINE_MISSING,
         Presence::Drifted | Presence::Unexpected | Presence::Change => LINE_CHANGE,
         Presence::Add => LINE_ADD,
-        Presence::Remove => LINE_REMOVE,
+        Presence::Remove | Presence::Blocked => LINE_REMOVE,
     }
 }
 
@@ -180,17 +186,40 @@ pub(super) fn header(icon: Option<Icon>, name: &str, lines: &[String], width: f6
         group.shapes.push(Shape::Icon { icon, rect: rect(0.0, 0.0, SIGN, SIGN) });
     }
     let mut y = 2.0;
+    let service = icon.and_then(Icon::service).map(|service| (service.to_owned(), SERVICE, MUTED));
     let face = if icon.is_some() { NAME } else { SMALL };
     let own_lines = wrap(name, face, width - left, 3).into_iter().map(|line| (line, face, TEXT));
     let others = lines.iter().flat_map(|line| wrap(line, SMALL, width - left, 3));
     let mut used = 0.0_f64;
-    for (line, face, class) in own_lines.chain(others.map(|line| (line, SMALL, MUTED))) {
+    for (line, face, class) in service.into_iter().chain(own_lines).chain(others.map(|line| (line, SMALL, MUTED))) {
         let label = Label::new(point(left, y), line, face, class);
         used = used.max(label.rect.right());
         group.shapes.push(Shape::Text(label));
         y += face.line_height();
     }
     Block { width: used.max(left), height: y.max(if icon.is_some() { SIGN } else { 0.0 }), groups: vec![group] }
+}
+
+/// [`tell`], with what AWS calls it.
+fn tell_with(icon: Icon, part: &Part) -> String {
+    let told = tell(part);
+    icon.service().map_or_else(|| told.clone(), |service| format!("{service} {told}"))
+}
+
+/// Whether something is not there, or will not be.
+pub(super) const fn is_absent(presence: Presence) -> bool {
+    matches!(presence, Presence::Missing | Presence::Add | Presence::Remove | Presence::Blocked)
+}
+
+/// How a line between two stands: as the one of them that is not there.
+pub(super) const fn join_presence(one: Presence, other: Presence) -> Presence {
+    if is_absent(one) {
+        one
+    } else if is_absent(other) {
+        other
+    } else {
+        Presence::There
+    }
 }
 
 /// Everything about a part in one text: for whoever rests the pointer on it, and for whoever cannot see it.

@@ -9,8 +9,8 @@ use crate::drawing::{Block, Group, Label, Shape};
 use crate::geometry::{Point, Rect, point, rect};
 use crate::icons::Icon;
 use crate::layout::band::{self, Band, CARD_WIDTH, End, Port, Surroundings, find_bands};
-use crate::layout::card::{CHIP_RISE, NAME, PORTS, SMALL, card, frame, header, line_class};
-use crate::scene::{Presence, Route, Subnet, Vpc};
+use crate::layout::card::{CHIP_RISE, NAME, PORTS, SMALL, card, frame, header, join_presence, line_class};
+use crate::scene::{Presence, Route, Source, Subnet, Vpc};
 use crate::text::{Face, measure};
 
 const PAD: f64 = 16.0;
@@ -33,8 +33,8 @@ pub(super) struct Network {
     pub(super) gateway: Option<(Rect, Presence)>,
     /// The same of the VPN endpoint.
     pub(super) vpn: Option<(Rect, Presence)>,
-    /// Where lines to the input bucket leave the VPC.
-    pub(super) writers: Vec<Point>,
+    /// Where lines to the input bucket leave the VPC, and how each stands.
+    pub(super) writers: Vec<(Point, Presence)>,
     pub(super) from_laptop: bool,
 }
 
@@ -57,15 +57,27 @@ struct Area<'a> {
     nat_place: Rect,
 }
 
-/// Lays out a VPC.
-pub(super) fn arrange(vpc: &Vpc) -> Network {
-    let mut areas: Vec<Area<'_>> = order(&vpc.subnets).into_iter().map(|subnet| Area::new(subnet, vpc)).collect();
+/// Lays out a VPC; `bucket` is how the input bucket stands.
+pub(super) fn arrange(vpc: &Vpc, bucket: Presence) -> Network {
+    let hosts = vpc.subnets.iter().flat_map(|subnet| &subnet.hosts);
+    let sources: Vec<&str> = hosts.flat_map(list_sources).collect();
+    let around = Surroundings { public: false, vpn: vpc.vpn.is_some(), bucket, sources: &sources };
+    let mut areas: Vec<Area<'_>> =
+        order(&vpc.subnets).into_iter().map(|subnet| Area::new(subnet, vpc, around)).collect();
     let below = vpn_is_below(&areas);
     if !below {
         move_vpn_right(&mut areas);
     }
     add_exits(&mut areas);
     Plan::new(vpc, areas, below).draw()
+}
+
+/// The roles of other hosts that a host lets in.
+fn list_sources(host: &crate::scene::Host) -> impl Iterator<Item = &str> {
+    host.inbound.iter().filter_map(move |rule| match &rule.from {
+        Source::Host(role) if *role != host.role => Some(role.as_str()),
+        _ => None,
+    })
 }
 
 /// Those behind the internet gateway first; those of one zone together.
@@ -126,16 +138,18 @@ fn add_exits(areas: &mut [Area<'_>]) {
 }
 
 impl<'a> Area<'a> {
-    fn new(subnet: &'a Subnet, vpc: &Vpc) -> Self {
-        let around = Surroundings { public: is_public(subnet) && vpc.gateway.is_some(), vpn: vpc.vpn.is_some() };
+    fn new(subnet: &'a Subnet, vpc: &Vpc, around: Surroundings<'_>) -> Self {
+        let around = Surroundings { public: is_public(subnet) && vpc.gateway.is_some(), ..around };
         let bands = find_bands(&subnet.hosts, around);
         let width = bands.iter().map(Band::width).fold(LEAST, f64::max);
-        let way = match subnet.route {
-            Route::None => "no way to the internet",
-            Route::Gateway => "0.0.0.0/0 to the internet gateway",
-            Route::Nat => "0.0.0.0/0 to the NAT gateway",
+        let way = match &subnet.route {
+            Route::None => "no way to the internet".to_owned(),
+            Route::Gateway => "0.0.0.0/0 to the internet gateway".to_owned(),
+            Route::Nat => "0.0.0.0/0 to the NAT gateway".to_owned(),
+            Route::Other(target) => format!("0.0.0.0/0 to {target}"),
+            Route::Unknown => "way to the internet: not known".to_owned(),
         };
-        let mut lines = vec![tell_block(&subnet.cidr, subnet.part.id.as_deref()), way.to_owned()];
+        let mut lines = vec![tell_block(&subnet.cidr, subnet.part.id.as_deref()), way];
         lines.extend(subnet.part.why.clone());
         let icon = if is_public(subnet) { Icon::Public } else { Icon::Private };
         let head = header(Some(icon), &subnet.part.name, &lines, width);
@@ -143,6 +157,11 @@ impl<'a> Area<'a> {
         let associations = vpc.vpn.iter().flat_map(|vpn| &vpn.subnets);
         let associated = associations.filter(|(role, _)| *role == subnet.role).map(|(_, presence)| *presence).next();
         Self { subnet, bands, head, nat, associated, place: Rect::default(), nat_place: Rect::default() }
+    }
+
+    /// A NAT gateway reaches the internet as every other thing of its subnet: through the internet gateway.
+    fn has_nat_behind_gateway(&self) -> bool {
+        self.nat.is_some() && is_public(self.subnet)
     }
 
     fn inner_width(&self) -> f64 {
@@ -159,7 +178,7 @@ impl<'a> Area<'a> {
         }
         if let Some(nat) = &self.nat {
             at += CHIP_RISE - 4.0;
-            self.nat_place = rect(x + SUBNET_PAD + inner - nat.width - 12.0, at, nat.width, nat.height);
+            self.nat_place = rect(x + SUBNET_PAD + band::PAD, at, nat.width, nat.height);
             at += nat.height + GAP - 4.0;
         }
         if self.associated.is_some() {
@@ -185,7 +204,7 @@ impl<'a> Area<'a> {
 
 /// `10.0.1.0/24 · subnet-0123`
 fn tell_block(cidr: &str, id: Option<&str>) -> String {
-    id.map_or_else(|| cidr.to_owned(), |id| format!("{cidr} · {id}"))
+    [Some(cidr), id].into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// Everything with its place.
@@ -211,6 +230,8 @@ impl<'a> Plan<'a> {
         let bands = || areas.iter().flat_map(|area| &area.bands);
         let association = areas.iter().any(|area| area.associated.is_some());
         let least = if association { measure(ASSOCIATION, SMALL).ceil() } else { 0.0 };
+        let nat = vpc.gateway.is_some() && areas.iter().any(Area::has_nat_behind_gateway);
+        let least = if nat { measure(TO_INTERNET, PORTS).ceil().max(least) } else { least };
         let left_labels = bands().map(|band| Band::label_width(&band.left)).fold(least, f64::max);
         let to_nat = areas.iter().any(|area| area.subnet.route == Route::Nat);
         let least = if to_nat { measure(TO_NAT, PORTS).ceil() } else { 0.0 };
@@ -279,7 +300,9 @@ impl<'a> Plan<'a> {
         if let Some((card, place)) = &mut self.gateway {
             let wanted = to_gateway.first().map_or(top, |y| y - card.height / 2.0);
             *place = rect(PAD, wanted.max(top), DOOR, card.height);
-            free = to_gateway.iter().copied().fold(place.bottom(), f64::max) + 44.0;
+            let nats = self.areas.iter().filter(|area| area.has_nat_behind_gateway());
+            let nats = nats.map(|area| area.nat_place.middle());
+            free = to_gateway.iter().copied().chain(nats).fold(place.bottom(), f64::max) + 44.0;
         }
         let last = self.zones.last().map_or(top, |(zone, _)| zone.bottom());
         let lowest = self.areas.iter().filter(|area| area.associated.is_some()).map(|area| area.place.bottom());
@@ -337,14 +360,18 @@ impl<'a> Plan<'a> {
         let lines = self.lines();
         let presence = |part: &crate::scene::Part| part.presence;
         let writing = self.areas.iter().flat_map(|area| &area.bands).flat_map(|band| &band.right);
-        let writers = writing.filter(|port| port.end == End::Bucket).map(|port| point(self.place.right(), port.y));
-        let mut hosts = self.vpc.subnets.iter().flat_map(|subnet| &subnet.hosts).flat_map(|host| &host.inbound);
+        let writers = writing
+            .filter(|port| port.end == End::Bucket)
+            .map(|port| (point(self.place.right(), port.y), port.presence));
+        // Only where a line leads on from the internet.
+        let entered = self.vpc.subnets.iter().filter(|subnet| is_public(subnet) && self.gateway.is_some());
+        let mut entered = entered.flat_map(|subnet| &subnet.hosts).flat_map(|host| &host.inbound);
         Network {
             lines,
             gateway: self.gateway.as_ref().zip(self.vpc.gateway.as_ref()).map(|((_, at), part)| (*at, presence(part))),
             vpn: self.vpn.as_ref().zip(self.vpc.vpn.as_ref()).map(|((_, at), vpn)| (*at, presence(&vpn.part))),
             writers: writers.collect(),
-            from_laptop: hosts.any(|inbound| matches!(inbound.from, crate::scene::Source::Laptop(_))),
+            from_laptop: entered.any(|inbound| matches!(inbound.from, Source::Laptop(_))),
             block: Block { width: self.place.width, height: self.place.height, groups },
         }
     }
@@ -353,6 +380,7 @@ impl<'a> Plan<'a> {
         let mut lines = self.associations();
         if let Some((_, door)) = &self.gateway {
             lines.extend(self.lead_in(*door, &End::Gateway, 1, LINE));
+            lines.extend(self.lead_from_nat(*door));
         }
         if let Some((_, door)) = &self.vpn {
             if self.vpn_left {
@@ -460,6 +488,35 @@ impl<'a> Plan<'a> {
         .collect()
     }
 
+    /// From NAT gateways to the internet gateway, in the lane of what comes in.
+    fn lead_from_nat(&self, door: Rect) -> Vec<Line> {
+        let gateway = self.vpc.gateway.as_ref().map(|part| part.presence).unwrap_or_default();
+        let x = door.right() + LANE + 12.0;
+        let label_x = self.zones_left() - 10.0 - self.left_labels;
+        let areas = self.areas.iter().filter(|area| area.has_nat_behind_gateway());
+        areas
+            .map(|area| {
+                let y = area.nat_place.middle();
+                // Below where lines to hosts begin.
+                let end = y.clamp(door.y + 12.0, door.bottom() - 12.0);
+                let mut points = vec![point(area.nat_place.x, y)];
+                if (end - y).abs() > 0.5 {
+                    points.extend([point(x, y), point(x, end)]);
+                }
+                points.push(point(door.right(), end));
+                let nat = area.subnet.nat.as_ref().map(|nat| nat.presence).unwrap_or_default();
+                let at = point(label_x, y - PORTS.line_height() - 4.0);
+                Line {
+                    points,
+                    arrow: true,
+                    class: line_class(join_presence(nat, gateway), LINE),
+                    title: "the NAT gateway reaches the internet through the internet gateway".to_owned(),
+                    labels: vec![Label::new(at, TO_INTERNET, PORTS, TEXT)],
+                }
+            })
+            .collect()
+    }
+
     /// From hosts to hosts, each source in a lane of its own.
     fn between_hosts(&self) -> Vec<Line> {
         let mut lane = usize::from(self.areas.iter().any(|area| area.subnet.route == Route::Nat));
@@ -497,7 +554,7 @@ impl<'a> Plan<'a> {
             .map(|(band, port)| Line {
                 points: vec![point(band.place.right(), port.y), point(self.place.right(), port.y)],
                 arrow: false,
-                class: LINE_DATA,
+                class: line_class(port.presence, LINE_DATA),
                 title: "may write to the input bucket".to_owned(),
                 labels: Vec::new(),
             })
@@ -507,6 +564,7 @@ impl<'a> Plan<'a> {
 
 const ASSOCIATION: &str = "associated";
 const TO_NAT: &str = "0.0.0.0/0";
+const TO_INTERNET: &str = "0.0.0.0/0";
 
 /// A line that ends at a port, with its labels above and below its last part.
 fn port_line(port: &Port, points: Vec<Point>, label_x: f64, own: &'static str) -> Line {

@@ -4,9 +4,9 @@ use crate::colours::{LINE_DATA, MUTED, TEXT};
 use crate::drawing::{Block, Label};
 use crate::geometry::point;
 use crate::icons::Icon;
-use crate::layout::card::{PORTS, SMALL, card, line_class};
+use crate::layout::card::{PORTS, SMALL, card, join_presence, line_class};
 use crate::layout::network::Line;
-use crate::scene::{self, Part, Presence};
+use crate::scene::{self, Part};
 use crate::text::wrap;
 
 const WIDTH: f64 = 226.0;
@@ -26,9 +26,10 @@ pub(super) fn arrange(pipeline: &scene::Pipeline) -> Pipeline {
     let hop = |text: &str| Part::new(text);
     let mut stops: Vec<(Icon, &Part, Part)> = vec![(Icon::Bucket, &pipeline.input, pipeline.trigger.clone())];
     if let Some(queue) = &pipeline.queue {
-        stops.push((Icon::Queue, queue, hop("takes messages")));
+        let takes = hop("takes messages").presence(join_presence(queue.presence, pipeline.function.presence));
+        stops.push((Icon::Queue, queue, takes));
     }
-    let writes = hop("writes").presence(joint_presence(&pipeline.function, &pipeline.output));
+    let writes = hop("writes").presence(join_presence(pipeline.function.presence, pipeline.output.presence));
     stops.push((Icon::Function, &pipeline.function, writes));
     stops.push((Icon::Bucket, &pipeline.output, Part::default()));
     let (mut groups, mut lines, mut y) = (Vec::new(), Vec::new(), 0.0);
@@ -48,17 +49,6 @@ pub(super) fn arrange(pipeline: &scene::Pipeline) -> Pipeline {
         }
     }
     Pipeline { block: Block { width: WIDTH, height: y, groups }, lines, input_height }
-}
-
-fn joint_presence(one: &Part, other: &Part) -> Presence {
-    let missing = |presence| matches!(presence, Presence::Missing | Presence::Add | Presence::Remove);
-    if missing(one.presence) {
-        one.presence
-    } else if missing(other.presence) {
-        other.presence
-    } else {
-        Presence::There
-    }
 }
 
 /// The line from one card to the next, with what is said beside it.

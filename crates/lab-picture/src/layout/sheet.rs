@@ -7,10 +7,18 @@ use crate::layout::{MARGIN, SUBTITLE, TITLE, arrange};
 use crate::scene::Scene;
 use crate::text::wrap;
 
-/// Lays out labs in columns, in their order from above.
+/// Lays out labs in columns, in their order from above: a sheet about as wide as high.
 pub(crate) fn arrange_all(scenes: &[Scene], title: &str) -> Drawing {
+    arrange_in(choose_columns(scenes.len()), scenes, title)
+}
+
+/// Lays out labs below each other: no wider than the widest of them.
+pub(crate) fn arrange_list(scenes: &[Scene], title: &str) -> Drawing {
+    arrange_in(1, scenes, title)
+}
+
+fn arrange_in(columns: usize, scenes: &[Scene], title: &str) -> Drawing {
     let drawings: Vec<Drawing> = scenes.iter().map(arrange).collect();
-    let columns = choose_columns(drawings.len());
     let rate: f64 = scenes.iter().map(|scene| scene.usd_per_hour).sum();
     let labs = if scenes.len() == 1 { "1 lab".to_owned() } else { format!("{} labs", scenes.len()) };
     let subtitle = format!("{labs} · ${rate:.4} an hour");
@@ -26,7 +34,8 @@ pub(crate) fn arrange_all(scenes: &[Scene], title: &str) -> Drawing {
         }
         y += face.line_height() + 2.0;
     }
-    let description: Vec<String> = drawings.iter().map(|drawing| format!("{}.", drawing.title)).collect();
+    let description: Vec<String> =
+        drawings.iter().map(|drawing| format!("{}. {}", drawing.title, drawing.description)).collect();
     let mut groups = vec![head];
     let mut rows = drawings.into_iter().peekable();
     while rows.peek().is_some() {

@@ -22,6 +22,8 @@ pub(crate) fn all() -> Vec<(&'static str, Scene)> {
         ("hebrew", renamed("שרת המחקר של האוניברסיטה (web)")),
         ("emoji", renamed("👩‍🔬 lab ✨ 测试 <script>alert(1)</script> & co")),
         ("queue", queue()),
+        ("refused", refused()),
+        ("steps", steps()),
         ("zones", zones()),
         ("tiers", tiers()),
     ]
@@ -228,6 +230,35 @@ fn queue() -> Scene {
                 .line("dead letters: 2")
                 .state("active", Health::Good),
         );
+    }
+    scene
+}
+
+/// What up refuses: the function is another owner's.
+fn refused() -> Scene {
+    let mut scene = plan();
+    scene.usd_per_hour_after = Some(0.2);
+    if let Some(pipeline) = &mut scene.pipeline {
+        pipeline.function.presence = Presence::Blocked;
+        pipeline.function.why = Some("function lab-lambda-function exists, but it is not this lab's".into());
+        pipeline.input.presence = Presence::Missing;
+        pipeline.output.presence = Presence::Missing;
+        pipeline.trigger.presence = Presence::Missing;
+    }
+    scene
+}
+
+/// Ten hosts with the same rules, two of which others let in.
+pub(crate) fn steps() -> Scene {
+    let mut scene = hosts(10);
+    if let Some(vpc) = &mut scene.vpc {
+        let from = |role: &str, ports: &str| Inbound {
+            from: Source::Host(role.into()),
+            ports: ports.into(),
+            presence: Presence::There,
+        };
+        vpc.subnets[1].hosts[0].inbound.push(from("student-01", "TCP 5432"));
+        vpc.subnets[1].hosts[0].inbound.push(from("student-04", "TCP 8443"));
     }
     scene
 }

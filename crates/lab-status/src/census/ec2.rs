@@ -138,6 +138,7 @@ impl Census<'_> {
         let found = list("DescribeVpcs", request.into_paginator().items().send().collect()).await?;
         let read = |vpc: &types::Vpc| {
             let thing = Thing::new("vpc", vpc.vpc_id()?, label(vpc.tags()));
+            let thing = thing.with("cidr", vpc.cidr_block().unwrap_or_default());
             Some(thing.state(vpc.state().map_or("available", types::VpcState::as_str), Fate::Stays))
         };
         Ok(found.iter().filter_map(read).collect())
@@ -148,7 +149,9 @@ impl Census<'_> {
         let found = list("DescribeSubnets", request.into_paginator().items().send().collect()).await?;
         let read = |subnet: &types::Subnet| {
             let thing = Thing::new("subnet", subnet.subnet_id()?, label(subnet.tags())).within(subnet.vpc_id(), None);
-            Some(thing.state(subnet.state().map_or("available", types::SubnetState::as_str), Fate::Stays))
+            let thing = thing.state(subnet.state().map_or("available", types::SubnetState::as_str), Fate::Stays);
+            let thing = thing.with("cidr", subnet.cidr_block().unwrap_or_default());
+            Some(thing.with("zone", subnet.availability_zone().unwrap_or_default()))
         };
         Ok(found.iter().filter_map(read).collect())
     }
@@ -168,12 +171,7 @@ impl Census<'_> {
     async fn route_tables(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
         let request = self.clients.ec2.describe_route_tables().set_filters(Some(filters));
         let found = list("DescribeRouteTables", request.into_paginator().items().send().collect()).await?;
-        let read = |table: &types::RouteTable| {
-            let main = table.associations().iter().any(|association| association.main().unwrap_or(false));
-            let thing = Thing::new("route-table", table.route_table_id()?, label(table.tags()));
-            Some(thing.within(table.vpc_id(), None).with("main", main))
-        };
-        Ok(found.iter().filter_map(read).collect())
+        Ok(found.iter().filter_map(read_table).collect())
     }
 
     async fn security_groups(&self, filters: Vec<Filter>) -> Result<Vec<Thing>, Problem> {
@@ -181,7 +179,8 @@ impl Census<'_> {
         let found = list("DescribeSecurityGroups", request.into_paginator().items().send().collect()).await?;
         let read = |group: &types::SecurityGroup| {
             let thing = Thing::new("security-group", group.group_id()?, label(group.tags()));
-            Some(thing.named(group.group_name().unwrap_or_default()).within(group.vpc_id(), None))
+            let thing = thing.named(group.group_name().unwrap_or_default()).within(group.vpc_id(), None);
+            Some(thing.with("rules", net_up::show_permissions(group.ip_permissions())))
         };
         Ok(found.iter().filter_map(read).collect())
     }
@@ -416,13 +415,39 @@ fn read_endpoint(endpoint: &types::ClientVpnEndpoint) -> Option<Thing> {
         _ => Fate::Stays,
     };
     let created = endpoint.creation_time().and_then(read_endpoint_time);
-    let thing = Thing::new("client-vpn-endpoint", endpoint.client_vpn_endpoint_id()?, label(endpoint.tags()));
+    let mut thing = Thing::new("client-vpn-endpoint", endpoint.client_vpn_endpoint_id()?, label(endpoint.tags()));
+    if let Some((transport, port)) = endpoint.transport_protocol().zip(endpoint.vpn_port()) {
+        thing = thing.with("transport", transport.as_str()).with("port", port);
+    }
     Some(thing.state(state.as_str(), fate).created(created).within(endpoint.vpc_id(), None))
 }
 
 /// `2026-11-20T10:00:00` or, of a connection, `2026-11-20 10:00:00`, with or without the zone, which is UTC.
 fn read_endpoint_time(text: &str) -> Option<Timestamp> {
     text.parse().or_else(|_| format!("{text}Z").parse()).ok()
+}
+
+/// With the subnets that name it, and where 0.0.0.0/0 goes: nowhere where its target is gone.
+fn read_table(table: &types::RouteTable) -> Option<Thing> {
+    let main = table.associations().iter().any(|association| association.main().unwrap_or(false));
+    let subnets = table.associations().iter().filter_map(|association| own(association.subnet_id()));
+    let mut routes = table.routes().iter().filter(|route| route.state() != Some(&types::RouteState::Blackhole));
+    let default = routes.find(|route| route.destination_cidr_block() == Some("0.0.0.0/0"));
+    let target = default.and_then(|route| {
+        let targets = [
+            route.gateway_id(),
+            route.nat_gateway_id(),
+            route.instance_id(),
+            route.network_interface_id(),
+            route.transit_gateway_id(),
+            route.vpc_peering_connection_id(),
+        ];
+        targets.into_iter().find_map(own)
+    });
+    let target = target.or_else(|| default.map(|_| "something else".to_owned()));
+    let thing = Thing::new("route-table", table.route_table_id()?, label(table.tags()));
+    let thing = thing.within(table.vpc_id(), None).with("main", main).with("subnets", subnets.collect::<Vec<_>>());
+    Some(thing.with("default_route", target.unwrap_or_else(|| "none".to_owned())))
 }
 
 /// A client that is connected; `None` once it is not.
@@ -589,6 +614,20 @@ mod tests {
         let active = connection("active").unwrap();
         assert_eq!(active.bills, [Bill::new(prices::VPN_CONNECTION, Some(at("2026-11-20T10:00:00Z")))]);
         assert_eq!(connection("terminated"), None);
+    }
+
+    #[test]
+    fn a_route_whose_target_is_gone_leads_nowhere() {
+        let target = |state| {
+            let route = types::Route::builder().destination_cidr_block("0.0.0.0/0").gateway_id("igw-1").state(state);
+            let table = types::RouteTable::builder().route_table_id("rtb-1").routes(route.build());
+            let used = types::RouteTableAssociation::builder().subnet_id("subnet-1").build();
+            let table = read_table(&table.associations(used).build()).unwrap();
+            assert_eq!(table.more["subnets"], serde_json::json!(["subnet-1"]));
+            table.more["default_route"].clone()
+        };
+        assert_eq!(target(types::RouteState::Active), "igw-1");
+        assert_eq!(target(types::RouteState::Blackhole), "none");
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! What was read and what lab.toml wants, as one scene. Pure.
 
-use std::collections::BTreeMap;
-
-use lab_common::{Host, Image, Internet, Lab, Names, Runs};
+use lab_common::roles::{security_group as group_role, subnet as subnet_role};
+use lab_common::{Billed, Host, Image, Internet, Lab, Names, Runs, estimate};
 use lab_picture::{Health, Part, Pipeline, Presence, Route, Scene, Subnet, View, Vpc, Vpn};
 use lab_plan::{Action, Resource};
 use serde_json::Value;
 
+use super::differ::{tell_difference, tell_step};
+use super::find::find_resource;
+use super::refusals::{list_refusals, name_program, waits_for_others};
+use super::routes::{find_table, read_route};
 use super::rules::{Groups, list_inbound};
+use crate::census::World;
 use crate::inventory::{self, Change};
 use crate::show::Inventory;
 
@@ -22,6 +26,8 @@ pub(super) struct Facts<'a> {
     pub(super) view: View,
     pub(super) found: &'a Inventory,
     pub(super) parts: &'a [inventory::Part],
+    /// What the tags tell: routes, and what stands in which subnet.
+    pub(super) world: &'a World,
 }
 
 /// What kinds have a place of their own in the picture, or none because they cost nothing and are expected.
@@ -55,6 +61,7 @@ pub(super) fn compose(facts: &Facts<'_>) -> Scene {
         at: facts.at.clone(),
         view: facts.view,
         usd_per_hour: facts.found.total.usd_per_hour,
+        usd_per_hour_after: (facts.view == View::Plan).then(|| facts.usd_after()),
         laptop,
         vpc: Some(facts.vpc()),
         pipeline: facts.pipeline(),
@@ -68,11 +75,20 @@ pub(crate) fn last_four(account: &str) -> Option<String> {
     Some(account[from..].to_owned())
 }
 
+/// The account's number, cut to four digits wherever a text holds it.
+pub(super) fn hide_account(text: &str, account: &str) -> String {
+    match last_four(account) {
+        Some(digits) if account.len() == 12 => text.replace(account, &format!("…{digits}")),
+        _ => text.to_owned(),
+    }
+}
+
 impl Facts<'_> {
     fn resources(&self) -> impl Iterator<Item = &Resource> {
         self.found.resources.iter()
     }
 
+    /// What its name makes what it is: of kinds whose names cannot be changed.
     fn find(&self, kind: &str, name: &str) -> Option<&Resource> {
         self.resources().find(|one| one.kind == kind && one.name == name)
     }
@@ -82,8 +98,26 @@ impl Facts<'_> {
         changes.filter(move |change| kinds.contains(&change.kind) && change.name == name)
     }
 
-    fn absent(&self) -> Presence {
-        if self.view == View::Plan { Presence::Add } else { Presence::Missing }
+    /// How something of this kind is called that is wanted and not there: what `up` refuses as a whole it does not add.
+    fn absent(&self, kind: &str) -> Presence {
+        let stops = || list_refusals(self.parts).iter().any(|refusal| refusal.program == name_program(kind));
+        if self.view == View::Plan && !stops() { Presence::Add } else { Presence::Missing }
+    }
+
+    /// What all would cost after `up`, in US dollars an hour: what is planned, and what waits for the network.
+    fn usd_after(&self) -> f64 {
+        let planned: f64 = self.parts.iter().flat_map(|part| &part.changes).map(|change| change.usd_per_hour).sum();
+        let waits = |program| self.parts.iter().any(|part| part.program == program && waits_for_others(part));
+        let is_there = |kind: &str, name: &str| {
+            let kind = if kind.starts_with("client-vpn") { "client-vpn-target-network" } else { "instance" };
+            self.resources().any(|one| one.kind == kind && (kind != "instance" || one.name == name))
+        };
+        let items = estimate(self.lab).items.into_iter();
+        let items = items.filter(|item| matches!(item.billed, Billed::Always | Billed::Vpn));
+        let items = items.filter(|item| waits(name_program(item.kind)) && !is_there(item.kind, &item.name));
+        let waiting: f64 = items.filter_map(|item| item.usd_per_hour).sum();
+        // Sums of floats may miss 0 by a little.
+        (self.found.total.usd_per_hour + planned + waiting).max(0.0)
     }
 
     fn extra(&self) -> Presence {
@@ -92,57 +126,119 @@ impl Facts<'_> {
 
     /// How something of lab.toml stands, and in what it differs: `kinds` are those whose changes are its own.
     fn judge(&self, kinds: &[&str], name: &str, there: bool) -> (Presence, Option<String>) {
+        let refusal = self.find_refusal(kinds[0], name);
         if !there {
-            return (self.absent(), None);
+            return match refusal {
+                Some(why) if self.view == View::Plan => (Presence::Blocked, Some(why)),
+                Some(why) => (Presence::Missing, Some(why)),
+                None => (self.absent(kinds[0]), None),
+            };
         }
         if self.changes(kinds, name).any(|change| change.action == Action::Delete && change.kind == kinds[0]) {
             return (self.extra(), None);
         }
         // A host that is switched off says so itself; that is no difference from lab.toml.
         let is_start = |change: &&Change| self.view == View::Live && change.detail.starts_with("start it");
-        let told: Vec<_> = self.changes(kinds, name).filter(|change| !is_start(change)).map(tell_change).collect();
+        let told: Vec<_> =
+            self.changes(kinds, name).filter(|change| !is_start(change)).map(|change| self.tell(change)).collect();
         if !told.is_empty() {
             let presence = if self.view == View::Plan { Presence::Change } else { Presence::Drifted };
             return (presence, Some(told.join("; ")));
         }
-        match self.find_refusal(name) {
+        match refusal {
+            Some(why) if self.view == View::Plan => (Presence::Blocked, Some(why)),
             Some(why) => (Presence::Drifted, Some(why)),
             None => (Presence::There, None),
         }
     }
 
-    /// What forbids the plan and names this: AWS cannot change it in place.
-    fn find_refusal(&self, name: &str) -> Option<String> {
-        let mut refused = self.parts.iter().flat_map(|part| &part.refused);
-        let names_it = |why: &&String| why.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == name);
-        refused.find(names_it).map(|why| why.lines().next().unwrap_or_default().to_owned())
+    /// A step, as what it will do or as what is different now.
+    fn tell(&self, change: &Change) -> String {
+        let told = match self.view {
+            View::Plan => tell_step(change),
+            View::Live => tell_difference(change, self.find_present(change).as_deref()),
+        };
+        self.hide_account(&told)
     }
 
-    /// A part of lab.toml with this name.
-    fn part(&self, kinds: &[&str], name: &str) -> Part {
-        let found = self.find(kinds[0], name);
+    /// What stands in the place of what a step wants, where that can be told.
+    fn find_present(&self, change: &Change) -> Option<String> {
+        match (change.kind, change.detail.as_str()) {
+            ("route-table", detail) if detail.starts_with("0.0.0.0/0 to ") => {
+                let table = self.find_role("route-table", PUBLIC_TABLE, &change.name)?;
+                let target = text(table, "default_route").filter(|target| target != "none")?;
+                Some(format!("0.0.0.0/0 to {target}"))
+            }
+            ("subnet", detail) if detail.starts_with("use ") => {
+                let wanted = self.lab.network.subnets.iter().find(|one| self.names.subnet(&one.role) == change.name)?;
+                let subnet = self.find_role("subnet", &subnet_role(&wanted.role), &change.name)?;
+                let table = find_table(self.world, &subnet.id)?;
+                let own = table.more.get("main") == Some(&true.into());
+                Some(if own { "at the VPC's own route table".to_owned() } else { format!("at {}", table.title()) })
+            }
+            ("instance", detail) if detail.starts_with("security group ") => {
+                let host = self.resources().find(|one| one.kind == "instance" && one.name == change.name)?;
+                let thing = self.world.things.iter().find(|thing| thing.id == host.id)?;
+                let all = || self.world.things.iter().chain(&self.world.strangers);
+                let name =
+                    |id: &String| all().find(|one| one.id == *id).map_or_else(|| id.clone(), |one| one.name.clone());
+                let groups: Vec<_> = thing.place.groups.iter().map(name).collect();
+                (!groups.is_empty()).then(|| format!("in security group {}", groups.join(", ")))
+            }
+            _ => None,
+        }
+    }
+
+    fn hide_account(&self, text: &str) -> String {
+        self.account.map_or_else(|| text.to_owned(), |account| hide_account(text, account))
+    }
+
+    /// What forbids the plan and names this: AWS cannot change it in place, or it is somebody else's.
+    fn find_refusal(&self, kind: &str, name: &str) -> Option<String> {
+        // A bucket may have dots in its name, and a sentence ends in one; `/aws/lambda/NAME` is a log group.
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+        let names_it = |why: &str| why.split(|c: char| !is_part(c)).any(|word| word.trim_end_matches('.') == name);
+        let refusals = list_refusals(self.parts).into_iter();
+        let mut own = refusals.filter(|refusal| refusal.program == name_program(kind) && names_it(refusal.why));
+        own.next().map(|refusal| self.hide_account(refusal.why.lines().next().unwrap_or_default()))
+    }
+
+    fn find_role(&self, kind: &str, role: &str, name: &str) -> Option<&Resource> {
+        find_resource(self.found, kind, role, name)
+    }
+
+    /// A part of lab.toml with this role; `name` is what it is called there.
+    fn part(&self, kinds: &[&str], role: &str, name: &str) -> Part {
+        self.to_part(kinds, self.find_role(kinds[0], role, name), name)
+    }
+
+    fn to_part(&self, kinds: &[&str], found: Option<&Resource>, name: &str) -> Part {
         let (presence, why) = self.judge(kinds, name, found.is_some());
-        let part = found.map_or_else(|| Part::new(name), to_part);
+        let mut part = found.map_or_else(|| Part::new(name), to_part);
+        if found.is_some_and(|found| found.name.trim().is_empty()) {
+            let id = std::mem::replace(&mut part.name, name.to_owned());
+            part = part.id(id);
+        }
         Part { presence, why, ..part }
     }
 
     fn vpc(&self) -> Vpc {
         let (lab, names) = (self.lab, self.names);
         let name = names.vpc();
-        let cidr = self.find("vpc", &name).and_then(|vpc| text(vpc, "cidr"));
+        let cidr = self.find_role("vpc", "vpc", &name).and_then(|vpc| text(vpc, "cidr"));
         let public = lab.network.subnets.iter().any(|subnet| subnet.internet == Internet::Gateway);
-        let nat = self.nat();
         let subnets = lab.network.subnets.iter().map(|subnet| self.subnet(subnet));
         let mut subnets: Vec<Subnet> = subnets.collect();
-        if let Some(nat) = nat {
-            let place = subnets.iter().position(|subnet| subnet.route == Route::Gateway).unwrap_or_default();
-            if let Some(subnet) = subnets.get_mut(place) {
+        if let Some((nat, subnet)) = self.nat() {
+            let at = subnets.iter().position(|one| subnet.is_some() && one.part.id == subnet);
+            let at = at.or_else(|| subnets.iter().position(|one| one.route == Route::Gateway)).unwrap_or_default();
+            if let Some(subnet) = subnets.get_mut(at) {
                 subnet.nat = Some(nat);
             }
         }
         self.add_strays(&mut subnets);
         Vpc {
-            part: self.part(&["vpc"], &name),
+            part: self.part(&["vpc"], "vpc", &name),
             cidr: cidr.unwrap_or_else(|| lab.network.cidr.to_string()),
             gateway: public.then(|| self.gateway()),
             subnets,
@@ -152,35 +248,44 @@ impl Facts<'_> {
 
     fn gateway(&self) -> Part {
         let name = self.names.internet_gateway();
-        let mut part = self.part(&["internet-gateway"], &name);
+        let mut part = self.part(&["internet-gateway"], "internet-gateway", &name);
         let table = self.names.public_route_table();
-        let there = self.find("route-table", &table).is_some();
-        part = part.line(format!("route table {table}"));
-        let (presence, why) = self.judge(&["route-table"], &table, there);
+        let found = self.find_role("route-table", PUBLIC_TABLE, &table);
+        let shown = found.map(|found| found.name.as_str()).filter(|name| !name.trim().is_empty()).unwrap_or(&table);
+        part = part.line(format!("route table {shown}"));
+        let (presence, why) = self.judge(&["route-table"], &table, found.is_some());
         if part.presence == Presence::There && presence != Presence::There {
             part.presence = presence;
             part.why = Some(why.unwrap_or_else(|| format!("{table} is not there")));
+        } else if let Some(why) = why {
+            part.why = Some(part.why.map_or_else(|| why.clone(), |own| format!("{own}; {why}")));
         }
         part
     }
 
-    /// Of several, those that are there at all.
-    fn nat(&self) -> Option<Part> {
+    /// The NAT gateway, and the id of its subnet where that is known.
+    fn nat(&self) -> Option<(Part, Option<String>)> {
         let gateway = self.resources().find(|one| one.kind == "natgateway")?;
         let address = self.resources().find(|one| one.kind == "elastic-ip");
         let mut part = to_part(gateway).costs(gateway.usd_per_hour + address.map_or(0.0, |one| one.usd_per_hour));
         if let Some(address) = address.and_then(|one| text(one, "public_ip")) {
             part = part.line(address);
         }
-        Some(part)
+        Some((part, self.find_subnet_of(&gateway.id)))
+    }
+
+    /// The id of the subnet that something stands in.
+    fn find_subnet_of(&self, id: &str) -> Option<String> {
+        self.world.things.iter().find(|thing| thing.id == id)?.place.subnet.clone()
     }
 
     fn subnet(&self, wanted: &lab_common::Subnet) -> Subnet {
         let name = self.names.subnet(&wanted.role);
-        let found = self.find("subnet", &name);
+        let role = subnet_role(&wanted.role);
+        let found = self.find_role("subnet", &role, &name);
         let zone = wanted.zone.map(|letter| format!("{}{letter}", self.region));
         let hosts = self.lab.hosts.iter().filter(|host| host.subnet == wanted.role);
-        let mut part = self.part(&["subnet"], &name);
+        let mut part = self.part(&["subnet"], &role, &name);
         // A subnet's state says nothing that its being there does not say.
         part.state = part.state.filter(|(_, health)| *health != Health::Good);
         Subnet {
@@ -188,20 +293,19 @@ impl Facts<'_> {
             role: wanted.role.clone(),
             cidr: found.and_then(|one| text(one, "cidr")).unwrap_or_else(|| wanted.cidr.to_string()),
             zone: found.and_then(|one| text(one, "zone")).or(zone),
-            route: self.route(wanted.internet),
+            route: self.route(found, wanted.internet),
             hosts: hosts.map(|host| self.host(host)).collect(),
             nat: None,
         }
     }
 
-    fn route(&self, internet: Internet) -> Route {
-        match internet {
-            Internet::Gateway => Route::Gateway,
-            Internet::None => {
-                let main = self.find("route-table", &self.names.main_route_table());
-                let target = main.and_then(|table| text(table, "default_route")).unwrap_or_default();
-                if target.starts_with("nat-") { Route::Nat } else { Route::None }
-            }
+    /// What is so, of a subnet that is there; what `up` makes of one behind the internet gateway.
+    fn route(&self, subnet: Option<&Resource>, internet: Internet) -> Route {
+        match (subnet, internet) {
+            (None, Internet::None) => Route::None,
+            (None, Internet::Gateway) => Route::Gateway,
+            (Some(_), Internet::Gateway) if self.view == View::Plan => Route::Gateway,
+            (Some(subnet), _) => read_route(self.world, &subnet.id),
         }
     }
 
@@ -209,14 +313,13 @@ impl Facts<'_> {
         let name = self.names.host(&wanted.role);
         let found =
             self.resources().find(|one| one.kind == "instance" && text(one, "host").as_ref() == Some(&wanted.role));
-        let (presence, why) = self.judge(&["instance"], &name, found.is_some());
         let size = found.and_then(|one| text(one, "size")).unwrap_or_else(|| wanted.size.clone());
         let runs = match wanted.runs {
             Some(Runs::Jupyter) => ", Jupyter",
             Some(Runs::Filegator) => ", FileGator",
             None => "",
         };
-        let mut part = found.map_or_else(|| Part::new(&name), to_part).line(format!("{size}{runs}"));
+        let mut part = self.to_part(&["instance"], found, &name).line(format!("{size}{runs}"));
         let addresses: Vec<_> = ["private_ip", "public_ip"].iter().filter_map(|key| text(found?, key)).collect();
         if !addresses.is_empty() {
             part = part.line(addresses.join(" · "));
@@ -224,43 +327,48 @@ impl Facts<'_> {
         if found.is_none() {
             part = part.line(tell_image(&wanted.image));
         }
-        part = Part { presence, why, ..part };
-        let mut group = self.part(&["security-group", "security-group-rule"], &name);
+        let live = self.find_role("security-group", &group_role(&wanted.role), &name);
+        let mut group = self.to_part(&["security-group", "security-group-rule"], live, &name);
         group.state = None;
-        let rules = self.find("security-group", &name).map(|group| texts(group, "rules"));
-        let inbound = list_inbound(wanted, rules.as_deref(), &self.groups(), self.absent(), self.extra());
+        let rules = live.map(|group| texts(group, "rules"));
+        let absent = self.absent("security-group");
+        let inbound = list_inbound(wanted, rules.as_deref(), &self.groups(), absent, self.extra());
         let writes = wanted.runs == Some(Runs::Jupyter) && self.lab.images.is_some();
         lab_picture::Host { part, role: wanted.role.clone(), group, inbound, writes }
     }
 
-    fn groups(&self) -> Groups<'_> {
-        let groups = self.resources().filter(|one| one.kind == "security-group");
-        let ids: BTreeMap<_, _> = groups.map(|group| (group.name.as_str(), group.id.as_str())).collect();
-        let vpn = self.names.vpn_security_group();
-        let vpn = ids.keys().find(|name| **name == vpn).copied().unwrap_or_default();
-        let hosts = self.lab.hosts.iter().map(|host| (host.role.as_str(), self.names.host(&host.role))).collect();
-        Groups { ids, vpn, hosts }
+    fn groups(&self) -> Groups {
+        let hosts = self.lab.hosts.iter().map(|host| (group_role(&host.role), self.names.host(&host.role)));
+        let wanted = hosts.chain([(group_role("vpn"), self.names.vpn_security_group())]);
+        let found: Vec<_> = wanted
+            .filter_map(|(role, name)| Some((self.find_role("security-group", &role, &name)?.id.clone(), role)))
+            .collect();
+        Groups::new(found.iter().map(|(id, role)| (id.as_str(), role.as_str())))
     }
 
-    /// Instances with the lab's tags that no host of lab.toml is, in the first subnet: where they stand is not known here.
+    /// Instances with the lab's tags that no host of lab.toml is, each in its subnet; in the first one where that is not known.
     fn add_strays(&self, subnets: &mut [Subnet]) {
         let hosts: Vec<&str> = self.lab.hosts.iter().map(|host| host.role.as_str()).collect();
         let all = self.resources().chain(&self.found.others).filter(|one| one.kind == "instance");
         let strays = all.filter(|one| text(one, "host").is_none_or(|host| !hosts.contains(&host.as_str())));
-        let Some(subnet) = subnets.first_mut() else { return };
-        subnet.hosts.extend(strays.map(|one| lab_picture::Host {
-            part: to_part(one).presence(self.extra()),
-            role: one.id.clone(),
-            group: Part::new("not of lab.toml").presence(self.extra()),
-            ..lab_picture::Host::default()
-        }));
+        for one in strays {
+            let place = self.find_subnet_of(&one.id);
+            let at = subnets.iter().position(|subnet| place.is_some() && subnet.part.id == place).unwrap_or_default();
+            let Some(subnet) = subnets.get_mut(at) else { return };
+            subnet.hosts.push(lab_picture::Host {
+                part: to_part(one).presence(self.extra()),
+                role: one.id.clone(),
+                group: Part::new("not of lab.toml").presence(self.extra()).because("its rules are not compared"),
+                ..lab_picture::Host::default()
+            });
+        }
     }
 
     fn vpn(&self) -> Option<Vpn> {
         let wanted = self.lab.vpn.as_ref()?;
         let name = self.names.vpn_endpoint();
-        let found = self.find("client-vpn-endpoint", &name);
-        let mut part = self.part(&["client-vpn-endpoint"], &name);
+        let found = self.find_role("client-vpn-endpoint", "client-vpn-endpoint", &name);
+        let mut part = self.to_part(&["client-vpn-endpoint"], found, &name);
         let clients = found.and_then(|one| text(one, "client_cidr")).unwrap_or_else(|| wanted.client_cidr.to_string());
         part = part.line(format!("clients {clients}"));
         let associations: Vec<&Resource> =
@@ -268,8 +376,13 @@ impl Facts<'_> {
         part.usd_per_hour += associations.iter().map(|one| one.usd_per_hour).sum::<f64>();
         let subnets = wanted.subnets.iter().map(|role| {
             let name = self.names.subnet(role);
-            let there = associations.iter().any(|one| one.name == name);
-            (role.clone(), if there { Presence::There } else { self.absent() })
+            let subnet = self.find_role("subnet", &subnet_role(role), &name).map(|subnet| subnet.id.as_str());
+            let is_its = |one: &&Resource| match (text(one, "subnet"), subnet) {
+                (Some(id), Some(subnet)) => id == subnet,
+                _ => one.name == name,
+            };
+            let there = associations.iter().copied().any(|one| is_its(&one));
+            (role.clone(), if there { Presence::There } else { self.absent("client-vpn-target-network") })
         });
         let transport =
             found.and_then(|one| text(one, "transport")).unwrap_or_else(|| wanted.transport.as_str().into());
@@ -280,7 +393,7 @@ impl Facts<'_> {
     fn pipeline(&self) -> Option<Pipeline> {
         let images = self.lab.images.as_ref()?;
         let bucket = |name: &str| {
-            let mut part = self.part(&["bucket"], name);
+            let mut part = self.to_part(&["bucket"], self.find("bucket", name), name);
             let empty = self.find("bucket", name).and_then(|one| one.more.get("empty")?.as_bool());
             if let Some(empty) = empty {
                 part = part.line(if empty { "empty" } else { "holds objects" });
@@ -288,7 +401,7 @@ impl Facts<'_> {
             part.state = None;
             part
         };
-        let mut function = self.part(&["function"], &images.function);
+        let mut function = self.to_part(&["function"], self.find("function", &images.function), &images.function);
         function.id = None;
         function = function.line(format!("{} MB, {} s", images.memory_mb, images.timeout_s));
         let notification = self.find("bucket-notification", &images.input);
@@ -296,9 +409,7 @@ impl Facts<'_> {
         let differs = notification.is_some_and(|one| one.state != "available") && presence == Presence::There;
         let which = match (images.prefix.as_str(), images.suffix.as_str()) {
             ("", "") => "every key".to_owned(),
-            ("", suffix) => format!("keys ending in {suffix}"),
-            (prefix, "") => format!("keys beginning with {prefix}"),
-            (prefix, suffix) => format!("keys {prefix}…{suffix}"),
+            (prefix, suffix) => format!("keys {prefix}*{suffix}"),
         };
         let trigger = Part {
             presence: if differs { Presence::Drifted } else { presence },
@@ -317,7 +428,7 @@ impl Facts<'_> {
     /// Where messages wait between the bucket and the function.
     fn queue(&self) -> Option<Part> {
         let queues: Vec<_> = self.resources().filter(|one| one.kind == "queue").collect();
-        let queue = queues.iter().find(|one| !one.name.contains("dead"))?;
+        let queue = queues.iter().find(|one| text(one, "role").as_deref() == Some(IMAGE_QUEUE))?;
         let mut part = to_part(queue);
         part.id = None;
         for other in queues.iter().filter(|one| one.name != queue.name) {
@@ -334,7 +445,7 @@ impl Facts<'_> {
         let costly = costly.filter(|one| !(one.kind == "elastic-ip" && address_of_nat));
         let shown = |one: &Resource| {
             let mut part = to_part(one);
-            part.lines.insert(0, one.kind.to_owned());
+            part.lines.insert(0, name_kind(one.kind).to_owned());
             part
         };
         let strange = others.map(|one| shown(one).presence(self.extra()));
@@ -342,13 +453,30 @@ impl Facts<'_> {
     }
 }
 
-fn tell_change(change: &Change) -> String {
-    let Change { action, detail, .. } = change;
-    match (action, detail.as_str()) {
-        (Action::Create, "") => "something is not there".to_owned(),
-        (Action::Create, detail) => format!("not there: {detail}"),
-        (Action::Delete, detail) => format!("too much: {detail}"),
-        (Action::Update, detail) => detail.to_owned(),
+/// The role of the table behind the internet gateway.
+const PUBLIC_TABLE: &str = "route-table public-to-internet";
+/// The role of the queue that S3 tells of new objects; the other one's is `queue dead-letters`.
+pub(super) const IMAGE_QUEUE: &str = "queue images";
+
+/// What AWS calls a kind, for cards whose sign does not say it.
+pub(super) fn name_kind(kind: &str) -> &str {
+    match kind {
+        "instance" => "EC2 instance",
+        "volume" => "EBS volume",
+        "elastic-ip" => "Elastic IP address",
+        "natgateway" => "NAT gateway",
+        "network-interface" => "Network interface",
+        "security-group" => "Security group",
+        "key-pair" => "EC2 key pair",
+        "client-vpn-endpoint" => "Client VPN endpoint",
+        "bucket" => "Amazon S3 bucket",
+        "function" => "AWS Lambda function",
+        "queue" => "Amazon SQS queue",
+        "role" => "IAM role",
+        "instance-profile" => "IAM instance profile",
+        "log-group" => "CloudWatch log group",
+        "certificate" => "ACM certificate",
+        kind => kind,
     }
 }
 
@@ -363,6 +491,7 @@ fn tell_image(image: &Image) -> String {
 /// What every resource says.
 pub(super) fn to_part(resource: &Resource) -> Part {
     let Resource { name, id, state, usd_per_hour, .. } = resource;
+    let name = if name.trim().is_empty() { id } else { name };
     let mut part = Part::new(name).costs(*usd_per_hour);
     // Names that are ids, and ARNs, which are long and hold the account's number.
     if id != name && !id.starts_with("arn:") {
@@ -398,14 +527,19 @@ mod tests {
 
     use super::*;
     use crate::testing::inventory;
+    use crate::thing::{Label, Thing};
 
     fn lab() -> Lab {
         read_lab("hol02", HOL02, &Overrides { owner: Some("ada".into()), region: None }).unwrap()
     }
 
     fn scene(view: View, resources: Vec<Resource>, changes: Vec<Change>, refused: Vec<String>) -> Scene {
+        let part = inventory::Part { program: "net-up", changes, refused, ..inventory::Part::default() };
+        scene_of(view, resources, &[part], &World::default())
+    }
+
+    fn scene_of(view: View, resources: Vec<Resource>, parts: &[inventory::Part], world: &World) -> Scene {
         let (lab, found) = (lab(), inventory(resources));
-        let part = inventory::Part { changes, refused, ..inventory::Part::default() };
         compose(&Facts {
             lab: &lab,
             names: &Names::new(&lab),
@@ -414,7 +548,8 @@ mod tests {
             at: String::new(),
             view,
             found: &found,
-            parts: &[part],
+            parts,
+            world,
         })
     }
 
@@ -441,7 +576,87 @@ mod tests {
         let changes = || vec![change(Action::Update, "vpc", "lab-vpc", "DNS hostnames on")];
         let of = |view| scene(view, vec![vpc()], changes(), vec![]).vpc.unwrap().part;
         assert_eq!((of(View::Live).presence, of(View::Plan).presence), (Presence::Drifted, Presence::Change));
-        assert_eq!(of(View::Live).why.as_deref(), Some("DNS hostnames on"));
+        assert_eq!(of(View::Live).why.as_deref(), Some("DNS hostnames are off, wanted on"));
+        assert_eq!(of(View::Plan).why.as_deref(), Some("DNS hostnames on"));
+    }
+
+    /// VPC and public subnet with names of one's own.
+    fn renamed() -> Vec<Resource> {
+        vec![
+            Resource::new("vpc", "mine", "vpc-1").with("role", "vpc").with("cidr", "10.0.0.0/16"),
+            Resource::new("subnet", "", "subnet-1").with("role", "subnet public").with("cidr", "10.0.1.0/24"),
+            Resource::new("internet-gateway", "door", "igw-1").with("role", "internet-gateway").state("attached"),
+            Resource::new("route-table", "ways", "rtb-1").with("role", PUBLIC_TABLE).with("default_route", "none"),
+        ]
+    }
+
+    #[test]
+    fn what_was_renamed_is_there_and_what_has_no_name_is_called_as_lab_toml_does() {
+        let vpc = scene(View::Live, renamed(), vec![], vec![]).vpc.unwrap();
+        assert_eq!((vpc.part.name.as_str(), vpc.part.presence), ("mine", Presence::There));
+        let subnet = &vpc.subnets[0].part;
+        assert_eq!((subnet.name.as_str(), subnet.presence), ("lab-public-subnet", Presence::There));
+        assert_eq!(subnet.id.as_deref(), Some("subnet-1"));
+        let gateway = vpc.gateway.unwrap();
+        assert_eq!((gateway.name.as_str(), gateway.presence), ("door", Presence::There));
+        assert_eq!(gateway.lines, ["route table ways"]);
+        assert_eq!(to_part(&Resource::new("volume", "", "vol-1")).name, "vol-1");
+    }
+
+    #[test]
+    fn a_route_that_somebody_has_deleted_is_not_drawn() {
+        let thing = |kind, id: &str| Thing::new(kind, id, Label::default()).within(Some("vpc-1"), None);
+        let table = thing("route-table", "rtb-1").with("default_route", "none").with("subnets", vec!["subnet-1"]);
+        let world = World { things: vec![thing("subnet", "subnet-1"), table], ..World::default() };
+        let changes = vec![change(Action::Update, "route-table", "lab-public-to-internet", "0.0.0.0/0 to lab-igw")];
+        let parts = [inventory::Part { program: "net-up", changes, ..inventory::Part::default() }];
+        let live = scene_of(View::Live, renamed(), &parts, &world).vpc.unwrap();
+        assert_eq!(live.subnets[0].route, Route::None);
+        let gateway = live.gateway.unwrap();
+        let why = gateway.why.as_deref();
+        assert_eq!((gateway.presence, why), (Presence::Drifted, Some("missing: 0.0.0.0/0 to lab-igw")));
+        let plan = scene_of(View::Plan, renamed(), &parts, &world).vpc.unwrap();
+        assert_eq!(plan.subnets[0].route, Route::Gateway);
+        assert_eq!(plan.subnets[1].route, Route::None);
+    }
+
+    #[test]
+    fn what_is_refused_is_not_added_and_neither_is_the_rest_of_its_part() {
+        let part = |program, refused: &str| {
+            let log_group = "the log group /aws/lambda/lab-lambda-function is not this lab's".to_owned();
+            let refused =
+                if program == "host-up" { vec![refused.to_owned()] } else { vec![log_group, refused.to_owned()] };
+            inventory::Part { program, refused, ..inventory::Part::default() }
+        };
+        let parts = [
+            part("pipeline-up", "function lab-lambda-function of 123456789012 is not this lab's"),
+            part("host-up", "there is no subnet lab-public-subnet yet"),
+        ];
+        let of = |view| scene_of(view, vec![], &parts, &World::default());
+        let plan = of(View::Plan);
+        let pipeline = plan.pipeline.unwrap();
+        assert_eq!((pipeline.function.presence, pipeline.input.presence), (Presence::Blocked, Presence::Missing));
+        assert_eq!(pipeline.function.why.as_deref(), Some("function lab-lambda-function of …9012 is not this lab's"));
+        let subnet = &plan.vpc.unwrap().subnets[0];
+        assert_eq!((subnet.part.presence, subnet.hosts[0].part.presence), (Presence::Add, Presence::Add));
+        let live = of(View::Live).pipeline.unwrap().function;
+        assert_eq!((live.presence, live.why.is_some()), (Presence::Missing, true));
+    }
+
+    #[test]
+    fn a_plan_tells_what_the_lab_would_cost_where_hosts_wait_for_the_network_too() {
+        let waits = || vec!["there is no subnet lab-public-subnet yet".to_owned()];
+        let mut launch = change(Action::Create, "instance", "lab-public-ec2", "t3.micro");
+        launch.usd_per_hour = 0.25;
+        let planned = inventory::Part { program: "host-up", changes: vec![launch], ..inventory::Part::default() };
+        let scene = |view, part| scene_of(view, vec![], &[part], &World::default());
+        assert_eq!(scene(View::Plan, planned.clone()).usd_per_hour_after, Some(0.25));
+        assert_eq!(scene(View::Live, planned).usd_per_hour_after, None);
+        let waiting = inventory::Part { program: "host-up", refused: waits(), ..inventory::Part::default() };
+        let hosts = estimate(&lab()).items.into_iter().filter(|item| item.billed == Billed::Always);
+        let hosts: f64 = hosts.filter_map(|item| item.usd_per_hour).sum();
+        let after = scene(View::Plan, waiting).usd_per_hour_after.unwrap();
+        assert!(hosts > 0.02 && (after - hosts).abs() < 1e-9, "{after} {hosts}");
     }
 
     #[test]

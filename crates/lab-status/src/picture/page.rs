@@ -12,24 +12,33 @@ const STYLE: &str = "\
 :root{color-scheme:light dark}
 body{margin:0;padding:1rem;font:15px/1.5 Arimo,'Liberation Sans',Arial,Helvetica,sans-serif;background:#fff;color:#16191f}
 .picture{overflow-x:auto}
-.picture svg{display:block;height:auto;max-width:100%}
+.picture svg{display:block;width:100%;height:auto;margin-inline:auto}
+main{container-type:inline-size}
+.hint{display:none;margin:0 0 .5rem}
 @media screen and (prefers-color-scheme:dark){body{background:#10161d;color:#eef2f6}}
 @page{size:A4 landscape;margin:10mm}
-@media print{body{padding:0}.picture{overflow:visible}.picture svg{min-width:0;width:100%;max-height:180mm}}
+@media print{body{padding:0}.hint{display:none!important}.picture{overflow:visible}.picture svg{min-width:0;width:100%;max-height:180mm}}
 ";
+
+/// What is said where a window shows only a part of the picture.
+const HINT: &str = "This window shows a part of the picture: scroll it sideways to see the rest.";
 
 /// How small a picture may be shown: letters stay readable, and a narrow window is scrolled.
 const SMALLEST: f64 = 0.64;
+/// How large: on a wide screen it fills the window, and its letters do not become headlines.
+const LARGEST: f64 = 1.7;
 
 /// The page with a picture that is `width` pixels wide.
 pub(crate) fn to_html(title: &str, svg: &str, width: f64, notes: &[String]) -> String {
     let title = escape(title);
-    let least = (width * SMALLEST).round();
+    let (least, most) = ((width * SMALLEST).round(), (width * LARGEST).round());
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <title>{title}</title>\n<style>\n@media screen{{.picture svg{{min-width:{least}px}}}}\n{STYLE}</style>\n</head>\n<body>\n<main>\n<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n"
+         <title>{title}</title>\n<style>\n{STYLE}\
+         @media screen{{.picture svg{{min-width:{least}px;max-width:{most}px}}\
+         @container (max-width:{least}px){{.hint{{display:block}}}}}}\n</style>\n</head>\n<body>\n<main>\n<p class=\"hint\">{HINT}</p>\n<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n"
     );
     if !notes.is_empty() {
         html.push_str("<ul>\n");
@@ -67,6 +76,13 @@ pub(crate) fn show_time(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_fills_a_wide_window_and_says_where_it_is_wider_than_a_narrow_one() {
+        let html = to_html("lab", "<svg></svg>", 1000.0, &[]);
+        assert!(html.contains("min-width:640px;max-width:1700px"), "{html}");
+        assert!(html.contains("@container (max-width:640px){.hint{display:block}}") && html.contains(HINT), "{html}");
+    }
 
     #[test]
     fn a_title_and_a_note_cannot_break_out_of_the_page() {

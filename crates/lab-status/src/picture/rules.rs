@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lab_common::roles::security_group;
 use lab_common::{Allow, Host, Source as From};
 use lab_picture::{Inbound, Presence, Source};
 
@@ -15,14 +16,21 @@ struct Rule {
     from: Source,
 }
 
-/// What is known of the groups of a lab.
-pub(super) struct Groups<'a> {
-    /// Their ids, by name.
-    pub(super) ids: BTreeMap<&'a str, &'a str>,
-    /// The name of the VPN's group.
-    pub(super) vpn: &'a str,
-    /// Role and name of each host.
-    pub(super) hosts: Vec<(&'a str, String)>,
+/// Whose the groups of a lab are, by their ids.
+#[derive(Debug, Default)]
+pub(super) struct Groups(BTreeMap<String, Source>);
+
+impl Groups {
+    /// Groups by their ids and role tags. What has no role of ours lets nobody in that the picture knows.
+    pub(super) fn new<'a>(groups: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let vpn = security_group("vpn");
+        let known = groups.into_iter().filter_map(|(id, role)| {
+            let source =
+                if role == vpn { Source::Vpn } else { Source::Host(role.strip_prefix("security-group ")?.to_owned()) };
+            Some((id.to_owned(), source))
+        });
+        Self(known.collect())
+    }
 }
 
 /// The inbound rules of a host. `live` is what its group says, `None` where there is no group; `absent` is how a rule is
@@ -30,7 +38,7 @@ pub(super) struct Groups<'a> {
 pub(super) fn list_inbound(
     host: &Host,
     live: Option<&[String]>,
-    groups: &Groups<'_>,
+    groups: &Groups,
     absent: Presence,
     extra: Presence,
 ) -> Vec<Inbound> {
@@ -54,6 +62,12 @@ pub(super) fn list_inbound(
     join_ports(rules)
 }
 
+/// The inbound rules of groups, where no lab.toml says what is wanted.
+pub(super) fn read_inbound<'a>(live: impl IntoIterator<Item = &'a str>, groups: &Groups) -> Vec<Inbound> {
+    let rules = live.into_iter().filter_map(|text| read_rule(text, groups));
+    join_ports(rules.map(|rule| (rule, Presence::There)).collect())
+}
+
 fn want_rule(allow: &Allow) -> Rule {
     let from = match &allow.from {
         From::Me => Source::Laptop(String::new()),
@@ -65,24 +79,18 @@ fn want_rule(allow: &Allow) -> Rule {
     Rule { protocol: allow.protocol.as_str().to_uppercase(), ports: allow.port.to_string(), from }
 }
 
-fn read_rule(text: &str, groups: &Groups<'_>) -> Option<Rule> {
+fn read_rule(text: &str, groups: &Groups) -> Option<Rule> {
     let (what, from) = text.split_once(" from ")?;
     let (protocol, ports) = what.split_once('/').unwrap_or((what, ""));
     let from = match from {
         "0.0.0.0/0" | "::/0" => Source::Anywhere,
-        group if group.starts_with("sg-") => find_group(group, groups),
+        group if group.starts_with("sg-") => {
+            groups.0.get(group).cloned().unwrap_or_else(|| Source::Network(group.to_owned()))
+        }
         network => Source::Network(network.to_owned()),
     };
-    Some(Rule { protocol: protocol.to_uppercase(), ports: ports.to_owned(), from })
-}
-
-fn find_group(id: &str, groups: &Groups<'_>) -> Source {
-    let name = groups.ids.iter().find(|(_, known)| **known == id).map(|(name, _)| *name);
-    if name == Some(groups.vpn) {
-        return Source::Vpn;
-    }
-    let host = groups.hosts.iter().find(|(_, host)| Some(host.as_str()) == name);
-    host.map_or_else(|| Source::Network(id.to_owned()), |(role, _)| Source::Host((*role).to_owned()))
+    let protocol = if protocol == "everything" { "all ports".to_owned() } else { protocol.to_uppercase() };
+    Some(Rule { protocol, ports: ports.to_owned(), from })
 }
 
 /// One address is the user's where lab.toml says `me`: which one it was when the rule was made, only the rule knows.
@@ -126,11 +134,7 @@ mod tests {
 
     fn inbound(role: &str, live: Option<&[&str]>) -> Vec<Inbound> {
         let lab = read_lab("hol02", HOL02, &Overrides { owner: Some("ada".into()), region: None }).unwrap();
-        let groups = Groups {
-            ids: BTreeMap::from([("lab-client-vpn", "sg-1"), ("lab-public-ec2", "sg-2")]),
-            vpn: "lab-client-vpn",
-            hosts: vec![("public", "lab-public-ec2".into())],
-        };
+        let groups = Groups::new([("sg-1", "security-group vpn"), ("sg-2", "security-group public")]);
         let live: Option<Vec<String>> = live.map(|live| live.iter().map(ToString::to_string).collect());
         let host = lab.host(role).unwrap();
         list_inbound(host, live.as_deref(), &groups, Presence::Missing, Presence::Unexpected)
@@ -143,6 +147,20 @@ mod tests {
         assert_eq!(found, [Inbound { from, ports: "TCP 22, 8888".into(), presence: Presence::There }]);
         let found = inbound("private", Some(&["tcp/22 from sg-1", "tcp/8080 from sg-1"]));
         assert_eq!(found, [Inbound { from: Source::Vpn, ports: "TCP 22, 8080".into(), presence: Presence::There }]);
+    }
+
+    #[test]
+    fn rules_that_nobody_has_asked_for_are_read_as_they_are() {
+        let groups = Groups::new([("sg-1", "security-group vpn"), ("sg-2", "security-group web")]);
+        let live = ["tcp/22 from sg-1", "tcp/5432 from sg-2", "everything from 0.0.0.0/0"];
+        let found = read_inbound(live, &groups);
+        let told: Vec<_> = found.into_iter().map(|one| (one.from, one.ports)).collect();
+        let wanted = [
+            (Source::Anywhere, "all ports".to_owned()),
+            (Source::Vpn, "TCP 22".to_owned()),
+            (Source::Host("web".into()), "TCP 5432".to_owned()),
+        ];
+        assert_eq!(told, wanted);
     }
 
     #[test]
