@@ -215,7 +215,7 @@ impl State {
         }
         let surplus = self.events.len().saturating_sub(EVENTS);
         self.events.drain(..surplus);
-        self.title = format!("Lab {} of {} in {}", session.lab.name, session.lab.owner, session.region);
+        self.title = format!("Lab “{}” of {} in {}", session.lab.name, session.lab.owner, session.region);
         self.svg = to_svg(&arrange(&look.to_scene(session, View::Live)));
         self.resources = resources;
         self.total = look.found.total;
