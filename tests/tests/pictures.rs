@@ -69,7 +69,7 @@ fn a_picture_shows_what_is_there_what_is_missing_and_what_has_drifted() {
     for part in ["TCP 22, 8888", "TCP 22, 8080", "10.0.1.0/24", "0.0.0.0/0 to the internet gateway", "UDP 443"] {
         assert!(read(&aws, "all.svg").contains(part), "{part} is missing");
     }
-    assert!(read(&aws, "all.svg").contains("Lab lab of ada"));
+    assert!(read(&aws, "all.svg").contains("Lab “lab” of ada"));
 }
 
 /// The text between two others.
@@ -122,7 +122,8 @@ fn a_report_proves_each_step_notices_edits_and_says_what_is_left_after_down() {
         assert!(!page.contains(secret), "{secret} is in the report");
     }
     let _ = aws.run("lab-status", &["report", "--verify", "report.html"]).expect_code(0);
-    let edited = page.replacen("✗ not passed", "✓ passed", 1);
+    // The page's own bytes are signed, so what it says of its version changes nothing.
+    let edited = page.replacen("✗ not passed", "✓ passed", 1).replace("\"version\":\"", "\"version\":\"9");
     assert_ne!(edited, page, "the function is not deployed");
     std::fs::write(aws.folder.path().join("edited.html"), edited).expect("a file");
     let told = aws.run("lab-status", &["report", "--verify", "edited.html"]).expect_code(1);
@@ -137,10 +138,25 @@ fn a_report_proves_each_step_notices_edits_and_says_what_is_left_after_down() {
         let arguments: Vec<&str> = arguments.into_iter().chain(["--yes"]).collect();
         let _ = aws.run(program, &arguments).expect_code(0);
     }
-    let _ = aws.run("lab-status", &["report", "--before", "report.html", "--out", "final.html"]).expect_code(0);
+    let edited = aws.run("lab-status", &["report", "--before", "edited.html", "--out", "final.html"]).expect_code(1);
+    assert!(edited.stderr.contains("has been changed"), "{edited:#?}");
+    let add = ["report", "--before", "report.html", "--out", "final.html"];
+    let _ = aws.run("lab-status", &add).expect_code(0);
     let last = read(&aws, "final.html");
-    assert!(last.contains(": nothing is left (asked: ") && last.contains("✓ passed"), "{last}");
-    let _ = aws.run("lab-status", &["report", "--verify", "final.html"]).expect_code(0);
+    let asked = ": nothing is left (asked: EC2, S3, Lambda, Logs, SQS, ACM, IAM and the tags of all services)";
+    assert!(last.contains(asked) && last.contains("✓ passed"), "{last}");
+    let before = made.stdout.split_once("digest: ").expect("a digest").1.trim();
+    assert!(last.contains(&format!("whose digest is <code>{before}</code>")), "{before} is not in {last}");
+    let verified = aws.run("lab-status", &["report", "--verify", "final.html"]).expect_code(0);
+    assert!(verified.stdout.starts_with("final.html: as it was made: lab lab of ada"), "{verified:#?}");
+
+    aws.set_faults(&serde_json::json!([{
+        "service": "tagging",
+        "effect": { "error": { "code": "AccessDeniedException", "status": 400, "message": "not you" } }
+    }]));
+    let _ = aws.run("lab-status", &add).expect_code(0);
+    let last = read(&aws, "final.html");
+    assert!(last.contains("what else bears the lab&#39;s tags is not known)") && last.contains("not you"), "{last}");
 }
 
 /// A dashboard; dropping it ends it.
@@ -292,8 +308,10 @@ fn a_real_browser_finds_no_fault_with_picture_report_and_dashboard() {
     let text = String::from_utf8_lossy(&pdf);
     let pages = text.matches("/Type /Page\n").count() + text.matches("/Type /Page/").count();
     assert!((2..=12).contains(&pages), "{pages} pages");
-    // A4 is 595 by 842 points; the picture has a page of its own, lying.
+    // A4 is 595 by 842 points; the first page lies.
     let boxes: Vec<&str> = text.match_indices("/MediaBox [").map(|(at, _)| &text[at..at + 40]).collect();
     let is_a4 = |one: &&str| one.contains("594.") || one.contains("595") || one.contains("596");
     assert!(!boxes.is_empty() && boxes.iter().all(is_a4), "{boxes:?}");
+    let lies = |one: &&&str| one.contains("[0 0 84");
+    assert_eq!(boxes.iter().filter(lies).count(), 1, "the cover is one page, lying: {boxes:?}");
 }

@@ -114,6 +114,22 @@ fn what_only_tags_tell_is_found_with_the_call_that_removes_it() {
 }
 
 #[test]
+fn a_log_group_of_any_name_is_left_as_long_as_it_bears_our_tags() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    let call = |action: &str, body: Value| {
+        let _ = aws.send_json("logs", &format!("Logs_20140328.{action}"), &body.to_string());
+    };
+    let tags = json!({ "hybrid-lab:lab": "lab", "hybrid-lab:owner": "ada" });
+    call("CreateLogGroup", json!({ "logGroupName": "/made/by-hand", "tags": tags }));
+    let document = aws.run("lab-status", &["leaks", "--json"]).expect_code(1).json();
+    let group = of_kind(&document["leaks"], "log-group")[0];
+    assert_eq!((&group["name"], &document["unconfirmed"]), (&"/made/by-hand".into(), &json!([])), "{document:#}");
+    call("DeleteLogGroup", json!({ "logGroupName": "/made/by-hand" }));
+    let nothing = aws.run("lab-status", &["leaks"]).expect_code(0);
+    assert!(nothing.stdout.starts_with("nothing of lab of ada is left"), "{nothing:#?}");
+}
+
+#[test]
 fn a_bucket_that_may_not_be_looked_at_is_no_stranger_s_for_that() {
     let aws = LocalAws::start(&["--state-times", "0"]);
     let _ = aws.send("s3", "PUT", "/somebody-elses", "");

@@ -297,8 +297,8 @@ pub(crate) fn find_crossings(line: &[Point], other: &[Point]) -> Vec<(Point, (f6
 pub(crate) fn tell_title(scene: &Scene) -> String {
     let Scene { lab, owner, view, .. } = scene;
     match view {
-        View::Live => format!("Lab {lab} of {owner}"),
-        View::Plan => format!("Lab {lab} of {owner}: what up would do"),
+        View::Live => format!("Lab “{lab}” of {owner}"),
+        View::Plan => format!("Lab “{lab}” of {owner}: what up would do"),
     }
 }
 

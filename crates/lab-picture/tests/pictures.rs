@@ -132,7 +132,7 @@ fn the_svg_says_what_it_shows_to_whoever_cannot_see_it() {
         let found = document.descendants().find(|node| node.attribute("id") == Some(id)).unwrap();
         found.text().unwrap_or_default().trim().to_owned()
     };
-    assert_eq!(text_of("lp-title"), "Lab lab of ada");
+    assert_eq!(text_of("lp-title"), "Lab “lab” of ada");
     let description = text_of("lp-desc");
     for part in [
         "In Region us-east-1, account ending in 1234, costing $0.1768 an hour.",

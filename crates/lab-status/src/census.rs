@@ -95,6 +95,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
         .chain(census.look_into_log_groups(log_groups, &hints))
         .chain(census.look_into_certificates(certificates, &hints))
         .chain(census.look_into_queues(queues, &hints))
+        .chain(census.look_into_mappings(&hints))
         .chain(census.look_into_iam(iam))
         .chain(census.look_into_endpoints(&things))
         .collect();
@@ -110,7 +111,7 @@ pub(crate) async fn observe(clients: &Clients, scope: &Scope) -> Result<World, P
     strangers.retain(|stranger| !things.iter().any(|thing| thing.id == stranger.id));
     things.sort_by(|a, b| (a.kind, &a.name, &a.id).cmp(&(b.kind, &b.name, &b.id)));
     things.dedup_by(|a, b| a.id == b.id && a.kind == b.kind);
-    let (unconfirmed, knows_tags) = (hints.list_unconfirmed(), !hints.is_denied());
+    let (unconfirmed, knows_tags) = (hints.list_unconfirmed(scope), !hints.is_denied());
     let mut notes = hints.notes;
     notes.extend(tell_unlooked(census.unlooked.get()));
     let name = caller.arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned();

@@ -1,5 +1,5 @@
 //! The report: every step of the assignment with what proves it, read from the live lab, as one page that needs nothing
-//! else, with a digest over what it says.
+//! else, with a digest over all of it.
 
 mod evidence;
 mod look;
@@ -24,6 +24,7 @@ use crate::clients::Clients;
 use crate::leaks::find_leaks;
 use crate::picture;
 use crate::scope::Scope;
+use crate::show::name_asked;
 use evidence::{After, Cost, CostItem, Evidence, Task, redact};
 
 /// What `report` takes.
@@ -49,8 +50,12 @@ pub(crate) struct ReportArgs {
 /// When AWS cannot be read, a file not be written, or a report is not what it was.
 pub(crate) async fn run(args: &LabArgs, options: &ReportArgs) -> Result<Exit, Problem> {
     if let Some(file) = &options.verify {
-        let verdict = verify::verify(&read_page(file)?)?;
-        print_out(&format!("{}: {verdict}\n", file.display()))?;
+        let page = verify::verify(&read_page(file)?)?;
+        print_out(&tell_verified(file, &page))?;
+        print_err(
+            "note: this does not say who made it: compare the digest with the one that was told then, or the page with \
+             the live lab",
+        );
         return Ok(Exit::Done);
     }
     let Some(out) = &options.out else { return Err(Problem::usage("no file is named").fix("pass --out report.html")) };
@@ -59,11 +64,11 @@ pub(crate) async fn run(args: &LabArgs, options: &ReportArgs) -> Result<Exit, Pr
         None => gather(args).await?,
     };
     let page = render::to_html(&evidence)?;
-    picture::keep(out, page.as_bytes())?;
+    picture::keep(out, page.html.as_bytes())?;
     if let Some(file) = &options.pdf {
         pdf::print(out, file).await?;
     }
-    print_out(&tell(&evidence, &evidence.digest()?))?;
+    print_out(&tell(&evidence, &page.digest))?;
     Ok(Exit::Done)
 }
 
@@ -75,16 +80,25 @@ fn tell(evidence: &Evidence, digest: &str) -> String {
         let _ = writeln!(text, "{}: {passed} of {all} steps passed", task.title);
     }
     if let Some(after) = &evidence.after {
-        let left =
-            if after.left.is_empty() { "nothing is left".to_owned() } else { format!("{} left", after.left.len()) };
-        let _ = writeln!(text, "after down, {}: {left}", after.at);
+        let _ = writeln!(text, "after down, {}", after.tell());
     }
     let _ = writeln!(text, "digest: sha256:{digest}");
     text
 }
 
-fn read_page(file: &Path) -> Result<String, Problem> {
-    std::fs::read_to_string(file)
+/// That a page is as it was made, and what it says that it is.
+fn tell_verified(file: &Path, page: &verify::Page) -> String {
+    // A later version may write evidence that this one does not understand; the page is as it was made all the same.
+    let of = verify::read_evidence(&page.html).map(|evidence| {
+        let Evidence { version, at, lab, owner, region, .. } = evidence;
+        format!(": lab {lab} of {owner} in {region}, looked at {at}, written by lab-status {version}")
+    });
+    let of = of.unwrap_or_default();
+    format!("{}: as it was made{of}\ndigest: sha256:{}\n", file.display(), page.digest)
+}
+
+fn read_page(file: &Path) -> Result<Vec<u8>, Problem> {
+    std::fs::read(file)
         .map_err(|error| Problem::usage(format!("cannot read {}", file.display())).because(error.to_string()))
 }
 
@@ -97,7 +111,7 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
     let looked = looked?;
     let home = Home::of(&session.lab).ok();
     let folder = home.as_ref().map(|home| home.path("")).unwrap_or_default();
-    let check = look::read_check(&folder);
+    let (check, outdated) = look::read_check(&folder, &session.heading(), &looked.world);
     let runs = RunRecord::read_all(&folder, &session.heading());
     let tasks = steps::list_tasks(&steps::Proof {
         lab: &session.lab,
@@ -109,6 +123,7 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
         profiles: look::list_profiles(&session.lab, &folder),
     });
     let left = find_leaks(&looked.world, &scope);
+    let perhaps = left.unconfirmed.iter().map(|arn| tell_unconfirmed(arn));
     let total = looked.found.total;
     let priced = looked.found.resources.iter().chain(&looked.found.others).filter(|one| one.usd_per_hour > 0.0);
     let evidence = Evidence {
@@ -123,6 +138,7 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
         tasks,
         pictures: seen.pictures.clone(),
         log: seen.log.clone(),
+        metric_lines: seen.metric_lines,
         check,
         runs,
         cost: Cost {
@@ -142,16 +158,15 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
         },
         there: left.leaks.iter().map(|leak| leak.thing.title()).collect(),
         after: None,
-        notes: looked.list_notes().into_iter().chain(seen.unread).collect(),
+        notes: looked.list_notes().into_iter().chain(perhaps).chain(seen.unread).chain(outdated).collect(),
     };
     redact(&evidence, &looked.account)
 }
 
 /// The report of before `down`, with what is left now.
 async fn add_what_is_left(args: &LabArgs, before: &Path) -> Result<Evidence, Problem> {
-    let page = read_page(before)?;
-    let _ = verify::verify(&page)?;
-    let evidence = verify::read_evidence(&page)?;
+    let page = verify::accept(&read_page(before)?)?;
+    let evidence = verify::read_evidence(&page.html)?;
     let session = Session::open(args).await?;
     let heading = session.heading();
     if (&heading.lab, &heading.owner, &heading.region) != (&evidence.lab, &evidence.owner, &evidence.region) {
@@ -177,12 +192,21 @@ async fn add_what_is_left(args: &LabArgs, before: &Path) -> Result<Evidence, Pro
         at: picture::show_time(world.now),
         left: left.leaks.iter().map(|leak| leak.thing.title()).collect(),
         leaving: left.leaving.iter().map(crate::thing::Thing::title).collect(),
-        unread: left.unread.iter().chain(&left.unconfirmed).cloned().collect(),
+        unread: left.unread.iter().cloned().chain(left.unconfirmed.iter().map(|arn| tell_unconfirmed(arn))).collect(),
+        asked: name_asked(left.knows_tags).to_owned(),
+        notes: left.notes,
+        before: page.digest,
     };
-    if !after.left.is_empty() {
-        print_err("note: not everything is gone: lab-status leaks says what is left, and what removes it");
+    if !after.is_nothing() {
+        print_err("note: not all is gone or could be looked at: lab-status leaks says what, and what removes it");
     }
-    redact(&Evidence { after: Some(after), ..evidence }, &world.account)
+    // This version writes the page anew.
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    redact(&Evidence { version, after: Some(after), ..evidence }, &world.account)
+}
+
+fn tell_unconfirmed(arn: &str) -> String {
+    format!("perhaps left: {arn} (only the tagging API names it)")
 }
 
 impl Task {

@@ -227,7 +227,7 @@ impl State {
         self.events.extend(events.into_iter().map(|what| Event { time: time.clone(), what }));
         let surplus = self.events.len().saturating_sub(EVENTS);
         self.events.drain(..surplus);
-        self.title = format!("{} of {} in {}", session.lab.name, session.lab.owner, session.region);
+        self.title = format!("Lab “{}” of {} in {}", session.lab.name, session.lab.owner, session.region);
         self.svg = to_svg(&arrange(&look.to_scene(session, View::Live)));
         self.resources = resources;
         self.total = self.total.grow_to(look.found.total);

@@ -95,7 +95,7 @@ pub(crate) fn to_text(look: Look, heading: &Heading, found: &Inventory) -> Strin
 }
 
 /// Whom "nothing" speaks of.
-fn name_asked(knows_tags: bool) -> &'static str {
+pub(crate) fn name_asked(knows_tags: bool) -> &'static str {
     if knows_tags {
         "asked: EC2, S3, Lambda, Logs, SQS, ACM, IAM and the tags of all services"
     } else {

@@ -250,6 +250,11 @@ pub(crate) fn read_time(time: Option<&aws_smithy_types::DateTime>) -> Option<Tim
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).unwrap_or(0)).ok()
 }
 
+/// A time that Client VPN tells as text: `2026-11-20T10:00:00` or, of a connection, `2026-11-20 10:00:00`, with or without the zone, which is UTC.
+pub(crate) fn read_endpoint_time(text: &str) -> Option<Timestamp> {
+    text.parse().or_else(|_| format!("{text}Z").parse()).ok()
+}
+
 /// A text that says something.
 pub(crate) fn own(text: Option<&str>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(str::to_owned)

@@ -7,13 +7,12 @@ use aws_sdk_ec2::types::{
     VolumeState,
 };
 use futures::FutureExt as _;
-use jiff::Timestamp;
 use lab_common::{Tags, explain, prices};
 use lab_ec2::{is_gone, list};
 use lab_plan::Problem;
 
 use super::{Census, Reading};
-use crate::thing::{Bill, Fate, Label, Thing, own, read_time};
+use crate::thing::{Bill, Fate, Label, Thing, own, read_endpoint_time, read_time};
 
 /// What the ids of the kinds begin with that have a Describe call of their own below; a rule (`sgr`) goes with its group.
 /// What else bears our tags is found by `DescribeTags`, which may also remember the tags of these after their end.
@@ -422,11 +421,6 @@ fn read_endpoint(endpoint: &types::ClientVpnEndpoint) -> Option<Thing> {
     Some(thing.state(state.as_str(), fate).created(created).within(endpoint.vpc_id(), None))
 }
 
-/// `2026-11-20T10:00:00` or, of a connection, `2026-11-20 10:00:00`, with or without the zone, which is UTC.
-fn read_endpoint_time(text: &str) -> Option<Timestamp> {
-    text.parse().or_else(|_| format!("{text}Z").parse()).ok()
-}
-
 /// With the subnets that name it, and where 0.0.0.0/0 goes: nowhere where its target is gone.
 fn read_table(table: &types::RouteTable) -> Option<Thing> {
     let main = table.associations().iter().any(|association| association.main().unwrap_or(false));
@@ -540,6 +534,8 @@ fn describe_interface(interface: &types::NetworkInterface, kind: &str, descripti
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]

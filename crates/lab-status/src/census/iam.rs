@@ -7,11 +7,23 @@ use lab_common::{explain, has_code};
 use lab_plan::Problem;
 
 use super::{Census, Reading};
-use crate::scope::LabScope;
+use crate::scope::{LabScope, Scope};
 use crate::thing::{Label, Thing, read_time};
 
 /// What stands between a lab's name and its owner's in the names of roles and profiles (`lab_common::Names`).
 const PARTS: [&str; 4] = ["-host-role-", "-lambda-role-", "-batch-role-", "-host-profile-"];
+
+/// Whether [`Census::list_iam`] finds a role or profile of this name, if it exists.
+pub(super) fn is_listed(scope: &Scope, name: &str) -> bool {
+    match scope.lab() {
+        Some(LabScope { names, .. }) => {
+            [names.host_role(), names.function_role(), names.batch_role(), names.host_profile()]
+                .iter()
+                .any(|ours| ours == name)
+        }
+        None => PARTS.iter().any(|part| name.contains(part)),
+    }
+}
 
 fn label(tags: &[Tag]) -> Label {
     Label::read(tags.iter().map(|tag| (tag.key(), tag.value())))

@@ -68,7 +68,13 @@ impl Census<'_> {
         read_log_groups(self.clients.logs.describe_log_groups().log_group_name_pattern(part)).await
     }
 
-    pub(super) fn look_into_log_groups(&self, groups: Vec<Thing>, hints: &Hints) -> Vec<Reading<'_>> {
+    /// Those that may be ours, and those elsewhere that are pointed at.
+    pub(super) fn look_into_log_groups(&self, mut groups: Vec<Thing>, hints: &Hints) -> Vec<Reading<'_>> {
+        let further = hints.of_kind("logs", "log-group").map(|(arn, name, _)| {
+            let arn = arn.trim_end_matches(":*");
+            Thing::new("log-group", arn, Label::default()).named(name.trim_end_matches(":*"))
+        });
+        add_unlisted(&mut groups, further.filter(|group| !group.name.starts_with(FUNCTION_LOGS)));
         let worth = |group: &Thing| {
             let name = group.name.trim_start_matches(FUNCTION_LOGS);
             self.scope.suspects(name) || hints.point_at(&group.id)
@@ -106,8 +112,11 @@ impl Census<'_> {
         Ok(found.iter().filter_map(read).collect())
     }
 
-    /// All of them are asked for their tags: an account has few, and their names say too little.
-    pub(super) fn look_into_certificates(&self, certificates: Vec<Thing>, _: &Hints) -> Vec<Reading<'_>> {
+    /// All of them are asked for their tags: an account has few, and their names say too little. So are those that are
+    /// pointed at: the list leaves out certificates whose keys are neither RSA of 1024 nor of 2048 bits.
+    pub(super) fn look_into_certificates(&self, mut certificates: Vec<Thing>, hints: &Hints) -> Vec<Reading<'_>> {
+        let further = hints.of_kind("acm", "certificate");
+        add_unlisted(&mut certificates, further.map(|(arn, _, _)| Thing::new("certificate", arn, Label::default())));
         certificates.into_iter().map(|certificate| self.look_into_certificate(certificate).boxed_local()).collect()
     }
 
@@ -130,6 +139,12 @@ impl Census<'_> {
         let thing = Thing { label, ..thing };
         vec![if tagged { thing } else { thing.with("tagged", false) }]
     }
+}
+
+/// Adds what a list does not have and is pointed at all the same: its tags say whether it exists.
+fn add_unlisted(listed: &mut Vec<Thing>, further: impl Iterator<Item = Thing>) {
+    let further: Vec<_> = further.filter(|one| !listed.iter().any(|other| other.id == one.id)).collect();
+    listed.extend(further);
 }
 
 async fn read_log_groups(request: DescribeLogGroupsFluentBuilder) -> Result<Vec<Thing>, Problem> {

@@ -1,5 +1,7 @@
 //! Queues, and the mappings that bring their messages to functions. A mapping belongs to its queue, and bears its label.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::FutureExt as _;
@@ -68,6 +70,20 @@ impl Census<'_> {
         Ok(std::iter::once(queue).chain(mappings).collect())
     }
 
+    /// Mappings that are pointed at: their queue may be gone, or another one than the lab's.
+    pub(super) fn look_into_mappings(&self, hints: &Hints) -> Vec<Reading<'_>> {
+        let named = hints.of_kind("lambda", "event-source-mapping");
+        let named: BTreeMap<String, Label> = named.map(|(_, uuid, label)| (uuid.to_owned(), label.clone())).collect();
+        if named.is_empty() { Vec::new() } else { vec![self.find_mappings(named).boxed_local()] }
+    }
+
+    async fn find_mappings(&self, named: BTreeMap<String, Label>) -> Result<Vec<Thing>, Problem> {
+        let pages = self.clients.lambda.list_event_source_mappings().into_paginator().items().send();
+        let found = pages.collect::<Result<Vec<_>, _>>().await;
+        let found = found.map_err(|error| explain("ListEventSourceMappings", &error))?;
+        Ok(found.iter().filter_map(|mapping| read_mapping(mapping, named.get(mapping.uuid()?)?)).collect())
+    }
+
     async fn list_mappings(&self, queue: &str, label: &Label) -> Result<Vec<Thing>, Problem> {
         let list = self.clients.lambda.list_event_source_mappings().event_source_arn(queue);
         let found = match list.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await {
@@ -75,15 +91,16 @@ impl Census<'_> {
             Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(Vec::new()),
             Err(error) => return Err(explain("ListEventSourceMappings", &error)),
         };
-        let read = |mapping: &EventSourceMappingConfiguration| {
-            let function = mapping.function_arn().and_then(|arn| arn.split(':').nth(6)).unwrap_or_default();
-            let state = mapping.state().unwrap_or_default();
-            let fate = if state == "Deleting" { Fate::Leaving } else { Fate::Stays };
-            let label = Label { role: Some("event-source-mapping".into()), ..label.clone() };
-            Some(Thing::new("event-source-mapping", mapping.uuid()?, label).named(function).state(state, fate))
-        };
-        Ok(found.iter().filter_map(read).collect())
+        Ok(found.iter().filter_map(|mapping| read_mapping(mapping, label)).collect())
     }
+}
+
+fn read_mapping(mapping: &EventSourceMappingConfiguration, label: &Label) -> Option<Thing> {
+    let function = mapping.function_arn().and_then(|arn| arn.split(':').nth(6)).unwrap_or_default();
+    let state = mapping.state().unwrap_or_default();
+    let fate = if state == "Deleting" { Fate::Leaving } else { Fate::Stays };
+    let label = Label { role: Some("event-source-mapping".into()), ..label.clone() };
+    Some(Thing::new("event-source-mapping", mapping.uuid()?, label).named(function).state(state, fate))
 }
 
 /// The last part of a queue's URL.

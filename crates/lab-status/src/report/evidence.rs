@@ -1,17 +1,18 @@
-//! What a report says: everything that is visible in it, and nothing else. Its JSON is what the digest is over.
+//! What a report says: everything that is visible in it, and nothing else. Later versions read it again: a field that is added
+//! has a default.
 
-use std::fmt::Write as _;
-
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use lab_picture::Scene;
 use lab_plan::{Problem, RunRecord, round_usd};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 /// Everything in a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Evidence {
-    /// Of the program that made it: another one may write another page from the same evidence.
+    /// Of the program that wrote the page.
     pub(super) version: String,
     pub(super) at: String,
     pub(super) lab: String,
@@ -26,6 +27,9 @@ pub(super) struct Evidence {
     pub(super) pictures: Vec<Picture>,
     /// The function's newest lines.
     pub(super) log: Vec<String>,
+    /// How many lines of metrics are not among them.
+    #[serde(default)]
+    pub(super) metric_lines: usize,
     /// What `vpn-setup check` last said.
     pub(super) check: Option<Checked>,
     /// The last `up` of each program.
@@ -88,6 +92,15 @@ pub(super) struct Checked {
     pub(super) checks: Vec<Check>,
 }
 
+impl Checked {
+    /// Whether it was made when this was there already. It tells its minute only.
+    pub(super) fn is_since(&self, created: Timestamp) -> bool {
+        let minute = DateTime::strptime("%Y-%m-%d %H:%M UTC", &self.at);
+        let began = minute.ok().and_then(|minute| minute.to_zoned(TimeZone::UTC).ok());
+        began.is_some_and(|began| began.timestamp().as_second() / 60 >= created.as_second() / 60)
+    }
+}
+
 /// One thing that it tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Check {
@@ -127,28 +140,38 @@ pub(super) struct After {
     pub(super) leaving: Vec<String>,
     /// What could not be looked at.
     pub(super) unread: Vec<String>,
+    /// Whom "nothing" speaks of.
+    #[serde(default)]
+    pub(super) asked: String,
+    #[serde(default)]
+    pub(super) notes: Vec<String>,
+    /// The digest of the report of before `down`, of which everything else in this one is.
+    #[serde(default)]
+    pub(super) before: String,
 }
 
 impl After {
     pub(super) fn is_nothing(&self) -> bool {
         self.left.is_empty() && self.leaving.is_empty() && self.unread.is_empty()
     }
+
+    /// In one line: when, and what.
+    pub(super) fn tell(&self) -> String {
+        let Self { at, left, leaving, unread, asked, .. } = self;
+        if self.is_nothing() {
+            let asked = if asked.is_empty() { String::new() } else { format!(" ({asked})") };
+            return format!("{at}: nothing is left{asked}");
+        }
+        let (left, leaving, unread) = (left.len(), leaving.len(), unread.len());
+        format!("{at}: {left} left, {leaving} on their way out, {unread} could not be looked at")
+    }
 }
 
 impl Evidence {
-    /// Its one JSON: fields in the order of their definition, numbers in their shortest form.
+    /// Its one JSON.
     pub(super) fn to_json(&self) -> Result<String, Problem> {
         serde_json::to_string(self)
             .map_err(|error| Problem::failed("the evidence cannot be written as JSON").because(error.to_string()))
-    }
-
-    /// SHA-256 over that, in hexadecimal digits.
-    pub(super) fn digest(&self) -> Result<String, Problem> {
-        let digest = Sha256::digest(self.to_json()?.as_bytes());
-        Ok(digest.iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
     }
 }
 
@@ -204,6 +227,15 @@ fn hide(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_of_before_the_endpoint_is_none_of_its() {
+        let check = Checked { at: "2026-11-26 05:10 UTC".into(), tunnel: true, checks: Vec::new() };
+        let created = |text: &str| text.parse().unwrap();
+        assert!(check.is_since(created("2026-11-26T05:10:40Z")), "it may have been made after it in the same minute");
+        assert!(!check.is_since(created("2026-11-26T05:11:00Z")));
+        assert!(!Checked { at: "soon".into(), ..check }.is_since(created("2020-01-01T00:00:00Z")));
+    }
 
     #[test]
     fn account_numbers_and_keys_are_hidden_wherever_they_stand() {

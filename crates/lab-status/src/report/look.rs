@@ -1,27 +1,36 @@
 //! What only a report reads: the newest picture in and out, the function's newest lines, who is connected. Two rounds.
 
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use aws_sdk_ec2::types::ClientVpnEndpointStatusCode::{Deleted, Deleting};
 use aws_sdk_s3::types::Object;
 use aws_smithy_types::DateTime;
 use base64::Engine as _;
-use lab_common::{Lab, Names, Session, explain};
-use lab_plan::Problem;
+use lab_common::{Images, Lab, Names, Session, explain};
+use lab_plan::{Heading, Problem};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::evidence::{Checked, Picture};
 use super::thumbnail::make_small;
+use crate::census::World;
 use crate::clients::Clients;
+use crate::thing::{Fate, read_endpoint_time};
 
 /// What was seen.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// The newest key of the input bucket that has a processed one, and that one.
     pub(super) pair: Option<(String, String)>,
-    /// How many objects each bucket holds, a thousand at most.
-    pub(super) objects: (usize, usize),
+    /// How many objects the input bucket holds, as far as one call lists them.
+    pub(super) originals: usize,
+    /// One of the buckets holds more than one call lists: the rest was not looked at.
+    pub(super) is_part: bool,
     pub(super) pictures: Vec<Picture>,
     pub(super) log: Vec<String>,
+    /// How many lines of metrics are not among those of the log.
+    pub(super) metric_lines: usize,
     /// Who is or was connected within the last hour: a line each.
     pub(super) connections: Vec<String>,
     /// What could not be read.
@@ -32,6 +41,8 @@ pub(super) struct Seen {
 const LARGEST: i64 = 8_000_000;
 /// How many of the function's lines are shown.
 const LINES: i32 = 20;
+/// How many letters of each.
+const LONGEST: usize = 400;
 
 /// Reads it. What cannot be read is told, and hides nothing else.
 pub(super) async fn observe(session: &Session, clients: &Clients) -> Seen {
@@ -43,7 +54,7 @@ pub(super) async fn observe(session: &Session, clients: &Clients) -> Seen {
         Err(problem) => seen.unread.push(tell(&problem)),
     }
     match log {
-        Ok(log) => seen.log = log,
+        Ok(log) => (seen.log, seen.metric_lines) = sort_lines(log),
         Err(problem) => seen.unread.push(tell(&problem)),
     }
     match connections {
@@ -60,8 +71,9 @@ fn tell(problem: &Problem) -> String {
 async fn find_pictures(session: &Session, clients: &Clients) -> Result<Seen, Problem> {
     let Some(images) = &session.lab.images else { return Ok(Seen::default()) };
     let (input, output) = tokio::try_join!(list(clients, &images.input), list(clients, &images.output))?;
-    let mut seen = Seen { objects: (input.len(), output.len()), ..Seen::default() };
-    let Some((before, after)) = find_pair(&input, &output) else { return Ok(seen) };
+    let is_part = input.is_part || output.is_part;
+    let mut seen = Seen { originals: input.objects.len(), is_part, ..Seen::default() };
+    let Some((before, after)) = find_pair(images, &input.objects, &output.objects) else { return Ok(seen) };
     let (one, two) = tokio::join!(fetch(clients, &images.input, before), fetch(clients, &images.output, after));
     for picture in [one, two] {
         match picture {
@@ -74,31 +86,35 @@ async fn find_pictures(session: &Session, clients: &Clients) -> Result<Seen, Pro
     Ok(seen)
 }
 
+/// What a bucket holds, as far as one call lists it: a thousand objects. More calls would be more rounds.
+#[derive(Default)]
+struct Listing {
+    objects: Vec<Object>,
+    is_part: bool,
+}
+
 /// A bucket that is not there holds nothing.
-async fn list(clients: &Clients, bucket: &str) -> Result<Vec<Object>, Problem> {
+async fn list(clients: &Clients, bucket: &str) -> Result<Listing, Problem> {
     match clients.s3.list_objects_v2().bucket(bucket).send().await {
-        Ok(answer) => Ok(answer.contents.unwrap_or_default()),
-        Err(error) if lab_common::has_code(&error, "NoSuchBucket") => Ok(Vec::new()),
+        Ok(answer) => {
+            let is_part = answer.is_truncated().unwrap_or(false);
+            Ok(Listing { objects: answer.contents.unwrap_or_default(), is_part })
+        }
+        Err(error) if lab_common::has_code(&error, "NoSuchBucket") => Ok(Listing::default()),
         Err(error) => Err(explain("ListObjectsV2", &error)),
     }
 }
 
-/// The newest processed picture whose original is there.
-fn find_pair<'a>(input: &'a [Object], output: &'a [Object]) -> Option<(&'a Object, &'a Object)> {
-    let mut newest: Vec<&Object> = output.iter().collect();
-    newest.sort_by_key(|object| Reverse(object.last_modified().map(DateTime::secs)));
-    newest.into_iter().find_map(|after| {
-        let (stem, _) = after.key()?.rsplit_once("-processed.")?;
-        let before = input.iter().find(|before| before.key().is_some_and(|key| is_original(key, stem)))?;
-        Some((before, after))
-    })
-}
-
-/// `a/b.jpg` is the original of `a/b-processed.png`, and of `a/b-200-processed.png`, which is one of several sizes.
-fn is_original(key: &str, stem: &str) -> bool {
-    let own = key.rsplit_once('.').filter(|(_, extension)| !extension.contains('/')).map_or(key, |(own, _)| own);
-    let sized = stem.rsplit_once('-').filter(|(_, size)| size.chars().all(|c| c.is_ascii_digit()));
-    own == stem || sized.is_some_and(|(base, _)| base == own)
+/// The newest result, by the lab's own rule, and the newest picture that it may have been made from.
+fn find_pair<'a>(images: &Images, input: &'a [Object], output: &'a [Object]) -> Option<(&'a Object, &'a Object)> {
+    let results: BTreeMap<&str, &Object> = output.iter().filter_map(|after| Some((after.key()?, after))).collect();
+    let when = |object: &Object| object.last_modified().map(DateTime::as_nanos);
+    let pairs = input.iter().filter_map(|before| {
+        let keys = images.result_keys(before.key()?);
+        let made = keys.iter().filter_map(|key| results.get(key.as_str()).copied());
+        Some((before, made.max_by_key(|after| when(after))?))
+    });
+    pairs.max_by_key(|(before, after)| (when(after), when(before)))
 }
 
 async fn fetch(clients: &Clients, bucket: &str, object: &Object) -> Result<Option<Picture>, Problem> {
@@ -134,7 +150,20 @@ async fn read_log(session: &Session, clients: &Clients) -> Result<Vec<String>, P
     let events = clients.logs.get_log_events().log_group_name(&group).log_stream_name(stream).limit(LINES).send().await;
     let events = events.map_err(|error| explain("GetLogEvents", &error))?;
     let lines = events.events().iter().filter_map(|event| event.message());
-    Ok(lines.map(|line| line.trim_end().chars().take(400).collect()).collect())
+    Ok(lines.map(|line| line.trim_end().to_owned()).collect())
+}
+
+/// The lines that are for people, cut where they are very long, and how many hold metrics (the embedded metric
+/// format: a document with `_aws`).
+fn sort_lines(lines: Vec<String>) -> (Vec<String>, usize) {
+    let is_metrics =
+        |line: &String| serde_json::from_str::<Value>(line).is_ok_and(|document| document.get("_aws").is_some());
+    let (metrics, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_metrics);
+    let cut = |line: String| match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    };
+    (lines.into_iter().map(cut).collect(), metrics.len())
 }
 
 async fn list_connections(session: &Session, clients: &Clients) -> Result<Vec<String>, Problem> {
@@ -143,22 +172,49 @@ async fn list_connections(session: &Session, clients: &Clients) -> Result<Vec<St
     }
     let answer = clients.ec2.describe_client_vpn_endpoints().send().await;
     let answer = answer.map_err(|error| explain("DescribeClientVpnEndpoints", &error))?;
-    let ours = answer.client_vpn_endpoints().iter().find(|endpoint| lab_ec2::is_ours(&session.tags, endpoint.tags()));
+    let mut ours = answer.client_vpn_endpoints().iter().filter(|one| lab_ec2::is_ours(&session.tags, one.tags()));
+    let is_leaving = |state| matches!(state, &Deleted | &Deleting);
+    let ours = ours.find(|one| !one.status().and_then(|status| status.code()).is_some_and(is_leaving));
     let Some(id) = ours.and_then(|endpoint| endpoint.client_vpn_endpoint_id()) else { return Ok(Vec::new()) };
     let answer = clients.ec2.describe_client_vpn_connections().client_vpn_endpoint_id(id).send().await;
     let answer = answer.map_err(|error| explain("DescribeClientVpnConnections", &error))?;
     let connections = answer.connections().iter().map(|one| {
         let state = one.status().and_then(|status| status.code()).map_or("unknown", |code| code.as_str());
-        let (name, since) = (one.common_name().unwrap_or("?"), one.connection_established_time().unwrap_or("?"));
-        let address = one.client_ip().unwrap_or("no address");
+        let (name, address) = (one.common_name().unwrap_or("?"), one.client_ip().unwrap_or("no address"));
+        let since = one.connection_established_time().map_or_else(|| "?".to_owned(), show_since);
         format!("{name} ({address}) {state}, connected at {since}")
     });
     Ok(connections.collect())
 }
 
-/// What `vpn-setup check` last said on this machine.
-pub(super) fn read_check(folder: &Path) -> Option<Checked> {
-    serde_json::from_slice(&std::fs::read(folder.join("last-check.json")).ok()?).ok()
+/// AWS tells it with or without its zone, which is UTC.
+fn show_since(text: &str) -> String {
+    let read = read_endpoint_time(text).map(|time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+    read.unwrap_or_else(|| text.to_owned())
+}
+
+/// What `vpn-setup check` leaves on this machine.
+#[derive(Deserialize)]
+struct LastCheck {
+    #[serde(flatten)]
+    heading: Heading,
+    #[serde(flatten)]
+    checked: Checked,
+}
+
+/// What `vpn-setup check` last said on this machine of this lab's endpoint; or why what it said does not count.
+pub(super) fn read_check(folder: &Path, heading: &Heading, world: &World) -> (Option<Checked>, Option<String>) {
+    let read = std::fs::read(folder.join("last-check.json")).ok();
+    let last = read.and_then(|bytes| serde_json::from_slice::<LastCheck>(&bytes).ok());
+    let Some(LastCheck { checked, .. }) = last.filter(|last| last.heading == *heading) else { return (None, None) };
+    let is_there = |thing: &&crate::thing::Thing| thing.kind == "client-vpn-endpoint" && thing.fate == Fate::Stays;
+    let why = match world.things.iter().find(is_there).map(|endpoint| endpoint.created) {
+        None => "the lab has no endpoint",
+        Some(Some(created)) if !checked.is_since(created) => "the lab's endpoint was made after it",
+        Some(_) => return (Some(checked), None),
+    };
+    let note = format!("what vpn-setup check said at {} does not count: {why}", checked.at);
+    (None, Some(note))
 }
 
 /// The clients of lab.toml whose `.ovpn` file is on this machine, with certificate and key in it.
@@ -173,13 +229,75 @@ pub(super) fn list_profiles(lab: &Lab, folder: &Path) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use lab_common::{HOL02, Overrides, read_lab};
+
     use super::*;
+    use crate::testing::label;
+    use crate::thing::Thing;
+
+    fn object(key: &str, second: i64) -> Object {
+        Object::builder().key(key).last_modified(DateTime::from_secs(second)).build()
+    }
+
+    fn pair(more: &str, input: &[Object], output: &[Object]) -> Option<(String, String)> {
+        let text = HOL02.replace("[images]", &format!("[images]\n{more}"));
+        let overrides = Overrides { owner: Some("ada".into()), region: None };
+        let lab = read_lab("hol02", &text, &overrides).unwrap();
+        let (before, after) = find_pair(lab.images.as_ref().unwrap(), input, output)?;
+        Some((before.key()?.to_owned(), after.key()?.to_owned()))
+    }
 
     #[test]
-    fn an_original_is_found_by_its_stem_with_and_without_a_size() {
-        for (key, stem) in [("a/b.jpg", "a/b"), ("a/b.jpg", "a/b-200"), ("b", "b"), ("x.y/b", "x.y/b")] {
-            assert!(is_original(key, stem), "{key} of {stem}");
+    fn a_picture_is_paired_with_what_the_lab_calls_its_result() {
+        let input = [object("photo.jpg", 1), object("photo-200.jpg", 2), object(".hidden", 3)];
+        let output = [object("photo-200-processed.png", 9)];
+        assert_eq!(pair("", &input, &output), Some(("photo-200.jpg".into(), "photo-200-processed.png".into())));
+        assert_eq!(
+            pair("sizes = [200]", &input, &output),
+            Some(("photo.jpg".into(), "photo-200-processed.png".into()))
+        );
+        let hidden = [object(".hidden-processed.png", 9)];
+        assert_eq!(pair("", &input, &hidden), Some((".hidden".into(), ".hidden-processed.png".into())));
+        assert_eq!(pair("", &input, &[object("other-processed.png", 9)]), None);
+    }
+
+    #[test]
+    fn the_newest_result_is_shown() {
+        let input = [object("a.jpg", 1), object("b.jpg", 2)];
+        let output = [object("a-processed.png", 9), object("b-processed.png", 8)];
+        assert_eq!(pair("", &input, &output), Some(("a.jpg".into(), "a-processed.png".into())));
+    }
+
+    #[test]
+    fn lines_of_metrics_are_counted_and_left_out_and_long_ones_cut() {
+        let metrics = "{\"_aws\":{\"CloudWatchMetrics\":[]},\"Bytes\":1}";
+        let lines = vec!["START".to_owned(), metrics.to_owned(), "é".repeat(500)];
+        let (lines, left_out) = sort_lines(lines);
+        assert_eq!((lines[0].as_str(), lines.len(), left_out), ("START", 2, 1));
+        assert_eq!((lines[1].chars().count(), lines[1].ends_with('…')), (401, true));
+    }
+
+    #[test]
+    fn a_check_counts_only_for_the_lab_and_the_endpoint_that_it_was_made_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let heading = Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() };
+        let kept = serde_json::json!({"lab": "lab", "owner": "ada", "region": "us-east-1", "tunnel": true, "checks": [],
+            "causes": [], "at": "2026-11-26 05:10 UTC"});
+        std::fs::write(folder.path().join("last-check.json"), kept.to_string()).unwrap();
+        let world = |created: Option<&str>| {
+            let made = created.map(|time| {
+                let thing = Thing::new("client-vpn-endpoint", "cvpn-endpoint-1", label("ada"));
+                thing.created(Some(time.parse().unwrap()))
+            });
+            World { things: made.into_iter().collect(), ..World::default() }
+        };
+        let read = |heading: &Heading, created| read_check(folder.path(), heading, &world(created));
+        assert!(read(&heading, Some("2026-11-26T04:00:00Z")).0.is_some());
+        for created in [Some("2026-11-26T06:00:00Z"), None] {
+            let (check, note) = read(&heading, created);
+            assert!(check.is_none() && note.unwrap().contains("does not count"), "{created:?}");
         }
-        assert!(!is_original("b.jpg", "a") && !is_original("b.jpg", "b-big"));
+        let other = Heading { region: "eu-west-1".into(), ..heading };
+        assert_eq!(read(&other, Some("2026-11-26T04:00:00Z")), (None, None));
     }
 }

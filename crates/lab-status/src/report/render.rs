@@ -8,6 +8,7 @@ use lab_plan::Problem;
 use super::evidence::{After, Cost, Evidence, Picture, Step, Task, Verdict};
 use super::style::STYLE;
 use super::timeline;
+use super::verify::{Page, place_for_digest, seal};
 use crate::picture::{POLICY, escape};
 
 /// Where the evidence stands in the page.
@@ -15,96 +16,137 @@ pub(super) const EVIDENCE_START: &str = "<script type=\"application/json\" id=\"
 /// Where it ends.
 pub(super) const EVIDENCE_END: &str = "</script>";
 
-/// The digest as the page shows it.
-pub(super) fn show_digest(digest: &str) -> String {
-    format!("<code id=\"digest\">sha256:{digest}</code>")
-}
-
 /// The page.
-pub(super) fn to_html(evidence: &Evidence) -> Result<String, Problem> {
-    let digest = evidence.digest()?;
+pub(super) fn to_html(evidence: &Evidence) -> Result<Page, Problem> {
     // In a script element, `<` could end it.
     let json = evidence.to_json()?.replace('<', "\\u003c");
-    let title = escape(&format!("Lab {} of {}: report", evidence.lab, evidence.owner));
+    let name = format!("Lab report: “{}” of {}", evidence.lab, evidence.owner);
+    let (title, foot) = (escape(&name), escape_css(&format!("{name} · {}", evidence.at)));
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+         <title>{title}</title>\n<style>\n{STYLE}@page{{@bottom-left{{content:\"{foot}\"}}}}\n</style>\n</head>\n<body>\n<main>\n\
+         <section class=\"cover\">\n<h1>{title}</h1>\n"
     );
+    html.push_str("<div class=\"head\">\n");
     add_who(&mut html, evidence);
-    add_picture(&mut html, evidence);
-    for task in &evidence.tasks {
-        add_task(&mut html, task);
+    add_results(&mut html, &evidence.tasks);
+    html.push_str("</div>\n");
+    let svg = to_svg(&arrange(&evidence.scene));
+    let _ = writeln!(html, "<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n</section>");
+    if let Some(after) = &evidence.after {
+        add_after(&mut html, after);
+    }
+    for (at, task) in evidence.tasks.iter().enumerate() {
+        add_task(&mut html, at, task);
     }
     add_pictures(&mut html, &evidence.pictures);
     add_log(&mut html, evidence);
     add_check(&mut html, evidence);
     add_timeline(&mut html, evidence);
     add_cost(&mut html, &evidence.cost);
-    add_leaks(&mut html, evidence);
     add_list(&mut html, "Notes", &evidence.notes);
-    let _ = writeln!(
-        html,
-        "<h2>Digest</h2>\n<p>{} over the evidence in this file. <code>lab-status report --verify FILE</code> says whether the \
-         page is the one that this evidence makes. It does not say who made it: compare the digest with one that was kept, or \
-         the page with the live lab.</p>\n</main>\n{EVIDENCE_START}{json}{EVIDENCE_END}\n</body>\n</html>",
-        show_digest(&digest)
+    html.push_str(
+        "<section class=\"whole\">\n<h2>What the digest proves</h2>\n<p>The digest on the first page is SHA-256 over this HTML \
+         file. <code>lab-status report --verify FILE</code> says whether the file is still as it was made. It does not say who \
+         made it: compare the digest with the one that was told when the report was made, or the page with the live lab.</p>\n\
+         </section>\n",
     );
-    Ok(html)
+    let _ = writeln!(html, "<h2>What would be left without down: {}</h2>", evidence.there.len());
+    add_items(&mut html, &evidence.there);
+    let _ = writeln!(html, "</main>\n{EVIDENCE_START}{json}{EVIDENCE_END}\n</body>\n</html>");
+    Ok(seal(&html))
+}
+
+/// A text within quotes in a style sheet: what is neither letter nor digit is written as its number.
+fn escape_css(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_alphanumeric() {
+            escaped.push(c);
+        } else {
+            let _ = write!(escaped, "\\{:x} ", u32::from(c));
+        }
+    }
+    escaped
 }
 
 fn add_who(html: &mut String, evidence: &Evidence) {
-    let Evidence { version, at, lab, owner, region, account, caller, .. } = evidence;
-    let mut rows = vec![
-        ("Lab", lab.clone()),
-        ("Owner", owner.clone()),
-        ("Looked at", at.clone()),
-        ("By", format!("{caller}, with lab-status {version}")),
-        ("Account", format!("…{account}")),
-        ("Region", region.clone()),
+    let Evidence { version, at, lab, owner, region, account, caller, cost, .. } = evidence;
+    let mut facts = vec![
+        ("Lab", escape(lab)),
+        ("Owner", escape(owner)),
+        ("Looked at; all times in UTC", escape(at)),
+        ("Account and Region", escape(&format!("…{account}, {region}"))),
+        ("By", escape(&format!("{caller}, with lab-status {version}"))),
+        ("Costs", format!("${:.4} an hour", cost.usd_per_hour)),
     ];
-    let counts = evidence.tasks.iter().map(|task| {
-        let (passed, all) = task.count();
-        format!("{}: {passed} of {all} steps passed", task.title)
-    });
-    rows.push(("Result", counts.collect::<Vec<_>>().join("; ")));
     if let Some(after) = &evidence.after {
-        rows.push(("After down", tell_after(after)));
+        facts.push(("After down", escape(&after.tell())));
     }
-    html.push_str("<table class=\"who\">\n");
-    for (name, value) in rows {
-        let _ = writeln!(html, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(&value));
+    facts.push(("Digest", place_for_digest()));
+    html.push_str("<dl class=\"who\">\n");
+    for (name, value) in facts {
+        let class = if matches!(name, "After down" | "Digest") { " class=\"wide\"" } else { "" };
+        let _ = writeln!(html, "<div{class}><dt>{name}</dt><dd>{value}</dd></div>");
     }
-    html.push_str("</table>\n");
+    html.push_str("</dl>\n");
 }
 
-fn add_picture(html: &mut String, evidence: &Evidence) {
-    let svg = to_svg(&arrange(&evidence.scene));
-    let _ = writeln!(
-        html,
-        "<section class=\"sheet\">\n<h2>Architecture, as it is</h2>\n<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n</section>"
-    );
+/// A line a task: how many steps have passed, and a mark for each, which leads to it.
+fn add_results(html: &mut String, tasks: &[Task]) {
+    html.push_str("<ul class=\"results\">\n");
+    for (task_at, task) in tasks.iter().enumerate() {
+        let (passed, all) = task.count();
+        let _ = write!(html, "<li><strong>{}: {passed} of {all} steps passed</strong>", escape(&task.title));
+        for (at, step) in task.steps.iter().enumerate() {
+            let Mark { class, sign, word } = mark(step.verdict);
+            let (id, number) = (name_step(task_at, at), at + 1);
+            let label = format!("step {number} {word}");
+            let _ =
+                write!(html, " <a class=\"mark {class}\" href=\"#{id}\" aria-label=\"{label}\">{number} {sign}</a>");
+        }
+        html.push_str("</li>\n");
+    }
+    html.push_str("</ul>\n");
 }
 
-fn add_task(html: &mut String, task: &Task) {
+/// How a verdict is marked: by a sign, a word and a frame, for eyes and printers without colours.
+struct Mark {
+    class: &'static str,
+    sign: char,
+    word: &'static str,
+}
+
+fn mark(verdict: Verdict) -> Mark {
+    let (class, sign, word) = match verdict {
+        Verdict::Passed => ("passed", '✓', "passed"),
+        Verdict::Open => ("open", '✗', "not passed"),
+        Verdict::Unseen => ("unseen", '?', "not seen"),
+    };
+    Mark { class, sign, word }
+}
+
+/// What links lead to.
+fn name_step(task: usize, step: usize) -> String {
+    format!("task-{}-step-{}", task + 1, step + 1)
+}
+
+fn add_task(html: &mut String, task_at: usize, task: &Task) {
     let (passed, all) = task.count();
     let _ = writeln!(html, "<h2>{}: {passed} of {all} steps passed</h2>\n<ol class=\"steps\">", escape(&task.title));
     for (at, step) in task.steps.iter().enumerate() {
-        add_step(html, at + 1, step);
+        add_step(html, &name_step(task_at, at), at + 1, step);
     }
     html.push_str("</ol>\n");
 }
 
-fn add_step(html: &mut String, number: usize, step: &Step) {
-    let (class, word) = match step.verdict {
-        Verdict::Passed => ("passed", "✓ passed"),
-        Verdict::Open => ("open", "✗ not passed"),
-        Verdict::Unseen => ("unseen", "? not seen"),
-    };
+fn add_step(html: &mut String, id: &str, number: usize, step: &Step) {
+    let Mark { class, sign, word } = mark(step.verdict);
     let _ = writeln!(
         html,
-        "<li><span>{number}.</span><span class=\"{class}\">{word}</span><div>{}\n<ul>",
+        "<li id=\"{id}\"><span>{number}.</span><span class=\"mark {class}\">{sign} {word}</span><div>{}\n<ul>",
         escape(&step.text)
     );
     for fact in &step.facts {
@@ -130,9 +172,16 @@ fn add_pictures(html: &mut String, pictures: &[Picture]) {
 }
 
 fn add_log(html: &mut String, evidence: &Evidence) {
-    if !evidence.log.is_empty() {
-        let _ = writeln!(html, "<h2>The function's newest lines</h2>\n<pre>{}</pre>", escape(&evidence.log.join("\n")));
+    if evidence.log.is_empty() {
+        return;
     }
+    html.push_str("<h2>The function's newest lines</h2>\n");
+    let count = evidence.metric_lines;
+    if count > 0 {
+        let (noun, verb) = if count == 1 { ("line", "is") } else { ("lines", "are") };
+        let _ = writeln!(html, "<p class=\"muted\">{count} {noun} of metrics for CloudWatch {verb} left out.</p>");
+    }
+    let _ = writeln!(html, "<pre>{}</pre>", escape(&evidence.log.join("\n")));
 }
 
 fn add_check(html: &mut String, evidence: &Evidence) {
@@ -145,11 +194,12 @@ fn add_check(html: &mut String, evidence: &Evidence) {
         escape(&check.at)
     );
     for one in &check.checks {
-        let result = if one.passed { "passed" } else { "not passed" };
+        let Mark { class, sign, word } = mark(if one.passed { Verdict::Passed } else { Verdict::Open });
         let (name, detail) = (escape(&one.name), escape(&one.detail));
         let _ = writeln!(
             html,
-            "<tr><td>{name}</td><td>{result}</td><td>{detail}</td><td class=\"number\">{} ms</td></tr>",
+            "<tr><td>{name}</td><td><span class=\"mark {class}\">{sign} {word}</span></td><td>{detail}</td><td class=\"number\">{} \
+             ms</td></tr>",
             one.ms
         );
     }
@@ -162,7 +212,7 @@ fn add_timeline(html: &mut String, evidence: &Evidence) {
     }
     html.push_str(
         "<h2>Timeline of the last up</h2>\n<p class=\"muted\">◆ marks the longest chain: what the run could not have been shorter \
-         than. Recorded on the machine that ran it.</p>\n",
+         than. “Began” counts from the run’s own start. Recorded on the machine that ran it.</p>\n",
     );
     for run in &evidence.runs {
         html.push_str(&timeline::to_html(run));
@@ -170,46 +220,41 @@ fn add_timeline(html: &mut String, evidence: &Evidence) {
 }
 
 fn add_cost(html: &mut String, cost: &Cost) {
-    html.push_str("<h2>Cost</h2>\n<table>\n<thead><tr><th>what</th><th>name</th><th class=\"number\">$ an hour</th></tr></thead>\n<tbody>\n");
-    for item in &cost.items {
-        let (kind, name) = (escape(&item.kind), escape(&item.name));
-        let _ =
-            writeln!(html, "<tr><td>{kind}</td><td>{name}</td><td class=\"number\">{:.4}</td></tr>", item.usd_per_hour);
-    }
     let least = if cost.is_at_least { "at least " } else { "" };
     let _ = writeln!(
         html,
-        "<tr><th scope=\"row\">together</th><td></td><td class=\"number\">{:.4}</td></tr>\n</tbody>\n</table>\n<p>So far {least}${:.4}. \
-         The whole lab is estimated at ${:.2}, of a budget of ${:.2}. {}.</p>",
-        cost.usd_per_hour,
+        "<section class=\"whole\">\n<h2>Cost</h2>\n<p>So far {least}${:.4}. The whole lab is estimated at ${:.2}, of a budget of ${:.2} ({}).</p>\n<table>\n\
+         <thead><tr><th>what</th><th>name</th><th class=\"number\">$ an hour</th></tr></thead>\n<tbody>",
         cost.usd_so_far,
         cost.expected_usd,
         cost.budget_usd,
         escape(&cost.prices)
     );
-}
-
-fn add_leaks(html: &mut String, evidence: &Evidence) {
-    if let Some(after) = &evidence.after {
-        let _ = writeln!(html, "<h2>After down</h2>\n<p>{}</p>", escape(&tell_after(after)));
-        add_items(html, &after.left);
-        add_items(html, &after.leaving);
-        add_items(html, &after.unread);
+    for item in &cost.items {
+        let (kind, name) = (escape(&item.kind), escape(&item.name));
+        let _ =
+            writeln!(html, "<tr><td>{kind}</td><td>{name}</td><td class=\"number\">{:.4}</td></tr>", item.usd_per_hour);
     }
-    let count = evidence.there.len();
-    let _ = writeln!(html, "<h2>What would be left without down: {count}</h2>");
-    add_items(html, &evidence.there);
+    let _ = writeln!(
+        html,
+        "<tr><th scope=\"row\">together</th><td></td><td class=\"number\">{:.4}</td></tr>\n</tbody>\n</table>\n</section>",
+        cost.usd_per_hour
+    );
 }
 
-fn tell_after(after: &After) -> String {
-    let (left, leaving, unread) = (after.left.len(), after.leaving.len(), after.unread.len());
-    if after.is_nothing() {
-        return format!(
-            "{}: nothing is left (asked: EC2, S3, Lambda, Logs, ACM, IAM and the tags of all services)",
-            after.at
+fn add_after(html: &mut String, after: &After) {
+    let _ = writeln!(html, "<h2>After down</h2>\n<p>{}</p>", escape(&after.tell()));
+    add_items(html, &after.left);
+    add_items(html, &after.leaving);
+    add_items(html, &after.unread);
+    add_items(html, &after.notes);
+    if !after.before.is_empty() {
+        let before = escape(&after.before);
+        let _ = writeln!(
+            html,
+            "<p>All else here is of the report of before, whose digest is <code>sha256:{before}</code>.</p>"
         );
     }
-    format!("{}: {left} left, {leaving} on their way out, {unread} could not be looked at", after.at)
 }
 
 fn add_list(html: &mut String, title: &str, items: &[String]) {
@@ -223,7 +268,7 @@ fn add_items(html: &mut String, items: &[String]) {
     if items.is_empty() {
         return;
     }
-    html.push_str("<ul>\n");
+    html.push_str("<ul class=\"items\">\n");
     for item in items {
         let _ = writeln!(html, "<li>{}</li>", escape(item));
     }

@@ -1,7 +1,7 @@
 //! The steps of the assignment (HOL 02) in its order, each with what proves it. Pure.
 
 use lab_common::{Internet, Lab, Names};
-use lab_plan::{Resource, RunRecord};
+use lab_plan::{Action, Resource, RunEnd, RunRecord, State};
 use serde_json::Value;
 
 use super::evidence::{Checked, Step, Task, Verdict};
@@ -20,6 +20,9 @@ pub(super) struct Proof<'a> {
     pub(super) profiles: Vec<String>,
 }
 
+/// As many objects as one call lists.
+const LISTED: usize = 1000;
+
 /// Facts of a step, and whether each is as it should be.
 #[derive(Debug, Default)]
 struct Facts(Vec<(Option<bool>, String)>);
@@ -37,6 +40,13 @@ impl Facts {
             Some(fact) => self.must(true, fact),
             None => self.must(false, format!("{missing} is not there")),
         }
+    }
+
+    /// Something that must be there and in one of these states: what is told of it, with its state.
+    fn must_work(self, found: Option<&Resource>, fields: &[&str], states: &[&str], missing: &str) -> Self {
+        let Some(found) = found else { return self.must_be(None, missing) };
+        let why = text(found, "message").map(|why| format!(" ({why})")).unwrap_or_default();
+        self.must(states.contains(&found.state.as_str()), format!("{}: {}{why}", tell(found, fields), found.state))
     }
 
     /// Something worth knowing.
@@ -212,16 +222,24 @@ impl Proof<'_> {
         for bucket in [&images.input, &images.output] {
             facts = facts.must_be(self.find("bucket", bucket).map(|one| format!("bucket {}", one.name)), bucket);
         }
-        let function = self.find("function", &images.function);
-        let told = function.map(|one| format!("{}, {}", tell(one, &[]), one.state));
-        facts = facts.must_be(told, &images.function);
-        let permission = self.find("function-permission", &images.function);
-        let told = permission.filter(|one| one.state == "available").map(|_| "S3 may invoke the function".to_owned());
-        facts = facts.must_be(told, "the permission for S3 to invoke the function");
+        // Lambda wakes a function that has slept for weeks at its next event.
+        let works = ["Active", "Inactive"];
+        facts = facts.must_work(self.find("function", &images.function), &[], &works, &images.function);
         let trigger = self.of_kind("bucket-notification").find(|one| one.state == "available");
+        let queue = trigger.and_then(|one| text(one, "queue")).and_then(|arn| arn.rsplit(':').next());
+        if queue.is_some() {
+            let mapping = self.find("event-source-mapping", &images.function);
+            facts = facts.must_work(mapping, &[], &["Enabled"], "the mapping from the queue to the function");
+        } else {
+            let permission = self.find("function-permission", &images.function);
+            let told =
+                permission.filter(|one| one.state == "available").map(|_| "S3 may invoke the function".to_owned());
+            facts = facts.must_be(told, "the permission for S3 to invoke the function");
+        }
         let told = trigger.map(|one| {
             let events = text(one, "events").unwrap_or_default();
-            format!("{} of {} invokes the function", events, one.name)
+            let way = queue.map_or("invokes the function".to_owned(), |queue| format!("goes to the queue {queue}"));
+            format!("{events} of {} {way}", one.name)
         });
         facts.must_be(told, "the trigger")
     }
@@ -238,14 +256,18 @@ impl Proof<'_> {
         let ready = running.and_then(|one| one.more.get("ready")?.as_bool()) == Some(true);
         let url = running.and_then(|one| text(one, "url")).filter(|_| ready);
         facts = facts.must_be(url.map(|url| format!("the Jupyter server runs at {url}")), "a running Jupyter server");
-        let (objects, _) = self.seen.objects;
-        let noun = if objects == 1 { "object" } else { "objects" };
-        facts.must(objects > 0, format!("the input bucket holds {objects} {noun}"))
+        let Seen { originals, is_part, .. } = *self.seen;
+        let noun = if originals == 1 { "object" } else { "objects" };
+        // One list of a bucket holds a thousand; fewer are all that there are.
+        let least = if is_part && originals >= LISTED { "at least " } else { "" };
+        facts.must(originals > 0, format!("the input bucket holds {least}{originals} {noun}"))
     }
 
     fn processed(&self) -> Facts {
         let Some((before, after)) = &self.seen.pair else {
-            return Facts::default().must(false, "the output bucket holds nothing that was made from the input bucket");
+            let of = if self.seen.is_part { " (looked at: the first 1000 objects of each)" } else { "" };
+            let told = format!("the output bucket holds nothing that was made from the input bucket{of}");
+            return Facts::default().must(false, told);
         };
         let lines = self.seen.log.len();
         let noun = if lines == 1 { "line" } else { "lines" };
@@ -256,30 +278,49 @@ impl Proof<'_> {
 
     /// Open now, recorded on this machine, or proved by what could not have been installed without.
     fn had_internet(&self) -> Facts {
-        let open = self.of_kind("natgateway").next();
-        let record = self.runs.iter().find(|run| run.program == "net-up nat");
         let ready = self.instance(Internet::None).and_then(|one| one.more.get("ready")?.as_bool()) == Some(true);
         let mut facts = Facts::default();
-        if let Some(gateway) = open {
-            facts = facts.must(true, format!("{}, {}", tell(gateway, &[]), gateway.state));
+        if let Some(gateway) = self.of_kind("natgateway").next() {
+            let told = format!("{}: {}", tell(gateway, &[]), gateway.state);
+            facts = if gateway.state == "available" { facts.must(true, told) } else { facts.note(told) };
         }
-        if let Some(record) = record {
-            let seconds = record.took / 1000;
-            facts = facts.must(true, format!("net-up nat opened the window in {seconds} s"));
+        if let Some(record) = self.runs.iter().find(|run| run.program == "net-up nat") {
+            let seconds = record.took.div_ceil(1000);
+            facts = match record.end {
+                _ if self.is_of_an_earlier_vpc(record) => facts.note("the last net-up nat was before this VPC"),
+                RunEnd::Done => facts.must(true, format!("net-up nat opened the window, which took {seconds} s")),
+                RunEnd::Failed => facts.note("the last net-up nat failed"),
+                RunEnd::Stopped => facts.note("the last net-up nat was stopped before the window was open"),
+            };
         }
         if ready {
             facts =
                 facts.must(true, "the private host has installed its software, which it cannot without the internet");
         }
-        if facts.0.is_empty() { facts.must(false, "nothing tells that it ever had") } else { facts }
+        let is_told = facts.0.iter().any(|(is_so, _)| is_so.is_some());
+        if is_told { facts } else { facts.must(false, "nothing tells that it ever had") }
+    }
+
+    /// Records outlive their lab. EC2 does not tell when a VPC was made; the record of the run that made it does.
+    fn is_of_an_earlier_vpc(&self, record: &RunRecord) -> bool {
+        let made_vpc = |run: &&RunRecord| {
+            let mut steps = run.steps.iter();
+            steps.any(|step| step.kind == "vpc" && step.action == Action::Create.verb() && step.state == State::Done)
+        };
+        self.runs.iter().filter(made_vpc).any(|run| run.started_at > record.started_at)
     }
 
     fn certificates(&self) -> Facts {
-        let told = self.of_kind("certificate").next().map(|one| {
-            let until = text(one, "expires").map(|day| format!(", valid until {day}")).unwrap_or_default();
-            format!("server certificate {} in ACM{until}", one.name)
-        });
-        let facts = Facts::default().must_be(told, "the server's certificate");
+        let certificate = self.of_kind("certificate").next();
+        let facts = match certificate {
+            Some(one) => {
+                let until = text(one, "expires").map(|day| format!(", valid until {day}")).unwrap_or_default();
+                let state = if one.state == "available" { String::new() } else { format!(": {}", one.state) };
+                let told = format!("server certificate {} in ACM{until}{state}", one.name);
+                Facts::default().must(one.state == "available", told)
+            }
+            None => Facts::default().must_be(None, "the server's certificate"),
+        };
         let clients = self.lab.vpn.as_ref().map(|vpn| vpn.clients.join(", ")).unwrap_or_default();
         facts.note(format!("client certificates: {clients}"))
     }
@@ -287,11 +328,18 @@ impl Proof<'_> {
     fn endpoint(&self) -> Facts {
         let name = self.names.vpn_endpoint();
         let endpoint = self.find("client-vpn-endpoint", &name);
-        let told = endpoint.map(|one| format!("{}, {}", tell(one, &["client_cidr"]), one.state));
-        let facts = Facts::default().must_be(told, &name);
-        let association = self.of_kind("client-vpn-target-network").next();
-        let told = association.map(|one| format!("{} with {}: {}", one.id, one.name, one.state));
-        facts.must_be(told, "an association with a subnet")
+        let facts = Facts::default().must_work(endpoint, &["client_cidr"], &["available"], &name);
+        // One that works is enough; what another is at, or why it failed, is told.
+        let kind = "client-vpn-target-network";
+        let (works, others): (Vec<_>, Vec<_>) = self.of_kind(kind).partition(|one| one.state == "associated");
+        let others = others.into_iter();
+        if works.is_empty() {
+            let facts = others.fold(facts, |facts, one| facts.must_work(Some(one), &[], &["associated"], ""));
+            let is_any = self.of_kind(kind).next().is_some();
+            return if is_any { facts } else { facts.must_be(None, "an association with a subnet") };
+        }
+        let facts = works.into_iter().fold(facts, |facts, one| facts.must_work(Some(one), &[], &["associated"], ""));
+        others.fold(facts, |facts, one| facts.note(format!("{}: {}", tell(one, &[]), one.state)))
     }
 
     fn vpn_rules(&self) -> Facts {
@@ -397,11 +445,14 @@ mod tests {
     use crate::testing::inventory;
 
     fn judge(resources: Vec<Resource>, seen: &Seen) -> Vec<Task> {
+        judge_after(resources, seen, &[])
+    }
+
+    fn judge_after(resources: Vec<Resource>, seen: &Seen, runs: &[RunRecord]) -> Vec<Task> {
         let lab = read_lab("hol02", HOL02, &Overrides { owner: Some("ada".into()), region: None }).unwrap();
         let found = inventory(resources);
         let names = Names::new(&lab);
-        let proof =
-            Proof { lab: &lab, names: &names, found: &found, seen, runs: &[], check: None, profiles: Vec::new() };
+        let proof = Proof { lab: &lab, names: &names, found: &found, seen, runs, check: None, profiles: Vec::new() };
         list_tasks(&proof)
     }
 
@@ -445,5 +496,78 @@ mod tests {
         assert_eq!(verdict(with("tcp/8080 from sg-9", None)), Verdict::Passed);
         assert_eq!(verdict(with("tcp/8080 from 0.0.0.0/0", None)), Verdict::Open);
         assert_eq!(verdict(with("tcp/8080 from sg-9", Some("203.0.113.9"))), Verdict::Open);
+    }
+
+    fn run(program: &str, started_at: u64, end: RunEnd) -> RunRecord {
+        let heading = lab_plan::Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() };
+        RunRecord { program: program.into(), heading, started_at, took: 90_000, end, steps: Vec::new() }
+    }
+
+    #[test]
+    fn only_a_nat_window_that_did_open_in_this_vpc_passes() {
+        let verdict = |runs: &[RunRecord]| judge_after(vec![], &Seen::default(), runs)[1].steps[2].verdict;
+        assert_eq!(verdict(&[run("net-up nat", 5, RunEnd::Done)]), Verdict::Passed);
+        assert_eq!(verdict(&[run("net-up nat", 5, RunEnd::Failed)]), Verdict::Open);
+        assert_eq!(verdict(&[run("net-up nat", 5, RunEnd::Stopped)]), Verdict::Open);
+        let step = lab_plan::RecordedStep {
+            action: "create".into(),
+            kind: "vpc".into(),
+            name: "lab-vpc".into(),
+            role: "vpc".into(),
+            needs: Vec::new(),
+            state: State::Done,
+            time: Some((0, 1)),
+        };
+        let later = RunRecord { steps: vec![step], ..run("net-up", 9, RunEnd::Done) };
+        assert_eq!(verdict(&[run("net-up nat", 5, RunEnd::Done), later]), Verdict::Open, "it was an earlier lab's");
+        let gateway = |state: &str| vec![Resource::new("natgateway", "lab-nat-gateway", "nat-1").state(state)];
+        let verdict = |state: &str| judge(gateway(state), &Seen::default())[1].steps[2].verdict;
+        assert_eq!((verdict("available"), verdict("pending")), (Verdict::Passed, Verdict::Open));
+    }
+
+    #[test]
+    fn an_association_that_failed_or_is_going_has_not_passed() {
+        let endpoint = |state: &str| Resource::new("client-vpn-endpoint", "lab-client-vpn-endpoint", "e").state(state);
+        let association =
+            |state: &str| Resource::new("client-vpn-target-network", "lab-public-subnet", state).state(state);
+        let verdict = |resources| judge(resources, &Seen::default())[1].steps[4].verdict;
+        assert_eq!(verdict(vec![endpoint("available"), association("associated")]), Verdict::Passed);
+        let both = vec![endpoint("available"), association("disassociating"), association("associated")];
+        assert_eq!(verdict(both), Verdict::Passed);
+        for state in ["association-failed", "disassociating", "associating"] {
+            assert_eq!(verdict(vec![endpoint("available"), association(state)]), Verdict::Open, "{state}");
+        }
+        assert_eq!(verdict(vec![endpoint("pending-associate"), association("associated")]), Verdict::Open);
+    }
+
+    fn pipeline(state: &str, more: Vec<Resource>) -> Vec<Resource> {
+        let bucket = |name: &str| Resource::new("bucket", name, name);
+        let function = Resource::new("function", "lab-lambda-function", "arn:f").state(state);
+        let mut all = vec![bucket("lab-input-bucket-ada"), bucket("lab-output-bucket-ada"), function];
+        all.extend(more);
+        all
+    }
+
+    #[test]
+    fn a_function_that_failed_has_not_passed_and_a_queue_is_a_trigger_too() {
+        let verdict = |resources| judge(resources, &Seen::default())[0].steps[5].verdict;
+        let trigger = || Resource::new("bucket-notification", "lab-input-bucket-ada", "images");
+        let permission = || Resource::new("function-permission", "lab-lambda-function", "s3");
+        assert_eq!(verdict(pipeline("Active", vec![trigger(), permission()])), Verdict::Passed);
+        assert_eq!(verdict(pipeline("Failed", vec![trigger(), permission()])), Verdict::Open);
+        let queue = || trigger().with("queue", "arn:aws:sqs:us-east-1:1:lab-images");
+        let mapping = |state: &str| Resource::new("event-source-mapping", "lab-lambda-function", "1").state(state);
+        assert_eq!(verdict(pipeline("Active", vec![queue(), mapping("Enabled")])), Verdict::Passed);
+        assert_eq!(verdict(pipeline("Active", vec![queue(), mapping("Disabled")])), Verdict::Open);
+    }
+
+    #[test]
+    fn a_bucket_that_one_list_does_not_hold_has_at_least_what_it_holds() {
+        let told = |originals, is_part| {
+            let seen = Seen { originals, is_part, ..Seen::default() };
+            judge(vec![], &seen)[0].steps[6].facts.last().unwrap().clone()
+        };
+        assert_eq!(told(1000, true), "the input bucket holds at least 1000 objects");
+        assert_eq!(told(1, true), "the input bucket holds 1 object", "the output bucket holds the many");
     }
 }

@@ -1,10 +1,12 @@
 //! A report and what may be done to it.
 
 use lab_picture::{Part, Scene};
+use lab_plan::Exit;
 
 use super::evidence::{After, Cost, Evidence, Step, Task, Verdict, redact};
-use super::render::to_html;
-use super::verify::{read_evidence, verify};
+use super::render::{EVIDENCE_END, EVIDENCE_START, to_html};
+use super::verify::{Page, accept, read_evidence, take_digest, verify};
+use crate::show::name_asked;
 
 fn evidence() -> Evidence {
     let step = |verdict, fact: &str| Step { text: "Create the VPC.".into(), verdict, facts: vec![fact.into()] };
@@ -21,6 +23,7 @@ fn evidence() -> Evidence {
         tasks: vec![Task { title: "Task 1".into(), steps }],
         pictures: Vec::new(),
         log: vec!["REPORT 12 ms".into()],
+        metric_lines: 1,
         check: None,
         runs: Vec::new(),
         cost: Cost {
@@ -39,52 +42,149 @@ fn evidence() -> Evidence {
     redact(&evidence, "123456789012").unwrap()
 }
 
-#[test]
-fn a_report_is_what_its_evidence_makes_and_says_so() {
-    let page = to_html(&evidence()).unwrap();
-    assert!(verify(&page).unwrap().starts_with("as it was made (sha256:"));
-    assert_eq!(read_evidence(&page).unwrap(), evidence());
-    assert!(page.contains("Task 1: 1 of 2 steps passed"), "{page}");
-    assert_eq!(page.matches("<script").count(), 1, "nothing that was read became an element");
+fn page() -> Page {
+    to_html(&evidence()).unwrap()
 }
 
 #[test]
-fn every_edit_is_noticed() {
-    let page = to_html(&evidence()).unwrap();
-    let edits = [
-        ("✗ not passed", "✓ passed"),
-        ("1 of 2 steps passed", "2 of 2 steps passed"),
-        ("\"verdict\":\"Open\"", "\"verdict\":\"Passed\""),
-        ("ada", "bob"),
-        ("sha256:", "sha256:0"),
-        ("</main>", "<p>added</p></main>"),
-        ("us-east-1", "us-west-2"),
-    ];
-    for (from, to) in edits {
-        let edited = page.replacen(from, to, 1);
-        assert_ne!(edited, page, "{from}");
-        let problem = verify(&edited).unwrap_err();
-        assert!(problem.what().contains("has been changed"), "{from}: {problem}");
+fn a_report_is_as_it_was_made_and_holds_its_evidence() {
+    let page = page();
+    let verified = verify(page.html.as_bytes()).unwrap();
+    assert_eq!((&verified.html, &verified.digest), (&page.html, &page.digest));
+    assert!(page.html.contains(&page.digest), "the page tells its digest");
+    assert_eq!(read_evidence(&page.html).unwrap(), evidence());
+    assert!(page.html.contains("Task 1: 1 of 2 steps passed"), "{}", page.html);
+    assert_eq!(page.html.matches("<script").count(), 1, "nothing that was read became an element");
+    assert!(page.html.contains("<title>Lab report: “lab” of ada</title>"), "{}", page.html);
+}
+
+#[test]
+fn every_edit_is_noticed_whatever_version_the_page_says_it_is_of() {
+    for version in [env!("CARGO_PKG_VERSION"), "0.0.9", "99.0.0"] {
+        let Page { html, digest } = to_html(&Evidence { version: version.into(), ..evidence() }).unwrap();
+        assert!(verify(html.as_bytes()).is_ok(), "{version}");
+        let other_digest = if digest.starts_with('0') { "sha256:1" } else { "sha256:0" };
+        let edits = [
+            ("✗ not passed", "✓ passed"),
+            ("1 of 2 steps passed", "2 of 2 steps passed"),
+            ("\"verdict\":\"Open\"", "\"verdict\":\"Passed\""),
+            ("ada", "bob"),
+            (&html[html.find("sha256:").unwrap()..][..8], other_digest),
+            ("</main>", "<p>added</p></main>"),
+            ("us-east-1", "us-west-2"),
+            (".open{", ".open{display:none}.open{"),
+            (version, "1.2.3"),
+        ];
+        for (from, to) in edits {
+            let edited = html.replacen(from, to, 1);
+            assert_ne!(edited, html, "{from}");
+            let problem = verify(edited.as_bytes()).unwrap_err();
+            assert_eq!(problem.exit(), Exit::Failed, "{from}");
+            assert!(problem.what().contains("has been changed"), "{from}: {problem}");
+        }
     }
-    assert!(verify(&page.replace(super::render::EVIDENCE_START, "")).is_err());
 }
 
 #[test]
-fn an_edit_of_page_and_evidence_alike_still_has_another_digest() {
-    let forged = Evidence { owner: "bob".into(), ..evidence() };
-    assert!(verify(&to_html(&forged).unwrap()).is_ok(), "only who kept the digest can tell");
-    assert_ne!(forged.digest().unwrap(), evidence().digest().unwrap());
+fn a_page_with_no_digest_or_two_is_not_as_it_was_made() {
+    let Page { html, digest } = page();
+    let place = format!("<code id=\"page-digest\">sha256:{digest}</code>");
+    for with in [String::new(), format!("{place}{place}"), place.replace(&digest, "none")] {
+        let problem = verify(html.replacen(&place, &with, 1).as_bytes()).unwrap_err();
+        assert_eq!(problem.exit(), Exit::Failed, "{with}");
+    }
+    assert_eq!(verify(b"<html></html>").unwrap_err().exit(), Exit::Usage, "this is no report");
 }
 
 #[test]
-fn a_report_of_another_version_is_told_as_such() {
-    let page = to_html(&Evidence { version: "0.0.9".into(), ..evidence() }).unwrap();
-    assert!(verify(&page).unwrap().contains("made by lab-status 0.0.9"));
+fn line_ends_and_a_mark_of_byte_order_are_no_edits_and_another_encoding_is_one() {
+    let html = page().html;
+    let windows = format!("\u{feff}{}", html.replace('\n', "\r\n"));
+    assert_eq!(verify(windows.as_bytes()).unwrap().digest, page().digest);
+    assert!(verify(html.replacen('\n', "\r", 1).as_bytes()).is_err());
+    let wide: Vec<u8> = "\u{feff}".encode_utf16().chain(html.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert!(verify(&wide).unwrap_err().why().is_some_and(|why| why.contains("UTF-8")));
 }
 
 #[test]
-fn after_down_it_says_that_nothing_is_left() {
-    let after = After { at: "2026-11-26 07:00 UTC".into(), left: vec![], leaving: vec![], unread: vec![] };
-    let page = to_html(&Evidence { after: Some(after), ..evidence() }).unwrap();
-    assert!(page.contains("2026-11-26 07:00 UTC: nothing is left"), "{page}");
+fn an_edit_with_a_digest_of_its_own_is_told_only_by_another_digest() {
+    let forged = to_html(&Evidence { owner: "bob".into(), ..evidence() }).unwrap();
+    assert!(verify(forged.html.as_bytes()).is_ok(), "only who kept the digest can tell");
+    assert_ne!(forged.digest, page().digest);
+}
+
+#[test]
+fn evidence_of_before_a_field_was_added_is_read() {
+    let mut old = serde_json::to_value(Evidence { after: Some(nothing_left()), ..evidence() }).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("metric_lines").is_some());
+    for field in ["asked", "notes", "before"] {
+        assert!(old["after"].as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    let json = old.to_string().replace('<', "\\u003c");
+    let page = format!("{EVIDENCE_START}{json}{EVIDENCE_END}");
+    let read = read_evidence(&page).unwrap();
+    assert_eq!(read.after.unwrap().tell(), "2026-11-26 07:00 UTC: nothing is left");
+}
+
+#[test]
+fn an_earlier_page_with_a_digest_of_its_evidence_can_be_added_to() {
+    let json = evidence().to_json().unwrap();
+    let digest = take_digest(&json);
+    let escaped = json.replace('<', "\\u003c");
+    let page = format!("<code id=\"digest\">sha256:{digest}</code>\n{EVIDENCE_START}{escaped}{EVIDENCE_END}\n</html>");
+    let accepted = accept(page.as_bytes()).unwrap();
+    assert_eq!((read_evidence(&accepted.html).unwrap(), accepted.digest), (evidence(), digest));
+    assert!(verify(page.as_bytes()).unwrap_err().what().contains("older kind"), "nobody signed what it shows");
+    assert!(accept(page.replace("\"Open\"", "\"Passed\"").as_bytes()).unwrap_err().what().contains("has been changed"));
+    assert!(accept(self::page().html.as_bytes()).is_ok());
+}
+
+fn nothing_left() -> After {
+    After {
+        at: "2026-11-26 07:00 UTC".into(),
+        left: vec![],
+        leaving: vec![],
+        unread: vec![],
+        asked: name_asked(true).into(),
+        notes: vec![],
+        before: "ab12".into(),
+    }
+}
+
+#[test]
+fn after_down_it_says_what_is_left_and_who_was_asked() {
+    let told = |after| to_html(&Evidence { after: Some(after), ..evidence() }).unwrap().html;
+    let page = told(nothing_left());
+    assert!(page.contains("2026-11-26 07:00 UTC: nothing is left (asked: EC2, S3, Lambda, Logs, SQS,"), "{page}");
+    assert!(page.contains("the report of before, whose digest is <code>sha256:ab12</code>"), "{page}");
+    let note = "the tags of all services cannot be listed at once";
+    let page = told(After { asked: name_asked(false).into(), notes: vec![note.into()], ..nothing_left() });
+    assert!(page.contains("what else bears the lab&#39;s tags is not known)") && page.contains(note), "{page}");
+    let page = told(After { unread: vec!["perhaps left: arn:1".into()], ..nothing_left() });
+    assert!(page.contains("1 could not be looked at") && !page.contains("nothing is left"), "{page}");
+}
+
+#[test]
+fn a_timeline_tells_when_a_run_began_and_marks_its_longest_chain() {
+    let step = |role: &str, needs: &[&str], time| lab_plan::RecordedStep {
+        action: "create".into(),
+        kind: "subnet".into(),
+        name: role.into(),
+        role: role.into(),
+        needs: needs.iter().map(ToString::to_string).collect(),
+        state: lab_plan::State::Done,
+        time: Some(time),
+    };
+    let run = lab_plan::RunRecord {
+        program: "net-up".into(),
+        heading: lab_plan::Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() },
+        started_at: 1_795_669_800_000,
+        took: 50,
+        end: lab_plan::RunEnd::Done,
+        steps: vec![step("a", &[], (0, 10)), step("b", &[], (0, 30)), step("c", &["b"], (30, 50))],
+    };
+    let page = to_html(&Evidence { runs: vec![run], ..evidence() }).unwrap().html;
+    assert!(page.contains("net-up, from 2026-11-26 05:10:00 UTC"), "{page}");
+    let marks = ["create subnet a</td>", "create subnet b\u{a0}◆</td>", "create subnet c\u{a0}◆</td>"];
+    assert!(marks.iter().all(|mark| page.contains(mark)), "{page}");
 }

@@ -2,46 +2,36 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use lab_plan::{RecordedStep, RunEnd, RunRecord, State};
 
 use crate::picture::escape;
 
-/// The steps that took the run as long as it took: from the one that ended last back to one that waited for none.
-fn find_longest_chain(steps: &[RecordedStep]) -> Vec<bool> {
-    let mut chain = vec![false; steps.len()];
-    let end = |at: usize| steps[at].time.map(|(_, end)| end);
-    let timed = |at: &usize| steps[*at].time.is_some();
-    let mut here = (0..steps.len()).filter(timed).max_by_key(|at| end(*at));
-    while let Some(at) = here {
-        chain[at] = true;
-        let needs = &steps[at].needs;
-        let before = (0..steps.len()).filter(|other| !chain[*other] && needs.contains(&steps[*other].role));
-        here = before.filter(timed).max_by_key(|other| end(*other));
-    }
-    chain
-}
-
 /// A table with a bar in each row, so that it is read without seeing the bars.
 pub(super) fn to_html(run: &RunRecord) -> String {
     let whole = run.took.max(1);
-    let chain = find_longest_chain(&run.steps);
+    let chain = run.longest_chain();
     let end = match run.end {
         RunEnd::Done => "",
         RunEnd::Failed => ", and failed",
         RunEnd::Stopped => ", and was stopped",
     };
+    let program = escape(&run.program);
+    // The head comes again on every page that the table reaches, so it names the program.
     let mut html = format!(
-        "<h3>{}: {}{end}</h3>\n<table class=\"timeline\">\n<thead><tr><th>step</th><th>began</th><th>took</th><th>when</th></tr></thead>\n<tbody>\n",
-        escape(&run.program),
-        show(run.took)
+        "<h3>{program}: {}{end}</h3>\n<table class=\"timeline\">\n<thead><tr><th>{program}{}</th><th>began</th><th>took</th>\
+         <th class=\"lane\">when</th></tr></thead>\n<tbody>\n",
+        show(run.took),
+        tell_start(run.started_at),
     );
-    for (step, is_longest) in run.steps.iter().zip(chain) {
+    for (at, step) in run.steps.iter().enumerate() {
+        let is_longest = chain.contains(&at);
         let Some((begin, end)) = step.time else { continue };
         let name = match step.action.as_str() {
             RecordedStep::CHECK => "wait until all is as wanted".to_owned(),
             action => format!("{action} {} {}", step.kind, step.name),
         };
-        let mark = if is_longest { " ◆" } else { "" };
+        let mark = if is_longest { "\u{a0}◆" } else { "" };
         let failed = if step.state == State::Failed { " (failed)" } else { "" };
         let class = if is_longest { "bar longest" } else { "bar" };
         let _ = writeln!(
@@ -57,6 +47,12 @@ pub(super) fn to_html(run: &RunRecord) -> String {
     }
     html.push_str("</tbody>\n</table>\n");
     html
+}
+
+/// When a run began, in milliseconds since 1970.
+fn tell_start(milliseconds: u64) -> String {
+    let time = i64::try_from(milliseconds).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
+    time.map(|time| time.strftime(", from %Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
 }
 
 /// A tenth of a percent is finer than anybody sees; whole numbers are written alike everywhere.
@@ -76,36 +72,6 @@ fn show(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn step(role: &str, needs: &[&str], time: Option<(u64, u64)>) -> RecordedStep {
-        RecordedStep {
-            action: "create".into(),
-            kind: "subnet".into(),
-            name: role.into(),
-            role: role.into(),
-            needs: needs.iter().map(ToString::to_string).collect(),
-            state: State::Done,
-            time,
-        }
-    }
-
-    #[test]
-    fn the_longest_chain_leads_from_the_last_end_to_a_beginning() {
-        let steps = [
-            step("vpc", &[], Some((0, 10))),
-            step("gateway", &[], Some((0, 30))),
-            step("subnet", &["vpc"], Some((10, 20))),
-            step("table", &["vpc", "gateway"], Some((30, 50))),
-            step("never", &["table"], None),
-        ];
-        assert_eq!(find_longest_chain(&steps), [false, true, false, true, false]);
-        assert!(find_longest_chain(&[]).is_empty());
-    }
-
-    #[test]
-    fn a_step_that_needs_itself_ends_the_chain() {
-        assert_eq!(find_longest_chain(&[step("a", &["a"], Some((0, 1)))]), [true]);
-    }
 
     #[test]
     fn times_are_read_at_a_glance() {
