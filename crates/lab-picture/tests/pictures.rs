@@ -307,6 +307,18 @@ fn a_subnet_says_its_own_way_and_no_empty_block() {
 }
 
 #[test]
+fn a_rule_without_an_arrow_says_that_it_is_missing() {
+    let mut scene = samples::hol02();
+    let subnet = &mut scene.vpc.as_mut().unwrap().subnets[0];
+    subnet.route = lab_picture::Route::None;
+    subnet.hosts[0].inbound[0].presence = Presence::Missing;
+    let drawing = arrange(&scene);
+    let said = texts(&drawing).join(" ");
+    assert!(said.contains("TCP 22, 8888 from your laptop") && said.contains("(missing)"), "{said}");
+    assert_eq!(find_faults(&drawing), Vec::<String>::new());
+}
+
+#[test]
 fn a_plan_tells_what_the_lab_costs_now_and_after() {
     let drawing = arrange(&sample("refused"));
     let texts = texts(&drawing);

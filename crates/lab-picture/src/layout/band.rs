@@ -4,7 +4,7 @@ use crate::colours::GROUP;
 use crate::drawing::{Block, Group};
 use crate::geometry::{Rect, rect};
 use crate::icons::Icon;
-use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, frame, header, is_absent, join_presence};
+use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, frame, header, is_absent, join_presence, mark};
 use crate::scene::{Host, Inbound, Part, Presence, Source};
 use crate::text::wrap;
 
@@ -148,7 +148,10 @@ impl<'a> Band<'a> {
                     right.push(Port::labelled(End::FromHost(role.clone()), rule, &from));
                 }
                 // Among themselves, or from where no line comes.
-                _ => said.push(format!("{} {}", rule.ports, from.replace('\n', ", "))),
+                _ => {
+                    let how = mark(rule.presence).map(|(mark, _)| format!(" ({mark})")).unwrap_or_default();
+                    said.push(format!("{} {}{how}", rule.ports, from.replace('\n', ", ")));
+                }
             }
         }
         left.sort_by_key(|port| port.end != End::Gateway);

@@ -167,23 +167,20 @@ impl Facts<'_> {
             ("route-table", detail) if detail.starts_with("0.0.0.0/0 to ") => {
                 let table = self.find_role("route-table", PUBLIC_TABLE, &change.name)?;
                 let target = text(table, "default_route").filter(|target| target != "none")?;
-                Some(format!("0.0.0.0/0 to {target}"))
+                Some(format!("0.0.0.0/0 goes to {target}"))
             }
             ("subnet", detail) if detail.starts_with("use ") => {
                 let wanted = self.lab.network.subnets.iter().find(|one| self.names.subnet(&one.role) == change.name)?;
                 let subnet = self.find_role("subnet", &subnet_role(&wanted.role), &change.name)?;
                 let table = find_table(self.world, &subnet.id)?;
                 let own = table.more.get("main") == Some(&true.into());
-                Some(if own { "at the VPC's own route table".to_owned() } else { format!("at {}", table.title()) })
+                let told = if own { "the VPC's own".to_owned() } else { table.title() };
+                Some(format!("its route table is {told}"))
             }
             ("instance", detail) if detail.starts_with("security group ") => {
-                let host = self.resources().find(|one| one.kind == "instance" && one.name == change.name)?;
-                let thing = self.world.things.iter().find(|thing| thing.id == host.id)?;
-                let all = || self.world.things.iter().chain(&self.world.strangers);
-                let name =
-                    |id: &String| all().find(|one| one.id == *id).map_or_else(|| id.clone(), |one| one.name.clone());
-                let groups: Vec<_> = thing.place.groups.iter().map(name).collect();
-                (!groups.is_empty()).then(|| format!("in security group {}", groups.join(", ")))
+                let host = self.lab.hosts.iter().find(|host| self.names.host(&host.role) == change.name)?;
+                let (names, _) = self.find_groups_of(self.find_instance(&host.role)?)?;
+                Some(format!("it is in security group {names}"))
             }
             _ => None,
         }
@@ -309,10 +306,25 @@ impl Facts<'_> {
         }
     }
 
+    /// The instance of a host.
+    fn find_instance(&self, role: &str) -> Option<&Resource> {
+        self.resources().find(|one| one.kind == "instance" && text(one, "host").as_deref() == Some(role))
+    }
+
+    /// The names and rules of the security groups that an instance is in, where all of them are known.
+    fn find_groups_of(&self, instance: &Resource) -> Option<(String, Vec<String>)> {
+        let all = || self.world.things.iter().chain(&self.world.strangers);
+        let thing = all().find(|thing| thing.kind == "instance" && thing.id == instance.id)?;
+        let find = |id: &String| all().find(|one| one.kind == "security-group" && one.id == *id);
+        let groups = thing.place.groups.iter().map(find).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())?;
+        let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+        let rules = groups.iter().filter_map(|group| group.more.get("rules")?.as_array()).flatten();
+        Some((names.join(", "), rules.filter_map(|rule| Some(rule.as_str()?.to_owned())).collect()))
+    }
+
     fn host(&self, wanted: &Host) -> lab_picture::Host {
         let name = self.names.host(&wanted.role);
-        let found =
-            self.resources().find(|one| one.kind == "instance" && text(one, "host").as_ref() == Some(&wanted.role));
+        let found = self.find_instance(&wanted.role);
         let size = found.and_then(|one| text(one, "size")).unwrap_or_else(|| wanted.size.clone());
         let runs = match wanted.runs {
             Some(Runs::Jupyter) => ", Jupyter",
@@ -330,7 +342,13 @@ impl Facts<'_> {
         let live = self.find_role("security-group", &group_role(&wanted.role), &name);
         let mut group = self.to_part(&["security-group", "security-group-rule"], live, &name);
         group.state = None;
-        let rules = live.map(|group| texts(group, "rules"));
+        let mut rules = live.map(|group| texts(group, "rules"));
+        // Somebody may have put the host into other groups: those decide.
+        let others = found.filter(|_| self.view == View::Live).and_then(|host| self.find_groups_of(host));
+        if let Some((names, others)) = others.filter(|(names, _)| live.is_none_or(|group| *names != group.name)) {
+            group = Part::new(names).presence(Presence::Drifted);
+            rules = Some(others);
+        }
         let absent = self.absent("security-group");
         let inbound = list_inbound(wanted, rules.as_deref(), &self.groups(), absent, self.extra());
         let writes = wanted.runs == Some(Runs::Jupyter) && self.lab.images.is_some();
@@ -618,6 +636,29 @@ mod tests {
         let plan = scene_of(View::Plan, renamed(), &parts, &world).vpc.unwrap();
         assert_eq!(plan.subnets[0].route, Route::Gateway);
         assert_eq!(plan.subnets[1].route, Route::None);
+    }
+
+    #[test]
+    fn a_host_that_somebody_put_into_another_group_lets_in_what_that_one_does() {
+        let thing = |kind, id: &str| Thing::new(kind, id, Label::default());
+        let mut instance = thing("instance", "i-1");
+        instance.place.groups = vec!["sg-9".into()];
+        let other = thing("security-group", "sg-9").named("other").with("rules", vec!["tcp/3389 from 0.0.0.0/0"]);
+        let world = World { things: vec![instance], strangers: vec![other], ..World::default() };
+        let rules = vec!["tcp/22 from 203.0.113.5/32", "tcp/8888 from 203.0.113.5/32"];
+        let resources = vec![
+            Resource::new("instance", "web", "i-1").with("host", "public"),
+            Resource::new("security-group", "lab-public-ec2", "sg-1").with("rules", rules),
+        ];
+        let changes = vec![change(Action::Update, "instance", "lab-public-ec2", "security group sg-1")];
+        let parts = [inventory::Part { program: "host-up", changes, ..inventory::Part::default() }];
+        let host = |view| scene_of(view, resources.clone(), &parts, &world).vpc.unwrap().subnets[0].hosts[0].clone();
+        let live = host(View::Live);
+        assert_eq!(live.part.why.as_deref(), Some("it is in security group other, wanted: security group sg-1"));
+        assert_eq!((live.group.name.as_str(), live.group.presence), ("other", Presence::Drifted));
+        let told: Vec<_> = live.inbound.iter().map(|rule| (rule.ports.as_str(), rule.presence)).collect();
+        assert_eq!(told, [("TCP 3389", Presence::Unexpected), ("TCP 22, 8888", Presence::Missing)]);
+        assert_eq!(host(View::Plan).group.name, "lab-public-ec2");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) fn tell_step(change: &Change) -> String {
     }
 }
 
-/// What is different now. `now` is what stands in the place of what is wanted, where that is known.
+/// What is different now. `now` tells what is so instead of what is wanted, where that is known.
 ///
 /// A plan says what it will do; read as what is so, that would be a lie (`0.0.0.0/0 to lab-igw`).
 pub(super) fn tell_difference(change: &Change, now: Option<&str>) -> String {
@@ -30,7 +30,8 @@ pub(super) fn tell_difference(change: &Change, now: Option<&str>) -> String {
 
 fn tell_update(detail: &str, now: Option<&str>) -> String {
     if let Some(now) = now {
-        return format!("is {now}, wanted: {detail}");
+        let wanted = ["use ", "0.0.0.0/0 to "].iter().find_map(|verb| detail.strip_prefix(verb)).unwrap_or(detail);
+        return format!("{now}, wanted: {wanted}");
     }
     if let Some(what) = detail.strip_suffix(" on") {
         return format!("{what} are off, wanted on");
@@ -69,7 +70,12 @@ mod tests {
         };
         for (detail, now, wanted) in [
             ("0.0.0.0/0 to lab-igw", None, "missing: 0.0.0.0/0 to lab-igw"),
-            ("0.0.0.0/0 to lab-igw", Some("0.0.0.0/0 to nat-1"), "is 0.0.0.0/0 to nat-1, wanted: 0.0.0.0/0 to lab-igw"),
+            ("0.0.0.0/0 to lab-igw", Some("0.0.0.0/0 goes to nat-1"), "0.0.0.0/0 goes to nat-1, wanted: lab-igw"),
+            (
+                "use the VPC's own table",
+                Some("its route table is rtb-1"),
+                "its route table is rtb-1, wanted: the VPC's own table",
+            ),
             ("DNS hostnames on", None, "DNS hostnames are off, wanted on"),
             ("public addresses off", None, "public addresses are on, wanted off"),
             ("memory 128 -> 512 MB, WIDTH -> 40", None, "memory 128, wanted 512 MB; WIDTH: wanted 40"),
