@@ -12,7 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   upload-sample-image                     the seed's picture, as lab-image.png
   upload-sample-image --wait --out results
-                                          and fetch what the function makes of it
+                                          and fetch what the function made of it
   upload-sample-image --text 'Hola!' --size 320x120 --key test/hola.png
   upload-sample-image --file scans/*.tiff --key scans/
                                           files of your own, into a folder
