@@ -302,7 +302,7 @@ fn a_real_browser_finds_no_fault_with_picture_report_and_dashboard() {
     let file = |name: &str| format!("file://{}", aws.folder.path().join(name).display());
     let faults = browse("check.cjs", &modules, &[file("lab.html"), file("report.html"), dashboard.url.clone()]);
     assert_eq!(faults, Vec::<String>::new());
-    assert_eq!(browse("follow.cjs", &modules, &[dashboard.url.clone()]), Vec::<String>::new());
+    assert_eq!(browse("follow.cjs", &modules, std::slice::from_ref(&dashboard.url)), Vec::<String>::new());
 
     let pdf = std::fs::read(aws.folder.path().join("report.pdf")).expect("a PDF");
     let text = String::from_utf8_lossy(&pdf);

@@ -84,7 +84,7 @@ pub(super) fn to_html(state: &State, every: u64) -> String {
             );
         }
         None if state.failure.is_some() => {
-            html.push_str("<div class=\"muted\">nothing has been read yet</div>\n</header>\n")
+            html.push_str("<div class=\"muted\">nothing has been read yet</div>\n</header>\n");
         }
         None => html.push_str("<div class=\"muted\" role=\"status\">looking for the first time …</div>\n</header>\n"),
     }
