@@ -117,6 +117,7 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
         lab: &session.lab,
         names: &session.names,
         found: &looked.found,
+        world: &looked.world,
         seen: &seen,
         runs: &runs,
         check: check.as_ref(),

@@ -7,7 +7,7 @@ use lab_plan::{Action, Resource};
 use serde_json::Value;
 
 use super::differ::{tell_difference, tell_step};
-use super::find::find_resource;
+use super::find::{find_groups_of, find_resource};
 use super::refusals::{list_refusals, name_program, waits_for_others};
 use super::routes::{find_table, read_route};
 use super::rules::{Groups, list_inbound};
@@ -179,7 +179,7 @@ impl Facts<'_> {
             }
             ("instance", detail) if detail.starts_with("security group ") => {
                 let host = self.lab.hosts.iter().find(|host| self.names.host(&host.role) == change.name)?;
-                let (names, _) = self.find_groups_of(self.find_instance(&host.role)?)?;
+                let (names, _) = find_groups_of(self.world, &self.find_instance(&host.role)?.id)?;
                 Some(format!("it is in security group {names}"))
             }
             _ => None,
@@ -311,17 +311,6 @@ impl Facts<'_> {
         self.resources().find(|one| one.kind == "instance" && text(one, "host").as_deref() == Some(role))
     }
 
-    /// The names and rules of the security groups that an instance is in, where all of them are known.
-    fn find_groups_of(&self, instance: &Resource) -> Option<(String, Vec<String>)> {
-        let all = || self.world.things.iter().chain(&self.world.strangers);
-        let thing = all().find(|thing| thing.kind == "instance" && thing.id == instance.id)?;
-        let find = |id: &String| all().find(|one| one.kind == "security-group" && one.id == *id);
-        let groups = thing.place.groups.iter().map(find).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())?;
-        let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
-        let rules = groups.iter().filter_map(|group| group.more.get("rules")?.as_array()).flatten();
-        Some((names.join(", "), rules.filter_map(|rule| Some(rule.as_str()?.to_owned())).collect()))
-    }
-
     fn host(&self, wanted: &Host) -> lab_picture::Host {
         let name = self.names.host(&wanted.role);
         let found = self.find_instance(&wanted.role);
@@ -344,7 +333,7 @@ impl Facts<'_> {
         group.state = None;
         let mut rules = live.map(|group| texts(group, "rules"));
         // Somebody may have put the host into other groups: those decide.
-        let others = found.filter(|_| self.view == View::Live).and_then(|host| self.find_groups_of(host));
+        let others = found.filter(|_| self.view == View::Live).and_then(|host| find_groups_of(self.world, &host.id));
         if let Some((names, others)) = others.filter(|(names, _)| live.is_none_or(|group| *names != group.name)) {
             group = Part::new(names).presence(Presence::Drifted);
             rules = Some(others);

@@ -2,6 +2,7 @@
 
 use lab_plan::Resource;
 
+use crate::census::World;
 use crate::show::Inventory;
 
 /// What of the lab plays `role` (`subnet public`); what has that name, where no role is known.
@@ -9,6 +10,17 @@ pub(crate) fn find_resource<'a>(found: &'a Inventory, kind: &str, role: &str, na
     let of_kind = || found.resources.iter().filter(|one| one.kind == kind);
     let role_of = |one: &&Resource| one.more.get("role").and_then(serde_json::Value::as_str) == Some(role);
     of_kind().find(role_of).or_else(|| of_kind().find(|one| one.name == name))
+}
+
+/// The names and rules of the security groups that an instance is in, where all of them are known.
+pub(crate) fn find_groups_of(world: &World, instance: &str) -> Option<(String, Vec<String>)> {
+    let all = || world.things.iter().chain(&world.strangers);
+    let thing = all().find(|thing| thing.kind == "instance" && thing.id == instance)?;
+    let find = |id: &String| all().find(|one| one.kind == "security-group" && one.id == *id);
+    let groups = thing.place.groups.iter().map(find).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())?;
+    let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+    let rules = groups.iter().filter_map(|group| group.more.get("rules")?.as_array()).flatten();
+    Some((names.join(", "), rules.filter_map(|rule| Some(rule.as_str()?.to_owned())).collect()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::census::World;
 use crate::thing::Thing;
 
 /// Where 0.0.0.0/0 goes from this subnet.
-pub(super) fn read_route(world: &World, subnet: &str) -> Route {
+pub(crate) fn read_route(world: &World, subnet: &str) -> Route {
     let Some(table) = find_table(world, subnet) else { return Route::Unknown };
     match table.more.get("default_route").and_then(Value::as_str) {
         None | Some("none") => Route::None,

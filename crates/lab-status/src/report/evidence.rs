@@ -202,6 +202,7 @@ fn redact_text(text: &str, account: &str) -> String {
         12 if account.is_ascii() => text.replace(account, &format!("…{}", &account[8..])),
         _ => text.to_owned(),
     };
+    let text = hide_values(&text);
     let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
     words
         .map(|word| {
@@ -212,6 +213,36 @@ fn redact_text(text: &str, account: &str) -> String {
             }
         })
         .collect()
+}
+
+/// What names a secret where `=` or `:` and a value follow: in a URL, a document, a line of a log.
+const NAMES_OF_SECRETS: [&str; 5] = ["password", "passwd", "secret", "secretaccesskey", "token"];
+
+/// Hides the value of each `password=…`, `"token": "…"`, `aws_secret_access_key=…`.
+fn hide_values(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['=', ':']) {
+        let (before, after) = rest.split_at(at + 1);
+        safe.push_str(before);
+        rest = after;
+        let name = before[..at].trim_end_matches(['"', '\\', ' ']);
+        let start = name.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').map_or(0, |last| last + 1);
+        let start = (start..).find(|at| name.is_char_boundary(*at)).unwrap_or(name.len());
+        let name = name[start..].to_ascii_lowercase().replace(['_', '-'], "");
+        if !NAMES_OF_SECRETS.iter().any(|secret| name.ends_with(secret)) {
+            continue;
+        }
+        let value = rest.trim_start_matches(['"', '\\', ' ']);
+        let end = value.find(|c: char| c.is_whitespace() || "\"\\&,;'<>}".contains(c)).unwrap_or(value.len());
+        safe.push_str(&rest[..rest.len() - value.len()]);
+        if end > 0 {
+            safe.push_str("(hidden)");
+        }
+        rest = &value[end..];
+    }
+    safe.push_str(rest);
+    safe
 }
 
 /// The identifiers of access keys (IAM user guide, "Unique identifiers").
@@ -242,5 +273,19 @@ mod tests {
         let text = "arn:aws:iam::123456789012:role/x by AKIAIOSFODNN7EXAMPLE, and ASIAIOSFODNN7EXAMPLE";
         assert_eq!(redact_text(text, "123456789012"), "arn:aws:iam::…9012:role/x by (hidden), and (hidden)");
         assert_eq!(redact_text("nothing", ""), "nothing");
+    }
+
+    #[test]
+    fn the_values_of_secrets_are_hidden_and_what_only_speaks_of_them_is_not() {
+        for (text, safe) in [
+            ("http://203.0.113.7:8888/lab?token=abc123&x=1", "http://203.0.113.7:8888/lab?token=(hidden)&x=1"),
+            (r#"{"password":"s3cret, really","n":1}"#, r#"{"password":"(hidden), really","n":1}"#),
+            ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "aws_secret_access_key = (hidden)"),
+            (r#"\"sessionToken\": \"FwoG\""#, r#"\"sessionToken\": \"(hidden)\""#),
+            ("the token is on the host: see there", "the token is on the host: see there"),
+            ("größe=7, Ünïcödé: é", "größe=7, Ünïcödé: é"),
+        ] {
+            assert_eq!(redact_text(text, ""), safe);
+        }
     }
 }

@@ -23,6 +23,8 @@ use crate::thing::{Fate, read_endpoint_time};
 pub(super) struct Seen {
     /// The newest key of the input bucket that has a processed one, and that one.
     pub(super) pair: Option<(String, String)>,
+    /// The processed one bears the function's mark with the ETag of the original; `None` where it was not fetched.
+    pub(super) is_marked: Option<bool>,
     /// How many objects the input bucket holds, as far as one call lists them.
     pub(super) originals: usize,
     /// One of the buckets holds more than one call lists: the rest was not looked at.
@@ -75,9 +77,14 @@ async fn find_pictures(session: &Session, clients: &Clients) -> Result<Seen, Pro
     let mut seen = Seen { originals: input.objects.len(), is_part, ..Seen::default() };
     let Some((before, after)) = find_pair(images, &input.objects, &output.objects) else { return Ok(seen) };
     let (one, two) = tokio::join!(fetch(clients, &images.input, before), fetch(clients, &images.output, after));
-    for picture in [one, two] {
-        match picture {
-            Ok(Some(picture)) => seen.pictures.push(picture),
+    let is_of = |mark: &str| before.e_tag().is_some_and(|etag| etag.trim_matches('"') == mark.trim_matches('"'));
+    seen.is_marked = match &two {
+        Ok(Some(fetched)) => Some(fetched.source_etag.as_deref().is_some_and(is_of)),
+        _ => None,
+    };
+    for fetched in [one, two] {
+        match fetched {
+            Ok(Some(fetched)) => seen.pictures.extend(fetched.picture),
             Ok(None) => {}
             Err(problem) => seen.unread.push(tell(&problem)),
         }
@@ -117,21 +124,34 @@ fn find_pair<'a>(images: &Images, input: &'a [Object], output: &'a [Object]) -> 
     pairs.max_by_key(|(before, after)| (when(after), when(before)))
 }
 
-async fn fetch(clients: &Clients, bucket: &str, object: &Object) -> Result<Option<Picture>, Problem> {
+/// What the function writes beside each result: the ETag of what it was made from.
+const SOURCE_ETAG: &str = "source-etag";
+
+struct Fetched {
+    /// `None` where it is no picture.
+    picture: Option<Picture>,
+    source_etag: Option<String>,
+}
+
+/// `None` where it is too large.
+async fn fetch(clients: &Clients, bucket: &str, object: &Object) -> Result<Option<Fetched>, Problem> {
     let (Some(key), size) = (object.key(), object.size().unwrap_or_default()) else { return Ok(None) };
     if size > LARGEST {
         return Ok(None);
     }
     let answer = clients.s3.get_object().bucket(bucket).key(key).send().await;
-    let body = answer.map_err(|error| explain("GetObject", &error))?.body.collect().await;
+    let answer = answer.map_err(|error| explain("GetObject", &error))?;
+    let source_etag = answer.metadata().and_then(|all| all.get(SOURCE_ETAG)).cloned();
+    let body = answer.body.collect().await;
     let bytes = body.map_err(|error| Problem::failed(format!("GetObject: {error}")))?.into_bytes();
-    Ok(make_small(&bytes).map(|small| Picture {
+    let picture = make_small(&bytes).map(|small| Picture {
         place: format!("s3://{bucket}/{key}"),
         bytes: bytes.len() as u64,
         width: small.width,
         height: small.height,
         png: base64::engine::general_purpose::STANDARD.encode(small.png),
-    }))
+    });
+    Ok(Some(Fetched { picture, source_etag }))
 }
 
 async fn read_log(session: &Session, clients: &Clients) -> Result<Vec<String>, Problem> {
