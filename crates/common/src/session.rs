@@ -99,6 +99,7 @@ impl Session {
             prices: format!("estimate: list prices of {}, {}", prices::PRICES_REGION, prices::PRICES_OF),
             again: format!("{program} up{options}"),
             down: format!("{program} down{options}"),
+            options,
             heading,
         }
     }

@@ -291,7 +291,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_final() {
         let (made, calls) = run(vec![|| refused("VpcLimitExceeded", 400)], Some(0)).await;
-        assert!(made.unwrap_err().what().contains("VpcLimitExceeded"));
+        assert!(made.unwrap_err().why().is_some_and(|why| why.contains("VpcLimitExceeded")));
         assert_eq!(calls, 1);
         let (made, calls) = run(vec![|| refused("InsufficientAddressCapacity", 500)], Some(0)).await;
         assert!(made.unwrap_err().what().contains("InsufficientAddressCapacity"));

@@ -133,6 +133,7 @@ fn main() -> ExitCode {
         yes: has("--yes"),
         budget: Budget { ask_above: 1.0, usd: 50.0, hours: 4.0, lab_usd: 0.4, lab_usd_per_hour: 0.1 },
         prices: "made-up prices".into(),
+        options: String::new(),
         again: "watch up".into(),
         down: "watch down".into(),
     };

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::ask::{confirm, require_someone_to_ask, require_someone_to_ask_about};
+use crate::problem::names_program;
 use crate::program::{print_out, to_json};
 use crate::record::Recorder;
 use crate::report::{FailureDocument, PlanDocument, StatusDocument, list_changed};
@@ -69,6 +70,8 @@ pub struct Request {
     pub budget: Budget,
     /// Where the prices come from, in a few words.
     pub prices: String,
+    /// The options that name this lab in another command, each with a blank before it (` --lab hol02 --owner ada`).
+    pub options: String,
     /// The command that continues this run.
     pub again: String,
     /// The command that takes down what this run made.
@@ -197,6 +200,7 @@ pub async fn run_verb<C: Concern>(concern: &C, verb: Verb, request: &Request, st
         Verb::Plan { check } => run.plan(check).await,
         Verb::Status => run.status().await,
     };
+    let answer = answer.map_err(|problem| problem.with_options(&request.options));
     answer.inspect_err(|problem| run.print_failure(problem))
 }
 
@@ -551,9 +555,14 @@ impl<C: Concern> Run<'_, C> {
     }
 
     fn say_next(&self, next: Option<&str>) {
-        if let Some(next) = next {
-            self.progress.say(&format!("still to do: {next}\nthen again:  {}", self.request.again));
-        }
+        let Some(next) = next else { return };
+        let Request { options, again, .. } = self.request;
+        let with = if names_program(next) && !options.is_empty() && !next.contains(options) {
+            format!("\n  each of these programs with:{options}")
+        } else {
+            String::new()
+        };
+        self.progress.say(&format!("still to do: {next}{with}\nthen again:  {again}"));
     }
 
     fn print_failure(&self, problem: &Problem) {

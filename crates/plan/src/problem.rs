@@ -88,6 +88,21 @@ impl Problem {
         self
     }
 
+    /// Adds the options that say which lab was meant (` --lab hol02 --owner ada`), where the remedy names programs of ours
+    /// without them. Copied as it stands, it would mean another lab, or none.
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        let options = options.trim();
+        // Several problems in one have their remedies in its text.
+        let remedy = self.fix.as_deref().unwrap_or(if self.what.contains("\n  fix: ") { &self.what } else { "" });
+        if options.is_empty() || !names_program(remedy) || remedy.contains(options) {
+            return self;
+        }
+        let with = format!("each of these programs with: {options}");
+        self.fix = Some(self.fix.map_or(with.clone(), |fix| format!("{fix}\n{with}")));
+        self
+    }
+
     /// Ends the program with `exit` instead.
     #[must_use]
     pub fn exit_with(mut self, exit: Exit) -> Self {
@@ -152,6 +167,15 @@ impl Problem {
     }
 }
 
+/// The programs that work on one lab.
+const PROGRAMS: [&str; 6] = ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status"];
+
+/// Whether a text names one of [`PROGRAMS`].
+pub(crate) fn names_program(text: &str) -> bool {
+    let is_part = |sign: char| sign.is_alphanumeric() || sign == '-' || sign == '/' || sign == '_';
+    text.split(|sign| !is_part(sign)).any(|word| PROGRAMS.contains(&word))
+}
+
 /// As the user reads it. What AWS or a file says stands in it, so that nothing in it can move a terminal's cursor.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,6 +201,25 @@ mod tests {
         let problem = Problem::usage("no lab").because("no file").fix("make one\nor name one");
         assert_eq!(problem.to_string(), "no lab\n  why: no file\n  fix: make one\n       or name one");
         assert_eq!(problem.exit().code(), 2);
+    }
+
+    #[test]
+    fn a_remedy_says_which_lab_was_meant() {
+        let fixed = |fix: &str, options: &str| {
+            Problem::failed("there is no VPC yet").fix(fix).with_options(options).remedy().unwrap().to_owned()
+        };
+        let make = "make the network first: net-up";
+        assert_eq!(fixed(make, " --owner ada"), format!("{make}\neach of these programs with: --owner ada"));
+        for (fix, options) in
+            [(make, ""), ("net-up --owner ada", " --owner ada"), ("see docs/net-up.md", " --owner ada")]
+        {
+            assert_eq!(fixed(fix, options), fix);
+        }
+        let both = Problem::all(&[Problem::failed("a").fix(make), Problem::failed("b")]).unwrap();
+        assert!(
+            both.with_options("--owner ada").to_string().ends_with("fix: each of these programs with: --owner ada")
+        );
+        assert_eq!(Problem::failed("net-up has ended").with_options("--owner ada").remedy(), None);
     }
 
     #[test]

@@ -10,8 +10,10 @@ pub(crate) fn width(text: &str) -> usize {
     text.width().max(text.chars().map(char_width).sum())
 }
 
+/// Never less than what the sign adds to a text: VS16 makes the sign before it a picture of two columns (UTS 51), and is the
+/// only one that does.
 fn char_width(sign: char) -> usize {
-    sign.width().unwrap_or(0)
+    if sign == '\u{fe0f}' { 1 } else { sign.width().unwrap_or(0) }
 }
 
 /// `text` within `columns`; what is cut off is told by `ellipsis`.
@@ -110,6 +112,8 @@ mod tests {
         assert_eq!(clip("実験室の雲", 10, "…"), "実験室の雲");
         assert_eq!(clip("実験室の雲", 6, "…"), "実験…", "half a sign is none");
         assert_eq!(clip("lab vpc", 5, "…"), "lab…");
+        assert_eq!(clip("0\u{fe0f}0\u{fe0f}0", 5, "…"), "0\u{fe0f}0\u{fe0f}0");
+        assert_eq!(clip("0\u{fe0f}0\u{fe0f}0", 4, "…"), "0\u{fe0f}0…", "a sign of two columns, by its selector");
         assert_eq!(clip("lab-vpc", 2, "..."), "", "there is no room to say that something was cut off");
     }
 
