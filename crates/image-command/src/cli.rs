@@ -5,66 +5,66 @@ use std::path::PathBuf;
 use clap::Parser;
 
 const EXAMPLES: &str = "\
-Without arguments this is the Lambda function, which takes the same words from
-its environment in upper case (WIDTH=720) and from an object's metadata or tags
-(image-width=720).
-
-Exit codes: 0 done; 1 refused, with the reason's code on stderr; 2 wrong usage.
-
 Examples:
   image-processor --in photo.jpg --out photo.png
   image-processor --in photo.jpg --out small.jpg --width 720 --quality 70
   image-processor --in scan.tiff --out thumb.webp --sizes 200,720
-  image-processor --in - --out - --format jpeg --width 300 <a.png >a.jpg";
+  image-processor --in - --out - --format jpeg --width 300 <a.png >a.jpg
+
+Without arguments this is the Lambda function, which takes the same words from
+its environment in upper case (WIDTH=720) and from an object's metadata or tags
+(image-width=720).
+
+Exit codes: 0 done; 1 refused, with the reason's code on stderr; 2 wrong usage";
 
 /// Makes pictures of an image, as the function does: upright, in sRGB, without
 /// metadata.
 #[derive(Debug, Parser)]
 #[command(name = "image-processor", bin_name = "image-processor", version, max_term_width = 80, after_help = EXAMPLES)]
-pub(crate) struct Cli {
-    /// Image to read: JPEG, PNG, GIF, WebP, BMP or TIFF; - is stdin.
+pub struct Cli {
+    /// Image to read: JPEG, PNG, GIF, WebP, BMP or TIFF; - is stdin
     #[arg(long = "in", value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// Picture to write; - is stdout. With --sizes, each has its size in its name.
+    /// Picture to write; - is stdout. With --sizes, each has its size in its name
     #[arg(long = "out", value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// png, jpeg or webp; otherwise what --out ends in, otherwise png.
+    /// png, jpeg or webp; otherwise what --out ends in, otherwise png
     #[arg(long)]
     format: Option<String>,
-    /// Pixels a row.
+    /// Pixels a row
     #[arg(long)]
     width: Option<String>,
-    /// Rows.
+    /// Rows
     #[arg(long)]
     height: Option<String>,
-    /// fit inside of width and height, cover them, or be exact.
+    /// fit inside of width and height, cover them, or be exact
     #[arg(long)]
     fit: Option<String>,
-    /// Enlarge smaller images too.
+    /// Enlarge smaller images too
     #[arg(long)]
     enlarge: bool,
-    /// Thumbnail set: longest sides, such as 200,720.
+    /// Thumbnail set: longest sides, such as 200,720
     #[arg(long)]
     sizes: Option<String>,
-    /// Drop colours.
+    /// Drop colours
     #[arg(long)]
     grayscale: bool,
-    /// Quality of JPEG and WebP, 1 to 100 [default: 80].
+    /// Quality of JPEG and WebP, 1 to 100 [default: 80]
     #[arg(long)]
     quality: Option<String>,
-    /// Colour under transparent areas, such as #ffffff.
+    /// Colour under transparent areas, such as #ffffff
     #[arg(long)]
     background: Option<String>,
-    /// Text over the lower right corner.
+    /// Text over the lower right corner
     #[arg(long, value_name = "TEXT")]
     watermark: Option<String>,
-    /// keep 16 bits a sample where there are, or 8.
+    /// keep 16 bits a sample where there are, or 8
     #[arg(long)]
     depth: Option<String>,
-    /// Largest image that is accepted, in pixels.
+    /// Largest image that is accepted, in pixels
     #[arg(long, value_name = "N", default_value_t = 50_000_000)]
     pub(crate) max_pixels: u64,
-    /// Report as JSON on stdout, or on stderr with --out -.
+    /// Report as JSON on stdout, or on stderr with --out -
     #[arg(long)]
     pub(crate) json: bool,
 }

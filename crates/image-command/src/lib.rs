@@ -12,7 +12,7 @@ use clap::Parser;
 use image_engine::{Engine, Format, Limits, Made, Picture, Recipe};
 use serde_json::{Value, json};
 
-use crate::cli::Cli;
+pub use crate::cli::Cli;
 
 /// `-` stands for standard input and output.
 const STREAM: &str = "-";

@@ -22,6 +22,7 @@ pub fn list_programs() -> Vec<Command> {
         lab_status::Args::command(),
         class_up::Args::command(),
         lab_sim::cli::Cli::command(),
+        image_command::Cli::command(),
     ]
 }
 

@@ -58,7 +58,7 @@ fn bash_completes_verbs_options_and_their_values() {
         assert!(answer.iter().any(|word| word == offered), "{words:?}: {answer:?}");
     }
     for program in list_programs() {
-        let answer = ask_bash(folder.path(), &[program.get_name(), "--he"]);
+        let answer = ask_bash(folder.path(), &[program.get_name(), "--hel"]);
         assert_eq!(answer, ["--help"], "{}", program.get_name());
     }
 }

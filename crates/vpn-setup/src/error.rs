@@ -161,7 +161,7 @@ mod tests {
         ] {
             let problem = explain_vpn("CreateClientVpnEndpoint", &refused(code, message));
             assert!(problem.remedy().is_some_and(|text| text.contains(fix)), "{problem}");
-            assert!(problem.what().contains(code), "{problem}");
+            assert!(problem.to_string().contains(code), "{problem}");
         }
     }
 

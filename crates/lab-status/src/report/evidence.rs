@@ -227,9 +227,8 @@ fn hide_values(text: &str) -> String {
         safe.push_str(before);
         rest = after;
         let name = before[..at].trim_end_matches(['"', '\\', ' ']);
-        let start = name.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').map_or(0, |last| last + 1);
-        let start = (start..).find(|at| name.is_char_boundary(*at)).unwrap_or(name.len());
-        let name = name[start..].to_ascii_lowercase().replace(['_', '-'], "");
+        let name = name.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').next().unwrap_or_default();
+        let name = name.to_ascii_lowercase().replace(['_', '-'], "");
         if !NAMES_OF_SECRETS.iter().any(|secret| name.ends_with(secret)) {
             continue;
         }

@@ -23,7 +23,7 @@ use crate::thing::{Fate, read_endpoint_time};
 pub(super) struct Seen {
     /// The newest key of the input bucket that has a processed one, and that one.
     pub(super) pair: Option<(String, String)>,
-    /// The processed one bears the function's mark with the ETag of the original; `None` where it was not fetched.
+    /// The processed one bears the function's mark with the `ETag` of the original; `None` where it was not fetched.
     pub(super) is_marked: Option<bool>,
     /// How many objects the input bucket holds, as far as one call lists them.
     pub(super) originals: usize,
@@ -124,7 +124,7 @@ fn find_pair<'a>(images: &Images, input: &'a [Object], output: &'a [Object]) -> 
     pairs.max_by_key(|(before, after)| (when(after), when(before)))
 }
 
-/// What the function writes beside each result: the ETag of what it was made from.
+/// What the function writes beside each result: the `ETag` of what it was made from.
 const SOURCE_ETAG: &str = "source-etag";
 
 struct Fetched {
