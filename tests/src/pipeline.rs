@@ -23,6 +23,20 @@ pub struct PipelineLab {
     pub aws: LocalAws,
 }
 
+/// Lambda's Runtime API in shell, until the event is there.
+const BEFORE_HANDLER: &str = r#"#!/bin/sh
+set -eu
+api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"
+while :; do
+    head="$TMPDIR/head"
+    event=$(curl -sS -D "$head" "$api/invocation/next")
+    id=$(tr -d '\r' <"$head" | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
+"#;
+/// And once it has been handled.
+const AFTER_HANDLER: &str = r#"    curl -sS -o /dev/null --data-binary "$answer" "$api/invocation/$id/$kind"
+done
+"#;
+
 impl PipelineLab {
     /// With these options of lab-sim, and lab.toml as HOL 02 has it.
     ///
@@ -81,11 +95,13 @@ impl PipelineLab {
         self.deploy_code(tags, EMPTY_ZIP);
     }
 
-    /// Deploys a function of ours that runs this shell script.
+    /// Deploys a function of ours that handles each event by these lines of shell: they find it in `event`, and set
+    /// `answer` and whether that is a `response` or an `error`, in `kind`.
     ///
     /// # Panics
     /// When it cannot be packed.
-    pub fn deploy_script(&self, script: &str) {
+    pub fn deploy_handler(&self, lines: &str) {
+        let script = format!("{BEFORE_HANDLER}{lines}\n{AFTER_HANDLER}");
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let executable = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
         zip.start_file("bootstrap", executable).expect("an entry");

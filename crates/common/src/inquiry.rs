@@ -24,13 +24,13 @@ use aws_smithy_types::byte_stream::{AggregatedBytes, ByteStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::sdk::SILENCE;
+
 /// A request is sent again as it was signed. AWS takes a signature for five minutes (IAM user guide, "Elements of an AWS API
 /// request signature"); one is for the way and for clocks.
 const SIGNED_FOR: Duration = Duration::from_mins(4);
 /// What is larger is somebody's object, and not worth keeping.
 const LARGEST: u64 = 1024 * 1024;
-/// An answer whose bytes have stopped coming.
-const SILENCE: Duration = Duration::from_secs(30);
 /// What differs between two requests for the same.
 const PASSING: [&str; 7] = [
     "amz-sdk-invocation-id",

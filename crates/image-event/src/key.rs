@@ -9,6 +9,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 
 use crate::job::Refusal;
 
+/// The entry of a result's user metadata that holds the entity tag of what it was made from.
+pub const SOURCE_ETAG: &str = "source-etag";
+
 /// The longest key S3 accepts, in bytes of UTF-8 (S3 user guide, "Naming Amazon S3 objects").
 pub const MAX_KEY_BYTES: usize = 1024;
 

@@ -15,8 +15,8 @@ use serde_json::Value;
 pub use batch::{Batch, Task};
 pub use job::{Item, Job, Refusal};
 pub use key::{
-    KeyTooLong, MAX_KEY_BYTES, decode_event_key, encode_for_header, encode_for_metadata, name_report, name_result,
-    report_key, result_key, strip_extension,
+    KeyTooLong, MAX_KEY_BYTES, SOURCE_ETAG, decode_event_key, encode_for_header, encode_for_metadata, name_report,
+    name_result, report_key, result_key, strip_extension,
 };
 pub use message::Message;
 

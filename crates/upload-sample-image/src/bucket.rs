@@ -8,6 +8,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
+use image_event::SOURCE_ETAG;
 use lab_common::{RENEW_CREDENTIALS, Session, explain, has_code, is_unknown_caller};
 use lab_plan::Problem;
 use tokio::io::AsyncWriteExt as _;
@@ -51,7 +52,7 @@ pub(crate) async fn look_at(client: &Client, bucket: &str, key: &str) -> Result<
     match client.head_object().bucket(bucket).key(key).send().await {
         Ok(head) => {
             let get = |name: &str| head.metadata().and_then(|all| all.get(name)).cloned().unwrap_or_default();
-            Ok(Some(Seen { source_etag: get("source-etag"), source_sequencer: get("source-sequencer") }))
+            Ok(Some(Seen { source_etag: get(SOURCE_ETAG), source_sequencer: get("source-sequencer") }))
         }
         Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => Ok(None),
         // HEAD has no body, so a refusal comes without a code of its own.

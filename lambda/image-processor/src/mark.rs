@@ -4,11 +4,10 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use image_event::{Job, encode_for_metadata};
+use image_event::{Job, SOURCE_ETAG, encode_for_metadata};
 
 const SOURCE_BUCKET: &str = "source-bucket";
 const SOURCE_KEY: &str = "source-key";
-const SOURCE_ETAG: &str = "source-etag";
 const SOURCE_SEQUENCER: &str = "source-sequencer";
 const RECIPE: &str = "recipe";
 const RECIPE_ASKED: &str = "recipe-asked";

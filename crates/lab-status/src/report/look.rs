@@ -7,6 +7,7 @@ use aws_sdk_ec2::types::ClientVpnEndpointStatusCode::{Deleted, Deleting};
 use aws_sdk_s3::types::Object;
 use aws_smithy_types::DateTime;
 use base64::Engine as _;
+use image_event::SOURCE_ETAG;
 use lab_common::{Images, Lab, Names, Session, explain};
 use lab_plan::{Heading, Problem};
 use serde::Deserialize;
@@ -123,9 +124,6 @@ fn find_pair<'a>(images: &Images, input: &'a [Object], output: &'a [Object]) -> 
     });
     pairs.max_by_key(|(before, after)| (when(after), when(before)))
 }
-
-/// What the function writes beside each result: the `ETag` of what it was made from.
-const SOURCE_ETAG: &str = "source-etag";
 
 struct Fetched {
     /// `None` where it is no picture.
