@@ -54,6 +54,15 @@ th,td{text-align:left;vertical-align:top;padding:.2rem .75rem .2rem 0;border-bot
 th{color:var(--muted);font-weight:normal}
 .number{text-align:right;white-space:nowrap}
 @media (max-width:60rem){.columns{display:block}}
+@media (max-width:40rem){
+.things thead{position:absolute;clip-path:inset(50%)}
+.things tr{display:grid;grid-template-columns:minmax(0,1fr) auto;padding:.2rem 0;border-bottom:1px solid var(--line)}
+.things td{padding:0;border:0;overflow-wrap:anywhere}
+.things .long{order:-1;grid-column:1/-1}
+.things .number{grid-column:1/-1;text-align:left}
+.things .number:empty{display:none}
+.things .number::after{content:' $ an hour'}
+}
 ";
 
 /// The script that keeps the page up to date.
@@ -110,16 +119,20 @@ pub(super) fn to_html(state: &State, every: u64) -> String {
     html
 }
 
+/// On a narrow screen its rows are grids; browsers would no longer call them rows of a table without their roles.
 fn add_table(html: &mut String, resources: &[Resource]) {
     html.push_str(
-        "<section>\n<h2>Everything that exists</h2>\n<table>\n<thead><tr><th>what</th><th>name</th><th>state</th>\
-         <th class=\"number\">$ an hour</th></tr></thead>\n<tbody>\n",
+        "<section>\n<h2>Everything that exists</h2>\n<table class=\"things\" role=\"table\">\n\
+         <thead role=\"rowgroup\"><tr role=\"row\"><th role=\"columnheader\">what</th><th role=\"columnheader\">name</th>\
+         <th role=\"columnheader\">state</th><th role=\"columnheader\" class=\"number\">$ an hour</th></tr></thead>\n\
+         <tbody role=\"rowgroup\">\n",
     );
     for Resource { kind, name, state, usd_per_hour, .. } in resources {
         let rate = if *usd_per_hour > 0.0 { format!("{usd_per_hour:.4}") } else { String::new() };
         let _ = writeln!(
             html,
-            "<tr><td>{kind}</td><td class=\"long\">{}</td><td>{}</td><td class=\"number\">{rate}</td></tr>",
+            "<tr role=\"row\"><td role=\"cell\">{kind}</td><td role=\"cell\" class=\"long\">{}</td><td role=\"cell\">{}</td>\
+             <td role=\"cell\" class=\"number\">{rate}</td></tr>",
             escape(name),
             escape(state)
         );
