@@ -5,7 +5,7 @@ use std::error::Error;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use lab_plan::Problem;
+use lab_plan::{Cause, Problem};
 
 /// What an API answers when the credentials have expired; it differs by protocol.
 const EXPIRED: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
@@ -20,21 +20,20 @@ const UNKNOWN: [&str; 6] = [
 ];
 const DENIED: [&str; 4] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"];
 
-/// What it answers when it has been asked too often, and goes on to after all retries.
-const THROTTLED: [&str; 6] = [
+/// What it answers when it has been asked too often.
+const THROTTLED: [&str; 9] = [
     "RequestLimitExceeded",
     "Throttling",
     "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
     "TooManyRequestsException",
+    "EC2ThrottledException",
     "SlowDown",
-    "ServiceUnavailable",
 ];
 
-/// What [`explain`] says of each, so that others can tell them apart.
-const MAY_NOT: &str = "you may not call";
 const EXPIRED_CREDENTIALS: &str = "the AWS credentials have expired";
-const UNKNOWN_CREDENTIALS: &str = "AWS does not accept these credentials here";
-const NO_CREDENTIALS: &str = "there are no AWS credentials that could be used";
 
 /// Whether `error` is AWS's answer with this code.
 pub fn has_code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
@@ -52,19 +51,15 @@ pub fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> 
     error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| DENIED.contains(&code))
 }
 
-/// Whether a problem is that these credentials may not make a call ([`explain`]).
-pub fn is_denial(problem: &Problem) -> bool {
-    problem.what().starts_with(MAY_NOT)
-}
-
-/// Whether a problem is that there are no credentials, or none that AWS takes ([`explain`]): trying again cannot help.
-pub fn is_about_credentials(problem: &Problem) -> bool {
-    [EXPIRED_CREDENTIALS, UNKNOWN_CREDENTIALS, NO_CREDENTIALS].contains(&problem.what())
-}
-
 /// Whether a program's own words say that its credentials have expired.
 pub fn tells_of_expiry(said: &str) -> bool {
     said.contains(EXPIRED_CREDENTIALS)
+}
+
+/// Whether AWS turned the call away for haste: it has not acted, so the call may be repeated whatever it does.
+pub fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    code.is_some_and(|code| THROTTLED.contains(&code))
 }
 
 /// Whether nobody knows if AWS has acted: the answer never came, or says only that something broke inside.
@@ -128,10 +123,12 @@ pub(crate) fn explain_code(call: &str, code: &str, message: &str) -> Problem {
             .fix(format!(
                 "{RENEW_CREDENTIALS}, then run the same command again: it goes on where this one stopped{clock}"
             ))
+            .caused_by(Cause::Credentials)
             .ending_all();
     }
     if UNKNOWN.contains(&code) {
-        return problem(UNKNOWN_CREDENTIALS.into())
+        return problem("AWS does not accept these credentials here".into())
+            .caused_by(Cause::Credentials)
             .fix("check the key (aws sts get-caller-identity), and that the Region is enabled for your account (--region us-east-1 always is)");
     }
     if code == "OptInRequired" {
@@ -139,11 +136,11 @@ pub(crate) fn explain_code(call: &str, code: &str, message: &str) -> Problem {
             .fix("use another --region, or enable it in the account's settings");
     }
     if DENIED.contains(&code) {
-        return problem(format!("{MAY_NOT} {call}")).fix(
+        return problem(format!("you may not call {call}")).caused_by(Cause::Denied).fix(
             "ask for the policy in docs/permissions/ of this command; in an Academy lab, set account = \"academy\"",
         );
     }
-    if THROTTLED.contains(&code) {
+    if THROTTLED.contains(&code) || code == "ServiceUnavailable" {
         return problem(format!("AWS has asked for patience with {call} all along"))
             .fix("wait a minute, then run the same command again: it goes on where this one stopped");
     }
@@ -174,7 +171,7 @@ fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpRespon
 
 /// That there are no credentials, and where they come from.
 pub fn no_credentials(why: impl Into<String>) -> Problem {
-    Problem::failed(NO_CREDENTIALS).because(why).fix(
+    Problem::failed("there are no AWS credentials that could be used").caused_by(Cause::Credentials).because(why).fix(
         "on AWS: aws configure, aws sso login, or paste Academy's \"AWS Details\" into ~/.aws/credentials;\n\
          on local AWS: lab-sim -- COMMAND",
     )

@@ -32,8 +32,8 @@ pub use cli::{LabArgs, parse_args, parse_words};
 pub use clock::Clock;
 pub use estimate::{Billed, Estimate, estimate};
 pub use explain::{
-    RENEW_CREDENTIALS, describe, explain, has_code, is_about_credentials, is_denial, is_denied, is_lost_answer,
-    is_unknown_caller, no_credentials, tell_whether_made, tells_of_expiry,
+    RENEW_CREDENTIALS, describe, explain, has_code, is_denied, is_lost_answer, is_throttled, is_unknown_caller,
+    no_credentials, tell_whether_made, tells_of_expiry,
 };
 pub use home::{Home, Secret, lost_file};
 pub use inquiry::Inquiry;

@@ -29,21 +29,6 @@ pub fn is_dependency<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>)
     matches!(find_code(error), Some("DependencyViolation" | "InvalidGroup.InUse"))
 }
 
-/// Whether EC2 turned the call away for haste: it has not acted, so the call may be repeated whatever it does.
-pub fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    const CODES: [&str; 8] = [
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "EC2ThrottledException",
-    ];
-    find_code(error).is_some_and(|code| CODES.contains(&code))
-}
-
 fn find_code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code)
 }

@@ -17,10 +17,8 @@ use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::Filter;
-use lab_common::{Tags, explain, is_lost_answer, tell_whether_made};
+use lab_common::{Tags, explain, is_lost_answer, is_throttled, tell_whether_made};
 use lab_plan::{Pace, Problem, Stop, find_within, retry_while};
-
-use crate::is_throttled;
 
 /// How long a created thing may take to be found by its tag. EC2 shows new things within a second or two; its
 /// developer guide ("Eventual consistency") names no bound.

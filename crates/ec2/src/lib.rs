@@ -9,7 +9,7 @@ mod tag;
 mod token;
 mod turn;
 
-pub use code::{is_dependency, is_duplicate, is_gone, is_throttled};
+pub use code::{is_dependency, is_duplicate, is_gone};
 pub use create::{Attempt, create_once, create_with_token, without_retries};
 pub use list::list;
 pub use nat::{NatGateway, find_nat_gateways, note_open_nat, show_age};

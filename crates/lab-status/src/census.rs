@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 
 use futures::future::{LocalBoxFuture, join_all};
 use jiff::Timestamp;
-use lab_common::{Caller, explain, is_about_credentials, is_denial};
+use lab_common::{Caller, explain};
 use lab_plan::Problem;
 
 use crate::clients::Clients;
@@ -138,7 +138,7 @@ impl Census<'_> {
     /// A part that cannot be read is empty, and told: what else exists, and what it costs, is not hidden by it.
     fn permit<T>(&self, part: Result<Vec<T>, Problem>) -> Result<Vec<T>, Problem> {
         match part {
-            Err(problem) if !is_about_credentials(&problem) => {
+            Err(problem) if !problem.is_about_credentials() => {
                 let said = problem.why().unwrap_or(problem.what()).to_owned();
                 let mut unread = self.unread.borrow_mut();
                 if !unread.contains(&said) {
@@ -153,7 +153,7 @@ impl Census<'_> {
     /// The tagging API only points at things: where it may not be asked, the services are.
     fn permit_hints(hints: Result<Hints, Problem>) -> Result<Hints, Problem> {
         match hints {
-            Err(problem) if !is_about_credentials(&problem) => Ok(Hints::denied(&problem)),
+            Err(problem) if !problem.is_about_credentials() => Ok(Hints::denied(&problem)),
             hints => hints,
         }
     }
@@ -161,7 +161,7 @@ impl Census<'_> {
     /// A Learner Lab may forbid even to look; nothing of ours can be there.
     fn permit_iam(&self, iam: Result<Vec<Thing>, Problem>, caller: &Caller) -> Result<Vec<Thing>, Problem> {
         match iam {
-            Err(problem) if is_denial(&problem) && self.scope.account().is_academy(Some(caller)) => Ok(Vec::new()),
+            Err(problem) if problem.is_denial() && self.scope.account().is_academy(Some(caller)) => Ok(Vec::new()),
             iam => self.permit(iam),
         }
     }

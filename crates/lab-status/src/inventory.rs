@@ -1,6 +1,6 @@
 //! Everything that exists: each part as its own program shows it, and with it what only tags tell.
 
-use lab_common::{Session, is_about_credentials};
+use lab_common::Session;
 use lab_plan::{Action, Concern, Goal, Plan, Problem, Resource, Verb};
 
 use crate::census::World;
@@ -110,7 +110,7 @@ async fn look_at<C: Concern>(concern: &C, purpose: Purpose) -> Result<Part, Prob
 /// What was read, or a part that says why it could not be: what else exists, and what it costs, is not hidden by it.
 fn permit<L>(live: Result<L, Problem>) -> Result<Result<L, Part>, Problem> {
     match live {
-        Err(problem) if !is_about_credentials(&problem) => {
+        Err(problem) if !problem.is_about_credentials() => {
             let unread = problem.why().unwrap_or(problem.what()).to_owned();
             Ok(Err(Part { unread: Some(unread), ..Part::default() }))
         }

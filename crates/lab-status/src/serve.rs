@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use lab_common::{LabArgs, Session, is_about_credentials};
+use lab_common::{LabArgs, Session};
 use lab_picture::{View, arrange, to_svg};
 use lab_plan::{Exit, Problem, Stop, print_out};
 use serde_json::json;
@@ -203,7 +203,7 @@ async fn keep_looking(dashboard: &Dashboard, mut look: impl AsyncFnMut() -> Resu
     loop {
         match look().await {
             Ok(()) => {}
-            Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return problem,
+            Err(problem) if problem.exit() != Exit::Failed || problem.is_about_credentials() => return problem,
             Err(problem) => dashboard.state.borrow_mut().failure = Some(problem.to_string()),
         }
         sleep(Duration::from_secs(dashboard.every)).await;

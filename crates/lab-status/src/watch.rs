@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lab_common::is_about_credentials;
 use lab_plan::{Exit, Look, Problem, Progress, Stop, print_out};
 
 /// Empties a terminal and goes to its top: ECMA-48's CUP and ED.
@@ -44,7 +43,7 @@ pub(crate) async fn watch(
                 say_notes(&notes);
                 last = text;
             }
-            Err(problem) if problem.exit() != Exit::Failed || is_about_credentials(&problem) => return Err(problem),
+            Err(problem) if problem.exit() != Exit::Failed || problem.is_about_credentials() => return Err(problem),
             Err(problem) => {
                 screen.show(&format!("{head}{}", describe_failure(show, &problem, screen.keeps.then_some(&last))))?;
             }

@@ -11,7 +11,7 @@ mod role;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use lab_common::{Session, is_denial};
+use lab_common::Session;
 use lab_plan::{Budget, Exit, Heading, Problem, Progress, Stop, clean, confirm, print_out, to_json};
 use serde::Serialize;
 
@@ -132,7 +132,7 @@ pub(crate) async fn run(
         let ended = match way {
             Way::Batch => match work.begin_job(&sorted.todo).await {
                 // No job has been made. Once there is one, its objects are processed, whatever else is refused.
-                Err(problem) if is_denial(&problem) => {
+                Err(problem) if problem.is_denial() => {
                     progress.say(&format!("note: S3 Batch Operations may not be used here: {}", clean(problem.what())));
                     way = slow_way(pipeline, &live);
                     work.hand_over(&sorted.todo, way, args.rate.unwrap_or(SLOW)).await?

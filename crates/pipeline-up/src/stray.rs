@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use futures::future::try_join_all;
-use lab_common::{Tags, explain, is_denial};
+use lab_common::{Tags, explain};
 use lab_plan::Problem;
 use serde::Serialize;
 
@@ -105,7 +105,7 @@ pub(crate) async fn find_strays(clients: &Clients, want: &Want, place: &Place) -
     let request = clients.tagging.get_resources().set_tag_filters(Some(filters.into())).resources_per_page(100);
     let found = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
     let found = match found.map_err(|error| explain("GetResources", &error)) {
-        Err(problem) if is_denial(&problem) => return Ok(Vec::new()),
+        Err(problem) if problem.is_denial() => return Ok(Vec::new()),
         found => found?,
     };
     let pointed_at = found.iter().filter_map(|found| Stray::read(found.resource_arn()?));
@@ -119,7 +119,7 @@ pub(crate) async fn find_strays(clients: &Clients, want: &Want, place: &Place) -
 async fn is_ours(clients: &Clients, want: &Want, place: &Place, stray: &Stray) -> Result<bool, Problem> {
     let tags = match read_tags(clients, want, place, stray).await {
         // What may not be looked at may not be deleted either.
-        Err(problem) if is_denial(&problem) => return Ok(false),
+        Err(problem) if problem.is_denial() => return Ok(false),
         tags => tags?,
     };
     let has_role = tags.get(Tags::ROLE).is_some_and(|role| stray.kind.has_role(role));

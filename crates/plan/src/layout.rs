@@ -1,31 +1,15 @@
 //! Text within a terminal's width: rows as a table, prose in lines, commands whole.
 
 use crate::Look;
+use crate::problem::PROGRAMS;
 use crate::text::{pad, width, wrap};
 
 /// How far text is indented that goes on below its line.
 pub(crate) const INDENT: &str = "      ";
-/// Programs that our notes and remedies tell to run.
-const PROGRAMS: [&str; 19] = [
-    "aws",
-    "cargo",
-    "chmod",
-    "class-up",
-    "curl",
-    "docker",
-    "export",
-    "host-up",
-    "kill",
-    "lab-sim",
-    "lab-status",
-    "net-up",
-    "openssl",
-    "openvpn",
-    "pipeline-up",
-    "ssh",
+/// Programs beside those of one lab that our notes and remedies tell to run.
+const OTHERS: [&str; 13] = [
+    "aws", "cargo", "chmod", "class-up", "curl", "docker", "export", "kill", "lab-sim", "openssl", "openvpn", "ssh",
     "sudo",
-    "upload-sample-image",
-    "vpn-setup",
 ];
 /// What a line of an error or a note begins with.
 const LABELS: [&str; 3] = ["why:", "fix:", "note:"];
@@ -150,7 +134,7 @@ fn split_units(line: &str) -> Vec<Unit<'_>> {
         match (&open, units.last_mut()) {
             (Open::Nothing, _) | (_, None) => {
                 units.push(Unit { gap, text: word.to_owned() });
-                let is_command = may_begin && PROGRAMS.contains(&word) && !ends(word);
+                let is_command = may_begin && (PROGRAMS.contains(&word) || OTHERS.contains(&word)) && !ends(word);
                 open = match (is_quote, is_command) {
                     (true, _) => Open::Quote,
                     (false, true) => Open::Command,

@@ -36,7 +36,7 @@ pub use ids::Ids;
 pub use layout::TableRow;
 pub use limit::{Limiter, RATE_FILE};
 pub use look::Look;
-pub use problem::{Exit, Problem};
+pub use problem::{Cause, Exit, Problem};
 pub use program::{answer_error, print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
 pub use record::{RecordedStep, RunEnd, RunRecord};

@@ -45,6 +45,15 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// What kind of refusal a problem is, where programs go on differently for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// These credentials may not make the call; others of the program's calls may still succeed.
+    Denied,
+    /// There are no credentials, or none that AWS takes: trying again cannot help.
+    Credentials,
+}
+
 /// An error as the user reads it: what is wrong, why, and how to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -52,6 +61,7 @@ pub struct Problem {
     why: Option<String>,
     fix: Option<String>,
     exit: Exit,
+    cause: Option<Cause>,
     ends_all: bool,
     made_nothing: bool,
 }
@@ -59,7 +69,15 @@ pub struct Problem {
 impl Problem {
     /// Something failed while working. Ends with [`Exit::Failed`].
     pub fn failed(what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: None, fix: None, exit: Exit::Failed, ends_all: false, made_nothing: false }
+        Self {
+            what: what.into(),
+            why: None,
+            fix: None,
+            exit: Exit::Failed,
+            cause: None,
+            ends_all: false,
+            made_nothing: false,
+        }
     }
 
     /// The command line or a file is wrong; nothing was changed. Ends with [`Exit::Usage`].
@@ -110,6 +128,13 @@ impl Problem {
         self
     }
 
+    /// The kind of refusal that it is.
+    #[must_use]
+    pub fn caused_by(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
     /// Every further call would meet it too, as when the credentials have expired: nothing new is to be started.
     #[must_use]
     pub fn ending_all(mut self) -> Self {
@@ -149,26 +174,38 @@ impl Problem {
         self.fix.as_deref()
     }
 
+    /// Whether these credentials may not make the call ([`Cause::Denied`]).
+    pub fn is_denial(&self) -> bool {
+        self.cause == Some(Cause::Denied)
+    }
+
+    /// Whether there are no credentials that AWS takes ([`Cause::Credentials`]).
+    pub fn is_about_credentials(&self) -> bool {
+        self.cause == Some(Cause::Credentials)
+    }
+
     /// How a program that stops here ends.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Folds several problems into one, each in its own paragraph. `None` when there are none.
-    /// The first problem decides how the program ends.
+    /// The first problem decides how the program ends; a cause is kept that all of them share.
     pub fn all(problems: &[Self]) -> Option<Self> {
-        let exit = problems.first()?.exit;
+        let Self { exit, cause, .. } = *problems.first()?;
         if let [one] = problems {
             return Some(one.clone());
         }
         let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let ends_all = problems.iter().any(Self::ends_all);
-        Some(Self { ends_all, ..Self::failed(text).exit_with(exit) })
+        let cause = cause.filter(|_| problems.iter().all(|problem| problem.cause == cause));
+        Some(Self { cause, ends_all, ..Self::failed(text).exit_with(exit) })
     }
 }
 
 /// The programs that work on one lab.
-const PROGRAMS: [&str; 6] = ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status"];
+pub(crate) const PROGRAMS: [&str; 6] =
+    ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status"];
 
 /// Whether a text names one of [`PROGRAMS`].
 pub(crate) fn names_program(text: &str) -> bool {

@@ -50,7 +50,7 @@ pub(crate) fn is_too_early<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
 
 /// Whether the answer is about who asks, or how often, and would be the same for every call.
 pub(crate) fn is_about_us<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    lab_ec2::is_throttled(error) || is_unknown_caller(error)
+    lab_common::is_throttled(error) || is_unknown_caller(error)
 }
 
 /// Whether something still hangs on the endpoint or on the certificate.

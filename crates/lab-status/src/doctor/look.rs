@@ -8,10 +8,7 @@ use lab_account::quotas::{
     ELASTIC_IPS, INTERNET_GATEWAYS, Quota, QuotaLimit, STANDARD_VCPUS, VPCS, VPN_ENDPOINTS, find_limits,
 };
 use lab_account::{Lifetime, find_lifetime, identify};
-use lab_common::{
-    Caller, Connection, Lab, LabArgs, Tags, check_region, explain, has_code, is_about_credentials, note_other_region,
-    prepare,
-};
+use lab_common::{Caller, Connection, Lab, LabArgs, Tags, check_region, explain, has_code, note_other_region, prepare};
 use lab_ec2::{find_role, is_ours};
 use lab_plan::Problem;
 
@@ -101,7 +98,7 @@ pub(super) async fn look_around(args: &LabArgs) -> Result<Found, Problem> {
         _ => identify(&sdk).await,
     };
     let tools = find_tools();
-    if let Some(why) = caller.as_ref().err().filter(|why| region.is_none() || is_about_credentials(why)) {
+    if let Some(why) = caller.as_ref().err().filter(|why| region.is_none() || why.is_about_credentials()) {
         // In a Region that is not enabled AWS knows nobody: which it is, only another Region tells.
         let elsewhere = region.as_deref().is_some_and(|region| region != HOME) && lifetime.is_ok() && !why.ends_all();
         let regions = if elsewhere { list_regions(&client_of(&sdk, HOME)).await } else { Err(why.clone()) };

@@ -61,7 +61,8 @@ th{color:var(--muted);font-weight:normal}
 .things .long{order:-1;grid-column:1/-1}
 .things .number{grid-column:1/-1;text-align:left}
 .things .number:empty{display:none}
-.things .number::after{content:' $ an hour'}
+.things .number::before{content:'$'}
+.things .number::after{content:' an hour'}
 }
 ";
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType, ScalingConfig};
 use aws_sdk_sqs::types::QueueAttributeName;
-use lab_common::{explain, is_about_credentials, is_denial};
+use lab_common::explain;
 use lab_plan::Problem;
 
 use super::Queues;
@@ -75,7 +75,7 @@ pub(crate) struct LiveInvoke {
 /// A lab that wants no queue must not need the right to look for one.
 fn unless_denied<T>(wanted: bool, found: Result<Option<T>, Problem>) -> Result<Option<T>, Problem> {
     match found {
-        Err(problem) if !wanted && is_denial(&problem) => Ok(None),
+        Err(problem) if !wanted && problem.is_denial() => Ok(None),
         found => found,
     }
 }
@@ -189,7 +189,7 @@ pub(super) async fn read_room(clients: &Clients, want: &Want) -> Result<Option<R
     }
     let answer = clients.lambda.get_account_settings().send().await;
     let found = match answer.map_err(|error| explain("GetAccountSettings", &error)) {
-        Err(problem) if !is_about_credentials(&problem) => None,
+        Err(problem) if !problem.is_about_credentials() => None,
         answer => Some(answer?),
     };
     Ok(found.and_then(|found| found.account_limit).map(|limit| Room {
