@@ -65,10 +65,10 @@ pub(crate) async fn run(args: &LabArgs, options: &ReportArgs) -> Result<Exit, Pr
     };
     let page = render::to_html(&evidence)?;
     picture::keep(out, page.html.as_bytes())?;
+    print_out(&tell(&evidence, &page.digest))?;
     if let Some(file) = &options.pdf {
         pdf::print(out, file).await?;
     }
-    print_out(&tell(&evidence, &page.digest))?;
     Ok(Exit::Done)
 }
 

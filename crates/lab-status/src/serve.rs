@@ -55,6 +55,8 @@ const EVENTS: usize = 50;
 const CONNECTIONS: usize = 32;
 /// A connection that says nothing is ended.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries to take a connection.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until someone asks to stop.
 ///
@@ -178,8 +180,10 @@ async fn accept(listener: &TcpListener, dashboard: &Rc<Dashboard>) {
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => {
-                if let Ok((stream, _)) = accepted {
-                    connections.push(serve(stream, Rc::clone(dashboard)));
+                match accepted {
+                    Ok((stream, _)) => connections.push(serve(stream, Rc::clone(dashboard))),
+                    // Nothing is left to take it with, file descriptors mostly: it would be refused again at once.
+                    Err(_) => sleep(PAUSE).await,
                 }
             }
             Some(()) = connections.next(), if !connections.is_empty() => {}
