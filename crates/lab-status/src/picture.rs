@@ -27,7 +27,7 @@ use crate::show::Inventory;
 
 pub(crate) use compose::last_four;
 use compose::{Facts, compose};
-pub(crate) use page::{POLICY, escape, show_time};
+pub(crate) use page::{HINT, POLICY, escape, show_time, size_rules};
 pub(crate) use routes::read_route;
 
 /// What `picture` takes.
@@ -130,7 +130,9 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
             let png = to_png(&svg, choose_scale(&drawing)).map_err(|error| Problem::failed(error.to_string()))?;
             keep(file, &png)?;
         }
-        (_, _, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, drawing.width, &notes).as_bytes())?,
+        (_, _, Some(file)) => {
+            keep(file, page::to_html(&drawing.title, &svg, (drawing.width, drawing.height), &notes).as_bytes())?;
+        }
         (Some(file), _, _) => keep(file, svg.as_bytes())?,
         _ => print_out(&svg)?,
     }

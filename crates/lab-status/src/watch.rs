@@ -77,6 +77,8 @@ impl Screen {
 
 #[cfg(test)]
 mod tests {
+    use lab_plan::Cause;
+
     use super::*;
 
     #[test]
@@ -108,8 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn expired_credentials_end_it() {
-        let problem =
-            watch(5, &Stop::new(), false, async || Err(Problem::failed("the AWS credentials have expired"))).await;
-        assert!(problem.is_err());
+        let expired = || Problem::failed("the AWS credentials have expired").caused_by(Cause::Credentials);
+        assert_eq!(watch(5, &Stop::new(), false, async || Err(expired())).await, Err(expired()));
     }
 }
