@@ -362,7 +362,7 @@ async fn find_iam(clients: &Clients, session: &Session) -> Result<(Option<Role>,
 }
 
 /// The role of the hosts, without its policy.
-pub(crate) async fn find_host_role(clients: &Clients, names: &Names, tags: &Tags) -> Result<Option<Role>, Problem> {
+async fn find_host_role(clients: &Clients, names: &Names, tags: &Tags) -> Result<Option<Role>, Problem> {
     let role = match clients.iam.get_role().role_name(names.host_role()).send().await {
         Ok(answer) => answer.role,
         Err(error) if has_code(&error, "NoSuchEntity") => None,

@@ -67,9 +67,7 @@ pub enum Op {
     RemoveRoleFromProfile,
     /// Deletes the instance profile.
     DeleteProfile,
-    /// Deletes the role's inline policy.
-    DeleteRolePolicy,
-    /// Deletes the role.
+    /// Deletes the role with all its policies.
     DeleteRole,
 }
 
@@ -540,12 +538,9 @@ fn tear_down_shared(names: &Names, live: &Live) -> Vec<Step<Op>> {
         let step = delete("instance-profile", roles::HOST_PROFILE, &profile, Op::DeleteProfile);
         steps.push(step.needs([roles::PROFILE_ROLE]));
     }
-    if let Some(found) = live.role.as_ref().filter(|found| found.ours) {
-        if found.policy.is_some() {
-            steps.push(delete("role-policy", roles::HOST_POLICY, &role, Op::DeleteRolePolicy));
-        }
-        let step = delete("role", roles::HOST_ROLE, &role, Op::DeleteRole);
-        steps.push(step.needs([roles::HOST_POLICY, roles::PROFILE_ROLE]));
+    if live.role.as_ref().is_some_and(|found| found.ours) {
+        let step = delete("role", roles::HOST_ROLE, &role, Op::DeleteRole).detail("with its policies");
+        steps.push(step.needs([roles::PROFILE_ROLE]));
     }
     steps
 }

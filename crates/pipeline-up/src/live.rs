@@ -437,7 +437,7 @@ async fn read_roles(
     tokio::try_join!(read_role(clients, &want.role), read_role(clients, &want.batch_role))
 }
 
-pub(crate) async fn read_role(clients: &Clients, name: &str) -> Result<Option<LiveRole>, Problem> {
+async fn read_role(clients: &Clients, name: &str) -> Result<Option<LiveRole>, Problem> {
     let role = async {
         let answer = clients.iam.get_role().role_name(name).send().await;
         let found = none_if("GetRole", &["NoSuchEntity"], answer)?;
