@@ -20,6 +20,19 @@ const ABANDONED: Duration = Duration::from_hours(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home(PathBuf);
 
+/// A variable of the environment that names a path.
+fn find_set(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Where labs are that `LAB_HOME` says nothing of.
+fn find_labs() -> Result<PathBuf, Problem> {
+    let home = find_set("HOME").ok_or_else(|| {
+        Problem::usage("neither LAB_HOME nor HOME is set").fix("set LAB_HOME to a directory for the lab's keys")
+    })?;
+    Ok(home.join(".local/share/hybrid-lab"))
+}
+
 /// A text that must not be seen. `Debug` hides it; it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -48,14 +61,20 @@ impl Home {
     /// # Errors
     /// When neither `LAB_HOME` nor `HOME` is set.
     pub fn of(lab: &Lab) -> Result<Self, Problem> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(home) = set("LAB_HOME") {
-            return Ok(Self(home));
+        match find_set("LAB_HOME") {
+            Some(home) => Ok(Self(home)),
+            None => Ok(Self(find_labs()?.join(format!("{}-{}", lab.name, lab.owner)))),
         }
-        let home = set("HOME").ok_or_else(|| {
-            Problem::usage("neither LAB_HOME nor HOME is set").fix("set LAB_HOME to a directory for the lab's keys")
-        })?;
-        Ok(Self(home.join(".local/share/hybrid-lab").join(format!("{}-{}", lab.name, lab.owner))))
+    }
+
+    /// The directory of a class: `$LAB_HOME/NAME`, by default `~/.local/share/hybrid-lab/NAME`, as an absolute path, which
+    /// programs in other directories understand too. Nothing is created yet.
+    ///
+    /// # Errors
+    /// When neither `LAB_HOME` nor `HOME` is set.
+    pub fn of_class(name: &str) -> Result<Self, Problem> {
+        let labs = find_set("LAB_HOME").map_or_else(find_labs, Ok)?;
+        Ok(Self(std::path::absolute(&labs).unwrap_or(labs).join(name)))
     }
 
     /// A directory of one's choice.

@@ -23,6 +23,7 @@ pub mod roles;
 mod sdk;
 mod session;
 mod signed;
+pub mod size;
 mod table;
 mod tags;
 mod upload;
