@@ -16,5 +16,5 @@ pub use list::list;
 pub use nat::{NatGateway, find_nat_gateways, note_open_nat, show_age};
 pub use tag::{find_role, find_tag, is_ours, lab_filters, specify_tags};
 pub use token::client_token;
-pub use turn::{Drawn, find_number, take_turn, write_number};
+pub use turn::{Drawn, find_number, take_turn, turn_of, write_number};
 pub use vcpus::standard_vcpus;
