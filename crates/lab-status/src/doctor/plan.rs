@@ -30,9 +30,7 @@ pub(super) struct Own {
 
 /// What the lab wants beyond what it has.
 pub(super) fn count_wanted(lab: &Lab, own: &Own) -> Amounts {
-    let is_private = |subnet: &str| lab.subnet(subnet).is_none_or(|subnet| subnet.internet == Internet::None);
-    let opens_window =
-        lab.hosts.iter().any(|host| host.runs.is_some() && is_private(&host.subnet) && !own.made.contains(&host.role));
+    let opens_window = lab.hosts.iter().any(|host| lab.needs_window(host) && !own.made.contains(&host.role));
     let has_gateway = lab.network.subnets.iter().any(|subnet| subnet.internet == Internet::Gateway);
     let missing: Vec<_> = lab.hosts.iter().filter(|host| !own.hosts.contains(&host.role)).collect();
     Amounts {
