@@ -3,7 +3,6 @@
 use lab_account::forbid_breaches;
 use lab_common::{Image, Lab, Names, Runs};
 use lab_plan::{Action, Plan, Problem, Step};
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::console::Marker;
@@ -17,7 +16,7 @@ use aws_sdk_ec2::types::InstanceStateName;
 const ACADEMY_PROFILE: &str = "LabInstanceProfile";
 
 /// What one step does. Each is one creating or changing call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// Makes the key on this machine, if need be, and imports its public half.
     ImportKeyPair,
@@ -72,7 +71,7 @@ pub enum Op {
 }
 
 /// Everything a new instance is made of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Launch {
     /// The account's 12 digits, for the client token.
     pub(crate) account: String,
@@ -88,7 +87,6 @@ pub struct Launch {
     pub(crate) key: String,
     pub(crate) profile: Option<String>,
     pub(crate) disk_gb: i32,
-    #[serde(skip)]
     pub(crate) runs: Option<Runs>,
     /// Client tokens that instances of this host have used up by being terminated.
     pub(crate) used_tokens: Vec<String>,
