@@ -1,18 +1,16 @@
 //! What only this machine has: keys, tokens, reports. Secrets, not state.
 
 use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lab_plan::Problem;
+use lab_plan::{DRAFT, Problem, write_draft};
 use tempfile::NamedTempFile;
 
 use crate::Lab;
 
-/// How the name of a file begins that is not complete yet.
-const DRAFT: &str = ".draft-";
 /// Nobody writes a file of ours for so long.
 const ABANDONED: Duration = Duration::from_hours(1);
 
@@ -245,13 +243,7 @@ impl Home {
         let path = self.path(name);
         let directory = path.parent().unwrap_or(&self.0);
         create_directory(directory)?;
-        let write = || {
-            let mut draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(directory)?;
-            draft.write_all(text.as_bytes())?;
-            draft.as_file().sync_all()?;
-            Ok(draft)
-        };
-        write().map_err(|error| self.explain_write(name, &error))
+        write_draft(directory, text.as_bytes()).map_err(|error| self.explain_write(name, &error))
     }
 
     fn explain_write(&self, name: &str, error: &std::io::Error) -> Problem {
