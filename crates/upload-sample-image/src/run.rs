@@ -40,7 +40,7 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     if args.wait.is_some() {
         make_folder(&args.out)?;
     }
-    let session = Session::open(&args.lab).await?;
+    let session = stop.or(Session::open(&args.lab)).await?;
     let job = Job {
         client: connect(&session),
         images,
