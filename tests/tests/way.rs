@@ -59,3 +59,20 @@ fn what_is_not_on_this_machine_is_reached_through_the_proxy_also_for_credentials
     command.env("HTTPS_PROXY", "http://127.0.0.1:9").env("HTTP_PROXY", "http://127.0.0.1:9");
     let _ = Answer::from(command.output().expect("net-up runs")).expect_code(0);
 }
+
+#[test]
+fn credentials_that_cannot_be_got_are_not_taken_for_none() {
+    let aws = LocalAws::start(&[]);
+    let file = aws.folder.path().join("config");
+    let ask = |profile: &str| {
+        std::fs::write(&file, profile).expect("a file");
+        let mut command = aws.command("lab-status", &["cost"]);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_CONFIG_FILE", &file);
+        Answer::from(command.output().expect("lab-status runs"))
+    };
+    let none = ask("").expect_code(0);
+    assert!(none.stderr.contains("there are no AWS credentials: what exists now was not asked"), "{none:#?}");
+    let broken = ask("[default]\ncredential_process = /no/such/program\n").expect_code(1);
+    assert!(broken.stderr.contains("credentials") && broken.stderr.contains("why: "), "{broken:#?}");
+    assert_eq!(broken.stdout, none.stdout, "the estimate is told all the same");
+}
