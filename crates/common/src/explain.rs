@@ -10,8 +10,7 @@ use lab_plan::{Cause, Problem};
 /// What an API answers when the credentials have expired; it differs by protocol.
 const EXPIRED: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
 /// What it answers when it does not know the credentials, which is also its answer in a Region that is not enabled.
-const UNKNOWN: [&str; 6] = [
-    "AuthFailure",
+const UNKNOWN: [&str; 5] = [
     "InvalidClientTokenId",
     "UnrecognizedClientException",
     "InvalidAccessKeyId",
@@ -42,8 +41,16 @@ pub fn has_code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code
 
 /// Whether AWS refuses these credentials altogether: expired, or not known.
 pub fn is_unknown_caller<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
-    EXPIRED.contains(&code) || UNKNOWN.contains(&code)
+    error.as_service_error().is_some_and(|error| {
+        let code = error.code().unwrap_or_default();
+        EXPIRED.contains(&code) || is_unknown(code, error.message().unwrap_or_default())
+    })
+}
+
+/// EC2's `AuthFailure` has several meanings, an image or an address of somebody else among them; with this text it means
+/// the credentials.
+fn is_unknown(code: &str, message: &str) -> bool {
+    UNKNOWN.contains(&code) || (code == "AuthFailure" && message.contains("validate the provided access credentials"))
 }
 
 /// Whether these credentials may not make this call.
@@ -131,7 +138,7 @@ pub(crate) fn explain_code(call: &str, code: &str, message: &str) -> Problem {
             .caused_by(Cause::Credentials)
             .ending_all();
     }
-    if UNKNOWN.contains(&code) {
+    if is_unknown(code, message) {
         return problem("AWS does not accept these credentials here".into())
             .caused_by(Cause::Credentials)
             .fix("check the key (aws sts get-caller-identity), and that the Region is enabled for your account (--region us-east-1 always is)");
@@ -203,4 +210,24 @@ fn is_refused(error: &(dyn Error + 'static)) -> bool {
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ec2_calls_an_authorization_failure_is_seldom_about_credentials() {
+        let explain = |message| explain_code("RunInstances", "AuthFailure", message);
+        assert!(explain("AWS was not able to validate the provided access credentials").is_about_credentials());
+        let image = explain("Not authorized for images: [ami-0123]");
+        assert!(!image.is_about_credentials() && image.what().contains("ami-0123"), "{image}");
+    }
+
+    #[test]
+    fn a_denial_and_a_plea_for_patience_are_told_apart() {
+        assert!(explain_code("CreateVpc", "UnauthorizedOperation", "no").is_denial());
+        let busy = explain_code("SendMessage", "RequestThrottled", "slow down");
+        assert!(!busy.is_denial() && busy.what().contains("asked for patience"), "{busy}");
+    }
 }

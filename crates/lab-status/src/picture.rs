@@ -9,6 +9,9 @@ mod refusals;
 mod routes;
 mod rules;
 
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -24,7 +27,7 @@ use crate::show::Inventory;
 
 pub(crate) use compose::last_four;
 use compose::{Facts, compose};
-pub(crate) use page::{POLICY, escape, show_time};
+pub(crate) use page::{HINT, POLICY, escape, show_time, size_rules};
 pub(crate) use routes::read_route;
 
 /// What `picture` takes.
@@ -127,7 +130,9 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
             let png = to_png(&svg, choose_scale(&drawing)).map_err(|error| Problem::failed(error.to_string()))?;
             keep(file, &png)?;
         }
-        (_, _, Some(file)) => keep(file, page::to_html(&drawing.title, &svg, drawing.width, &notes).as_bytes())?,
+        (_, _, Some(file)) => {
+            keep(file, page::to_html(&drawing.title, &svg, (drawing.width, drawing.height), &notes).as_bytes())?;
+        }
         (Some(file), _, _) => keep(file, svg.as_bytes())?,
         _ => print_out(&svg)?,
     }
@@ -137,13 +142,29 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
     Ok(Exit::Done)
 }
 
-/// Writes a file whole.
+/// Writes a file whole, or leaves what was there.
 ///
 /// # Errors
 /// When that is not possible; the message names the file, and what to do.
 pub(crate) fn keep(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    std::fs::write(file, bytes).map_err(|error| explain_write(file, &error))?;
+    write_whole(file, bytes).map_err(|error| explain_write(file, &error))?;
     print_err(&format!("written: {} ({} kB)", file.display(), bytes.len().div_ceil(1000)));
+    Ok(())
+}
+
+/// A pipe or a device is written to; nothing may take its place.
+fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // What a link leads to is written, not the link.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    if file.exists() && !file.is_file() {
+        return std::fs::write(file, bytes);
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // As with any file that a program writes, the umask says who may read it.
+    let mode = std::fs::metadata(&file).map_or_else(|_| Permissions::from_mode(0o666), |found| found.permissions());
+    let mut draft = tempfile::Builder::new().prefix(".draft-").permissions(mode).tempfile_in(folder)?;
+    draft.write_all(bytes)?;
+    draft.persist(file)?;
     Ok(())
 }
 
@@ -166,5 +187,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let problem = keep(&folder.path().join("none/lab.svg"), b"x").unwrap_err().to_string();
         assert!(problem.contains("fix: make the folder first: mkdir -p") && problem.contains("/none"), "{problem}");
+    }
+    #[test]
+    fn what_cannot_be_written_leaves_the_old_file_and_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("lab.svg"), folder.path().join("link.svg"));
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        keep(&link, b"new").unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new", "the link's end is written");
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no draft is left");
+        keep(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!Path::new("/dev/null").is_file(), "a device stays one");
     }
 }

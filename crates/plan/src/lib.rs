@@ -37,7 +37,7 @@ pub use layout::TableRow;
 pub use limit::{Limiter, RATE_FILE};
 pub use look::Look;
 pub use problem::{Cause, Exit, Problem};
-pub use program::{answer_error, print_err, print_out, run_program, run_with_signals, to_json};
+pub use program::{answer_error, is_unread, print_err, print_out, run_program, run_with_signals, to_json};
 pub use progress::{Line, Progress};
 pub use record::{RecordedStep, RunEnd, RunRecord};
 pub use report::{Changed, Heading, Resource, round_usd, sum_usd};

@@ -54,7 +54,15 @@ pub fn to_json(document: &impl Serialize) -> Result<String, Problem> {
 /// Whether something has been written to stdout, which holds one document only.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
-/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
+/// Whether the reader of stdout has gone: who works for it alone can end.
+static UNREAD: AtomicBool = AtomicBool::new(false);
+
+/// Whether nobody reads stdout any more (`| head`), as the last [`print_out`] has found.
+pub fn is_unread() -> bool {
+    UNREAD.load(Ordering::Relaxed)
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure; [`is_unread`] tells.
 ///
 /// # Errors
 /// When stdout cannot be written to for another reason.
@@ -64,7 +72,11 @@ pub fn print_out(text: &str) -> Result<(), Problem> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Problem::failed("cannot write to stdout").because(error.to_string()))
         }
-        _ => Ok(()),
+        Err(_) => {
+            UNREAD.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

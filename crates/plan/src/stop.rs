@@ -104,6 +104,10 @@ impl Stop {
             loop {
                 let exit = signals.next().await;
                 if asker.asked().is_some() {
+                    print_err(
+                        "stopped at once: what was under way may have been made, and may cost; the same command again goes on, \
+                         down removes it",
+                    );
                     std::process::exit(i32::from(exit.code()));
                 }
                 asker.ask(exit);

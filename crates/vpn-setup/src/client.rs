@@ -248,7 +248,6 @@ fn find_clients(files: &Files, name: &str) -> Result<Vec<Client>, Problem> {
     if clients.is_empty() { Err(explain_unknown(files, name)) } else { Ok(clients) }
 }
 
-/// The client's certificate, if it counts.
 /// The certificate of that name that counts.
 pub(crate) fn find_current(files: &Files, name: &str) -> Result<Client, Problem> {
     find_clients(files, name)?.into_iter().find(|client| !client.revoked).ok_or_else(|| {

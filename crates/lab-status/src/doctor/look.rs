@@ -10,7 +10,7 @@ use lab_account::quotas::{
 use lab_account::{Lifetime, find_lifetime, identify};
 use lab_common::{Caller, Connection, Lab, LabArgs, Tags, check_region, explain, has_code, note_other_region, prepare};
 use lab_ec2::{find_role, is_ours};
-use lab_plan::Problem;
+use lab_plan::{Problem, print_err};
 
 use super::Region;
 use super::plan::{Amounts, Own, count_vcpus, is_standard};
@@ -133,12 +133,14 @@ fn client_of(sdk: &aws_config::SdkConfig, region: &'static str) -> Client {
     Client::from_conf(aws_sdk_ec2::config::Builder::from(sdk).region(aws_config::Region::new(region)).build())
 }
 
-/// `None` where nobody names a lab and none is here.
+/// `None` where nobody names a lab or an owner, and no file is here. An owner alone means the lab that the scripts take.
 fn read_lab(args: &LabArgs) -> Option<Result<Lab, Problem>> {
-    if args.lab.is_none() && !PathBuf::from("lab.toml").exists() {
-        return None;
+    if args.lab.is_some() || PathBuf::from("lab.toml").exists() {
+        return Some(args.read_lab());
     }
-    Some(args.read_lab())
+    args.owner.as_ref()?;
+    print_err("note: no lab.toml is here: this is about the built-in lab hol02, which the scripts take too");
+    Some(LabArgs { lab: Some("hol02".into()), ..args.clone() }.read_lab())
 }
 
 impl Use {

@@ -1,11 +1,14 @@
 //! A page as PDF, printed by a browser that is installed.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use lab_plan::{Problem, print_err};
+use lab_plan::Problem;
 use tokio::process::Command;
+
+use crate::picture;
 
 /// What Chromium and its kin are called.
 const BROWSERS: [&str; 6] =
@@ -15,10 +18,10 @@ const ON_A_MAC: &str = "/Applications/Google Chrome.app/Contents/MacOS/Google Ch
 /// A page takes it a second or two.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Prints `page` into `file`.
+/// Prints `page` into `file`, which is whole then.
 ///
 /// # Errors
-/// When no browser is installed, or it fails.
+/// When no browser is installed, or it fails; what `file` was is still there then.
 pub(super) async fn print(page: &Path, file: &Path) -> Result<(), Problem> {
     let Some(browser) = find_browser() else {
         return Err(Problem::failed("no Chromium or Chrome is installed, so there is no PDF").fix(format!(
@@ -33,13 +36,13 @@ pub(super) async fn print(page: &Path, file: &Path) -> Result<(), Problem> {
     };
     let absolute = std::path::absolute(page).map_err(|error| failed(error.to_string()))?;
     let profile = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
-    let _ = std::fs::remove_file(file);
+    let printed = profile.path().join("page.pdf");
     let mut command = Command::new(&browser);
     command
         .args(["--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"])
         .args(["--disable-component-update", "--disable-quic", "--no-pdf-header-footer"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("--print-to-pdf={}", file.display()))
+        .arg(format!("--print-to-pdf={}", printed.display()))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -52,20 +55,24 @@ pub(super) async fn print(page: &Path, file: &Path) -> Result<(), Problem> {
     let output = tokio::time::timeout(PATIENCE, run).await;
     let output = output.map_err(|_| failed(format!("it takes more than {} s", PATIENCE.as_secs())))?;
     let output = output.map_err(|error| failed(error.to_string()))?;
-    let size = std::fs::metadata(file).map_or(0, |found| found.len());
-    if !output.status.success() || size == 0 {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(said.lines().last().unwrap_or("it says nothing").to_owned()));
+    match std::fs::read(&printed) {
+        Ok(bytes) if output.status.success() && !bytes.is_empty() => picture::keep(file, &bytes),
+        _ => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(failed(said.lines().last().unwrap_or("it says nothing").to_owned()))
+        }
     }
-    print_err(&format!("written: {} ({} kB)", file.display(), size.div_ceil(1000)));
-    Ok(())
 }
 
 fn find_browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let on_path = BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    on_path.chain([PathBuf::from(ON_A_MAC)]).find(|candidate| candidate.is_file())
+    on_path.chain([PathBuf::from(ON_A_MAC)]).find(|candidate| is_program(candidate))
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// Bytes that mean something in a URL are escaped (RFC 3986).
