@@ -15,7 +15,7 @@ use crate::{Exit, Look, Problem, Signals, Stop};
 pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, Problem>) -> ExitCode {
     run_with_signals(name, async |signals| {
         let stop = Stop::on(signals);
-        let exit = program(stop.clone()).await?;
+        let exit = program(stop.clone()).await.map_err(|problem| stop.judge(problem))?;
         match stop.asked() {
             // Who pressed Ctrl-C wants what comes next to stop too, also when this program was done already.
             Some(asked) => Err(Stop::problem(asked).because("what was under way is done, and nothing was left to do")),
