@@ -34,7 +34,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// AWS answers its slowest calls within seconds. Counted from a request's first byte to its answer's, so whoever uploads
 /// much turns it off.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// The way to AWS, and the clock seen on it.

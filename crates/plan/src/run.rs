@@ -182,7 +182,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_step_that_would_have_been_tried_again_is_stopped_and_no_failure() {
-        let step = |role: &str| Step::new(Action::Create, "thing", role, role, ());
+        let make = |role: &str| Step::new(Action::Create, "thing", role, role, ());
         let (ids, stop) = (Ids::new(), Stop::new());
         let apply = async |step: &Step<()>, context: Context<'_>| {
             if step.role == "broken" {
@@ -194,7 +194,7 @@ mod tests {
             retry_while(Pace::MINUTES, context.stop, |_| true, busy).await.map_err(Problem::failed)?;
             Ok(None)
         };
-        let outcome = run_steps(&[step("retried"), step("broken")], &ids, &stop, &Progress::silent(), apply).await;
+        let outcome = run_steps(&[make("retried"), make("broken")], &ids, &stop, &Progress::silent(), apply).await;
         let ends: Vec<_> = outcome.failures.iter().map(|(index, problem)| (*index, problem.exit())).collect();
         assert_eq!(ends, [(1, Exit::Failed), (0, Exit::Interrupted)]);
         assert_eq!(outcome.failures[1].1.why(), Some("it was to be tried again: busy"));
