@@ -3,9 +3,28 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use lab_plan::{RecordedStep, RunEnd, RunRecord, State};
+use lab_plan::{Action, RecordedStep, RunEnd, RunRecord, State};
 
+use crate::census::World;
 use crate::picture::escape;
+use crate::thing::Fate;
+
+/// Without what earlier labs of this name have left: runs of before this VPC was made, and those of another one.
+pub(super) fn list_of_this_lab(runs: Vec<RunRecord>, world: &World) -> Vec<RunRecord> {
+    let is_there = |id: &String| {
+        let things = world.things.iter().chain(&world.strangers).filter(|thing| thing.fate != Fate::Gone);
+        things.into_iter().any(|thing| thing.id == *id || thing.name == *id)
+    };
+    let makes_vpc = |run: &&RunRecord| {
+        let mut steps = run.steps.iter();
+        steps.any(|step| step.kind == "vpc" && step.action == Action::Create.verb() && step.state == State::Done)
+    };
+    let made = runs.iter().filter(makes_vpc).map(|run| run.started_at).max();
+    let is_of_now = |run: &RunRecord| {
+        made.is_none_or(|made| run.started_at >= made) && (run.ids.is_empty() || run.ids.values().any(is_there))
+    };
+    runs.into_iter().filter(is_of_now).collect()
+}
 
 /// A table with a bar in each row, so that it is read without seeing the bars.
 pub(super) fn to_html(run: &RunRecord) -> String {
