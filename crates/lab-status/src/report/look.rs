@@ -125,6 +125,7 @@ pub(super) async fn observe(session: &Session, clients: &Clients) -> Seen {
     seen
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that it stands in `map_err` as it is")]
 fn unread(problem: Problem) -> String {
     tell_unread(&problem)
 }

@@ -93,6 +93,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn runs_of_an_earlier_lab_are_left_out() {
+        let run = |program: &str, started_at: u64, id: &str, makes_vpc: bool| {
+            let step = RecordedStep {
+                action: "create".into(),
+                kind: "vpc".into(),
+                name: "lab-vpc".into(),
+                role: "vpc".into(),
+                needs: Vec::new(),
+                state: State::Done,
+                time: None,
+            };
+            RunRecord {
+                program: program.into(),
+                heading: lab_plan::Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() },
+                started_at,
+                took: 1,
+                end: RunEnd::Done,
+                ids: [("role".to_owned(), id.to_owned())].into(),
+                steps: if makes_vpc { vec![step] } else { Vec::new() },
+            }
+        };
+        let things = vec![crate::thing::Thing::new("vpc", "vpc-2", crate::testing::label("ada"))];
+        let world = World { things, ..World::default() };
+        let runs = vec![
+            run("pipeline-up", 1, "vpc-2", false),
+            run("net-up", 2, "vpc-2", true),
+            run("host-up", 3, "i-1", false),
+            run("net-up nat", 4, "vpc-2", false),
+        ];
+        let left: Vec<_> = list_of_this_lab(runs, &world).into_iter().map(|run| run.program).collect();
+        assert_eq!(left, ["net-up", "net-up nat"]);
+    }
+
+    #[test]
     fn times_are_read_at_a_glance() {
         assert_eq!([show(950), show(12_400), show(605_000)], ["0.9 s", "12 s", "10 min 5 s"]);
         assert_eq!((percent(1, 3), percent(5, 3)), ("33.3".to_owned(), "100.0".to_owned()));

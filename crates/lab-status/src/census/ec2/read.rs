@@ -311,6 +311,19 @@ mod tests {
     }
 
     #[test]
+    fn two_halves_of_the_internet_are_a_way_out_and_the_vpc_is_none() {
+        let route = |block: &str, gateway: &str| {
+            types::Route::builder().destination_cidr_block(block).gateway_id(gateway).build()
+        };
+        let table = types::RouteTable::builder().route_table_id("rtb-1").routes(route("10.0.0.0/16", "local"));
+        let six = types::Route::builder().destination_ipv6_cidr_block("::/0").egress_only_internet_gateway_id("eigw-1");
+        let table = table.routes(route("0.0.0.0/1", "igw-1")).routes(six.build());
+        let thing = read_table(&table.build()).unwrap();
+        assert_eq!(thing.more["default_route"], "none");
+        assert_eq!(thing.more["other_ways_out"], serde_json::json!(["0.0.0.0/1 to igw-1", "::/0 to eigw-1"]));
+    }
+
+    #[test]
     fn a_route_whose_target_is_gone_leads_nowhere() {
         let target = |state| {
             let route = types::Route::builder().destination_cidr_block("0.0.0.0/0").gateway_id("igw-1").state(state);

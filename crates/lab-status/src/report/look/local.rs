@@ -106,7 +106,8 @@ pub(in super::super) struct Profile {
 pub(in super::super) fn list_profiles(folder: &Path) -> Vec<Profile> {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<_> = names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.retain(|name| name.ends_with(".ovpn") && !name.starts_with('.'));
+    let is_profile = |name: &str| Path::new(name).extension().is_some_and(|ending| ending == "ovpn");
+    names.retain(|name| is_profile(name) && !name.starts_with('.'));
     names.sort();
     let read = |file: String| {
         let text = std::fs::read_to_string(folder.join(&file)).ok()?;

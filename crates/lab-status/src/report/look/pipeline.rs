@@ -1,5 +1,6 @@
 //! The pipeline's function, who may invoke it, and whom the input bucket tells of new objects.
 
+use aws_sdk_lambda::types::Concurrency;
 use aws_sdk_s3::types::{
     Event, FilterRule, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, S3KeyFilter,
 };
@@ -75,7 +76,7 @@ async fn find_function(images: &Images, clients: &Clients) -> Result<Option<Func
         Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(None),
         Err(error) => return Err(explain("GetFunction", &error)),
     };
-    let reserved = answer.concurrency().and_then(|concurrency| concurrency.reserved_concurrent_executions());
+    let reserved = answer.concurrency().and_then(Concurrency::reserved_concurrent_executions);
     let Some(function) = answer.configuration() else { return Ok(None) };
     let variables = function.environment().and_then(|environment| environment.variables());
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();

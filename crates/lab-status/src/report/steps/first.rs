@@ -228,10 +228,10 @@ impl Proof<'_> {
         };
         let images = self.lab.images.as_ref();
         let place = |bucket: Option<&String>, key: &str| format!("s3://{}/{key}", bucket.map_or("", String::as_str));
-        let shows = |place: String| self.seen.pictures.iter().any(|picture| picture.place == place);
+        let has = |place: String| self.seen.pictures.iter().any(|picture| picture.place == place);
         let shown = match (
-            shows(place(images.map(|images| &images.input), before)),
-            shows(place(images.map(|images| &images.output), after)),
+            has(place(images.map(|images| &images.input), before)),
+            has(place(images.map(|images| &images.output), after)),
         ) {
             (true, true) => "; both are shown below",
             (true, false) => "; the first one is shown below",

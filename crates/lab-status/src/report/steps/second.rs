@@ -178,7 +178,7 @@ impl Proof<'_> {
             match (works(&one), is_any) {
                 (true, _) => facts.proves(told),
                 (false, true) => facts.note(told),
-                (false, false) if is_associated(&one) => facts.lacks(format!("{told}, which is not the subnet for it")),
+                (false, false) if is_associated(one) => facts.lacks(format!("{told}, which is not the subnet for it")),
                 (false, false) => facts.lacks(told),
             }
         })
@@ -362,7 +362,7 @@ impl Proof<'_> {
             Ok(None) => return Facts::default().lacks("the private host is not there"),
             Err(why) => return Facts::default().unread("the private host", &why),
         };
-        let facts = self.add_server(Facts::default(), machine);
+        let facts = add_server(Facts::default(), machine);
         let facts = match &machine.public_ip {
             None => facts.proves("the host has no public address"),
             Some(address) => facts.lacks(format!("the host has the public address {address}")),
@@ -381,19 +381,6 @@ impl Proof<'_> {
             return facts;
         }
         facts.note("vpn-setup check has not tried it from this machine")
-    }
-
-    /// What would answer at 8080.
-    fn add_server(&self, facts: Facts, machine: &Machine) -> Facts {
-        let id = &machine.id;
-        match machine.is_working() {
-            Ok(true) => facts.proves(format!("the console of {id} says that the file server answers")),
-            Ok(false) if machine.state != "running" => {
-                facts.lacks(format!("{id} is {}: no file server runs", machine.state))
-            }
-            Ok(false) => facts.unseen("nothing proves that a file server runs: see step 10"),
-            Err(why) => facts.unread("whether a file server runs", &why),
-        }
     }
 
     /// Who is let in: the VPN at 8080, and nobody else at all.
@@ -430,7 +417,7 @@ impl Proof<'_> {
         };
         let facts = match &endpoint.associations {
             Ok(all) => {
-                let is_any = all.iter().any(|one| is_associated(&one));
+                let is_any = all.iter().any(is_associated);
                 let verb = if is_any {
                     "is associated with a subnet"
                 } else {
@@ -453,7 +440,20 @@ impl Proof<'_> {
     }
 }
 
-fn is_associated(one: &&Association) -> bool {
+/// What would answer at 8080.
+fn add_server(facts: Facts, machine: &Machine) -> Facts {
+    let id = &machine.id;
+    match machine.is_working() {
+        Ok(true) => facts.proves(format!("the console of {id} says that the file server answers")),
+        Ok(false) if machine.state != "running" => {
+            facts.lacks(format!("{id} is {}: no file server runs", machine.state))
+        }
+        Ok(false) => facts.unseen("nothing proves that a file server runs: see step 10"),
+        Err(why) => facts.unread("whether a file server runs", &why),
+    }
+}
+
+fn is_associated(one: &Association) -> bool {
     one.state == "associated"
 }
 
