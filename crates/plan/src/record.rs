@@ -105,9 +105,9 @@ impl RunRecord {
         self.steps.iter().filter(is_made).map(|step| step.role.as_str())
     }
 
-    /// Whether it has made something of what `other` had made: of that nothing is left.
+    /// Whether it has made all that `other` had made: of that nothing is left.
     fn makes_again(&self, other: &Self) -> bool {
-        self.list_made().any(|role| other.list_made().any(|made| made == role))
+        other.list_made().all(|role| self.list_made().any(|made| made == role))
     }
 
     /// Sets aside what the program's earlier runs have made and this one has not; drops what it has made again.
@@ -301,13 +301,14 @@ mod tests {
             let all = RunRecord::read_all(home.path(), &record("", 0).heading).into_iter();
             all.map(|record| record.started_at).collect()
         };
-        let runs: [(u64, &[&str], &[u64]); 6] = [
+        let runs: [(u64, &[&str], &[u64]); 7] = [
             (1, &["key", "public"], &[1]),
             (2, &["private"], &[1, 2]),
             (3, &[], &[1, 2, 3]),
             (4, &[], &[1, 2, 4]),
             (5, &["key", "public"], &[2, 5]),
             (6, &["private"], &[5, 6]),
+            (7, &["public"], &[5, 6, 7]),
         ];
         for (at, roles, left) in runs {
             made("host-up", at, roles).keep(home.path()).unwrap();
