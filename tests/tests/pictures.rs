@@ -115,8 +115,26 @@ fn a_report_proves_each_step_notices_edits_and_says_what_is_left_after_down() {
     let made = aws.run("lab-status", &["report", "--out", "report.html"]).expect_code(0);
     assert_eq!(list_writes(&aws), Vec::<String>::new(), "a report changes nothing");
     assert!(made.stdout.contains("Task 1: ") && made.stdout.contains("digest: sha256:"), "{made:#?}");
+    assert!(made.stdout.starts_with("not AWS: http://127.0.0.1:"), "{made:#?}");
     let page = read(&aws, "report.html");
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
+    let verdicts = |file: &str| -> Vec<String> {
+        let page = read(&aws, file);
+        let marks = page.split("<span class=\"mark ").skip(1);
+        marks.take(20).map(|mark| mark.split('"').next().expect("a class").to_owned()).collect()
+    };
+    let before = verdicts("report.html");
+    for (service, action, lost) in
+        [("ec2", "DescribeAddresses", 0), ("ec2", "DescribeKeyPairs", 0), ("iam", "GetRolePolicy", 1)]
+    {
+        let error = serde_json::json!({ "code": "AccessDenied", "status": 403, "message": "not you" });
+        aws.set_faults(&serde_json::json!([{ "service": service, "action": action, "effect": { "error": error } }]));
+        let _ = aws.run("lab-status", &["report", "--out", "refused.html"]).expect_code(0);
+        let after = verdicts("refused.html");
+        let changed: Vec<_> = before.iter().zip(&after).filter(|(one, other)| one != other).collect();
+        assert!(changed.len() <= lost && changed.iter().all(|(_, now)| *now == "unseen"), "{action}: {changed:?}");
+    }
+    aws.set_faults(&serde_json::json!([]));
     for part in ["✓ passed</span><div>Create the VPC and the public subnet.", "lab-client-vpn-endpoint", "Timeline"] {
         assert!(page.contains(part), "{part:?} is missing");
     }

@@ -25,6 +25,8 @@ mod want;
 
 pub use cli::{Args, Verb};
 pub use hosts::Hosts;
-pub use live::Live;
+pub use live::{Live, is_set_up};
 pub use plan::{Launch, Op};
+pub use roles::HOST_POLICY;
 pub use run::run;
+pub use user_data::is_user_data_of;

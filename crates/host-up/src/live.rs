@@ -202,7 +202,7 @@ async fn look_closer(clients: &Clients, hosts: &[WantedHost], look: Look, live: 
     let running = |instance: &&Instance| instance.state == InstanceStateName::Running;
     let ids: Vec<String> = live.instances.iter().filter(running).map(|instance| instance.id.clone()).collect();
     let consoles = live.instances.iter().filter(|instance| look.consoles && running(instance));
-    let consoles = consoles.map(|instance| read_console(clients, &instance.id, &instance.size));
+    let consoles = consoles.map(|instance| read_console(&clients.ec2, &instance.id, &instance.size));
     let missing: Vec<_> = hosts.iter().filter(|host| look.to_make && live.alive(&host.host).next().is_none()).collect();
     let (checks, markers, images) = tokio::join!(
         find_checks(clients, &ids),
@@ -421,8 +421,16 @@ async fn find_checks(clients: &Clients, ids: &[String]) -> Result<BTreeMap<Strin
         .collect())
 }
 
-async fn read_console(clients: &Clients, id: &str, size: &str) -> Result<(String, Marker), Problem> {
-    let request = clients.ec2.get_console_output().instance_id(id);
+/// Whether the newest word of ours on the console of a running instance is that its setup is done.
+///
+/// # Errors
+/// When its console cannot be read.
+pub async fn is_set_up(ec2: &aws_sdk_ec2::Client, id: &str, size: &str) -> Result<bool, Problem> {
+    Ok(read_console(ec2, id, size).await?.1 == Marker::Ready)
+}
+
+async fn read_console(ec2: &aws_sdk_ec2::Client, id: &str, size: &str) -> Result<(String, Marker), Problem> {
+    let request = ec2.get_console_output().instance_id(id);
     let request = if is_nitro(size) { request.latest(true) } else { request };
     let marker = match request.send().await {
         Ok(answer) => read_marker(&decode_console(answer.output().unwrap_or_default())),

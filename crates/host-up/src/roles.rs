@@ -6,7 +6,7 @@ pub(crate) use lab_common::roles::{instance, security_group, subnet};
 pub(crate) const KEY_PAIR: &str = "key-pair";
 pub(crate) const HOST_ROLE: &str = "host-role";
 /// The role's inline policy. It bears no tags: it belongs to its role.
-pub(crate) const HOST_POLICY: &str = "host-policy";
+pub const HOST_POLICY: &str = "host-policy";
 pub(crate) const HOST_PROFILE: &str = "host-profile";
 /// The link between profile and role. It bears no tags: it belongs to the profile.
 pub(crate) const PROFILE_ROLE: &str = "host-profile host-role";

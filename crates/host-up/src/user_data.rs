@@ -3,7 +3,7 @@
 //! A template has two kinds of places. A line that holds only `{{file}}` becomes that file, indented alike, so every
 //! script stands in a file of its own where shellcheck and editors see it. `@NAME@` becomes a value.
 
-use lab_common::{Images, Secret};
+use lab_common::{Images, Runs, Secret};
 use lab_plan::Problem;
 use sha2::{Digest as _, Sha256};
 
@@ -46,6 +46,26 @@ pub(crate) fn render_jupyter(region: &str, images: Option<&Images>, token: &Secr
 /// The document of a `FileGator` host. `hash` is the bcrypt hash of the administrator's password, as PHP writes it.
 pub(crate) fn render_filegator(hash: &str) -> Result<String, Problem> {
     render(FILEGATOR, &[("PASSWORD_BCRYPT", hash)])
+}
+
+/// What differs from host to host.
+const VALUES: [&str; 5] = ["REGION", "INPUT_BUCKET", "OUTPUT_BUCKET", "TOKEN_SHA256", "PASSWORD_BCRYPT"];
+
+/// Whether `text` is the document that this version gives a host that runs `runs`, whatever its values.
+pub fn is_user_data_of(text: &str, runs: Runs) -> bool {
+    let template = match runs {
+        Runs::Jupyter => JUPYTER,
+        Runs::Filegator => FILEGATOR,
+    };
+    let Ok(wanted) = render(template, &[]) else { return false };
+    wanted.lines().count() == text.lines().count()
+        && wanted.lines().zip(text.lines()).all(|(wanted, line)| is_line_of(wanted, line))
+}
+
+/// Whether a line is the template's, with any value in its place; no line has two.
+fn is_line_of(wanted: &str, line: &str) -> bool {
+    let place = VALUES.iter().find_map(|name| wanted.split_once(&format!("@{name}@")));
+    place.map_or(wanted == line, |(front, back)| line.strip_prefix(front).is_some_and(|rest| rest.ends_with(back)))
 }
 
 fn hash_token(token: &Secret) -> String {

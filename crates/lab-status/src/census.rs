@@ -46,6 +46,14 @@ pub(crate) struct World {
     pub(crate) notes: Vec<String>,
 }
 
+impl World {
+    /// AWS's words, where some answer to this call (`DescribeVpcs`) could not be read.
+    pub(crate) fn find_unread(&self, call: &str) -> Option<&str> {
+        let is_of = |said: &&String| said.strip_prefix(call).is_some_and(|rest| rest.starts_with(':'));
+        self.unread.iter().find(is_of).map(String::as_str)
+    }
+}
+
 /// Whom to ask, and for whose things.
 struct Census<'a> {
     clients: &'a Clients,
@@ -139,7 +147,7 @@ impl Census<'_> {
     fn permit<T>(&self, part: Result<Vec<T>, Problem>) -> Result<Vec<T>, Problem> {
         match part {
             Err(problem) if !problem.is_about_credentials() => {
-                let said = problem.why().unwrap_or(problem.what()).to_owned();
+                let said = tell_unread(&problem);
                 let mut unread = self.unread.borrow_mut();
                 if !unread.contains(&said) {
                     unread.push(said);
@@ -164,6 +172,15 @@ impl Census<'_> {
             Err(problem) if problem.is_denial() && self.scope.account().is_academy(Some(caller)) => Ok(Vec::new()),
             iam => self.permit(iam),
         }
+    }
+}
+
+/// AWS's words, which begin with the call; where it has said nothing, ours do.
+pub(crate) fn tell_unread(problem: &Problem) -> String {
+    let call = problem.what().split_once(": ").map(|(call, _)| call).filter(|call| !call.contains(' '));
+    match (call, problem.why()) {
+        (Some(call), Some(why)) if !why.starts_with(call) => format!("{}: {why}", problem.what()),
+        (_, why) => why.unwrap_or(problem.what()).to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use lab_common::Session;
 use lab_plan::{Action, Concern, Goal, Plan, Problem, Resource, Verb};
 
-use crate::census::World;
+use crate::census::{World, tell_unread};
 use crate::leaks::{sum_up, tidy};
 use crate::show::Inventory;
 use crate::thing::{Bill, Fate, Label, Thing, with_age};
@@ -111,7 +111,7 @@ async fn look_at<C: Concern>(concern: &C, purpose: Purpose) -> Result<Part, Prob
 fn permit<L>(live: Result<L, Problem>) -> Result<Result<L, Part>, Problem> {
     match live {
         Err(problem) if !problem.is_about_credentials() => {
-            let unread = problem.why().unwrap_or(problem.what()).to_owned();
+            let unread = tell_unread(&problem);
             Ok(Err(Part { unread: Some(unread), ..Part::default() }))
         }
         live => live.map(Ok),

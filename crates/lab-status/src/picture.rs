@@ -28,7 +28,7 @@ use crate::show::Inventory;
 pub(crate) use compose::last_four;
 use compose::{Facts, compose};
 pub(crate) use page::{HINT, POLICY, escape, show_time, size_rules};
-pub(crate) use routes::read_route;
+pub(crate) use routes::{find_table, read_route};
 
 /// What `picture` takes.
 #[derive(Debug, Clone, clap::Args)]

@@ -98,6 +98,9 @@ fn check_files(out: &Path, options: &ReportArgs) -> Result<(), Problem> {
 /// What a terminal needs of it.
 fn tell(evidence: &Evidence, digest: &str) -> String {
     let mut text = String::new();
+    if let Some(endpoint) = &evidence.endpoint {
+        let _ = writeln!(text, "not AWS: {endpoint}");
+    }
     for task in &evidence.tasks {
         let (passed, all) = task.count();
         let _ = writeln!(text, "{}: {passed} of {all} steps passed", task.title);
@@ -164,17 +167,19 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
     let looked = looked?;
     let home = Home::of(&session.lab).ok();
     let folder = home.as_ref().map(|home| home.path("")).unwrap_or_default();
-    let (check, outdated) = look::read_check(&folder, &session.heading(), &looked.world);
-    let runs = RunRecord::read_all(&folder, &session.heading());
+    let checks = look::read_checks(&folder, &session.heading(), &looked.world);
+    let runs = timeline::list_of_this_lab(RunRecord::read_all(&folder, &session.heading()), &looked.world);
+    let pipeline = looked.parts.iter().find(|part| part.program == "pipeline-up");
     let tasks = steps::list_tasks(&steps::Proof {
         lab: &session.lab,
         names: &session.names,
         found: &looked.found,
+        pipeline_unread: pipeline.and_then(|part| part.unread.as_deref()),
         world: &looked.world,
         seen: &seen,
         runs: &runs,
-        check: check.as_ref(),
-        profiles: look::list_profiles(&session.lab, &folder),
+        checks: &checks,
+        profiles: look::list_profiles(&folder),
     });
     let left = find_leaks(&looked.world, &scope);
     let perhaps = left.unconfirmed.iter().map(|arn| tell_unconfirmed(arn));
@@ -186,14 +191,15 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
         lab: session.lab.name.clone(),
         owner: session.lab.owner.clone(),
         region: session.region.clone(),
+        endpoint: find_own_endpoint(&session),
         account: picture::last_four(&looked.account).unwrap_or_default(),
         caller: looked.world.caller.clone(),
         scene: looked.to_scene(&session, View::Live),
         tasks,
         pictures: seen.pictures.clone(),
-        log: seen.log.clone(),
+        log: seen.log.unwrap_or_default(),
         metric_lines: seen.metric_lines,
-        check,
+        check: checks.best().cloned(),
         runs,
         cost: Cost {
             usd_per_hour: total.usd_per_hour,
@@ -212,9 +218,43 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
         },
         there: left.leaks.iter().map(|leak| leak.thing.title()).collect(),
         after: None,
-        notes: looked.list_notes().into_iter().chain(perhaps).chain(seen.unread).chain(outdated).collect(),
+        notes: tell_once(looked.list_notes().into_iter().chain(perhaps).chain(seen.unread).chain(checks.notes)),
     };
     redact(&evidence, Own { account: &looked.account, home: &find_home() })
+}
+
+/// Several readings may have been refused for the same reason.
+fn tell_once(notes: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all = Vec::new();
+    for note in notes {
+        if !all.contains(&note) {
+            all.push(note);
+        }
+    }
+    all
+}
+
+/// Who answers in AWS's place: scheme, host and port of an endpoint of one's own. Names and passwords, which a URL may hold,
+/// are left out.
+fn find_own_endpoint(session: &Session) -> Option<String> {
+    let named = |key: &str| key == "AWS_ENDPOINT_URL" || key.starts_with("AWS_ENDPOINT_URL_");
+    let of_service = std::env::vars().filter(|(key, url)| named(key) && !url.is_empty()).map(|(_, url)| url);
+    let all = session.sdk.endpoint_url().map(str::to_owned).into_iter().chain(of_service);
+    all.map(|url| cut_to_host(&url)).find(|url| !is_aws(url))
+}
+
+fn cut_to_host(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}")
+}
+
+/// AWS's own endpoints, those of a VPC among them (AWS general reference, "Service endpoints").
+fn is_aws(url: &str) -> bool {
+    let domains = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    url.strip_prefix("https://")
+        .is_some_and(|host| domains.iter().any(|domain| host.trim_end_matches(":443").ends_with(domain)))
 }
 
 /// The report of before `down`, with what is left now.

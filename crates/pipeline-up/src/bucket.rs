@@ -147,7 +147,7 @@ pub(crate) async fn set_trigger(
     stop: &Stop,
 ) -> Result<String, Problem> {
     let name = &want.buckets.input;
-    let live = read_notifications(clients, name).await?;
+    let live = read_notifications(&clients.s3, name).await?;
     let configuration = replace_entry(live, Some(trigger.to_entry()?));
     let mut pauses = VALIDATION_PAUSES.into_iter();
     loop {
@@ -166,7 +166,7 @@ pub(crate) async fn set_trigger(
 /// Takes our entry out again; all else stays.
 pub(crate) async fn delete_trigger(clients: &Clients, want: &Want, stop: &Stop) -> Result<String, Problem> {
     let name = &want.buckets.input;
-    let live = read_notifications(clients, name).await?;
+    let live = read_notifications(&clients.s3, name).await?;
     if has_entry(&live) {
         let configuration = replace_entry(live, None);
         // Another entry's target may be gone: that is not our business now.

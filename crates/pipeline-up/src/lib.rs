@@ -37,7 +37,7 @@ mod testing;
 mod want;
 
 pub use cli::Args;
-pub use live::Live;
+pub use live::{Live, read_notifications};
 pub use pipeline::Pipeline;
 pub use plan::Op;
 pub use run::run;

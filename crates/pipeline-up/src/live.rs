@@ -311,7 +311,7 @@ async fn read_bucket(
         read_ownership(clients, name),
         read_bucket_policy(clients, name),
         read_emptiness(clients, name),
-        read_notifications(clients, name),
+        read_notifications(&clients.s3, name),
     )?;
     let guards = [public_access, encryption, ownership].into_iter().flatten().collect();
     Ok(LiveBucket::Here(Box::new(HereBucket { tags, guards, policy, is_empty, notifications })))
@@ -389,8 +389,12 @@ async fn read_emptiness(clients: &Clients, name: &str) -> Result<bool, Problem> 
     Ok(found.is_none_or(|found| found.versions().is_empty() && found.delete_markers().is_empty()))
 }
 
-pub(crate) async fn read_notifications(clients: &Clients, name: &str) -> Result<NotificationConfiguration, Problem> {
-    let answer = clients.s3.get_bucket_notification_configuration().bucket(name).send().await;
+/// What a bucket tells, and whom. A bucket that is not there tells nothing.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn read_notifications(s3: &aws_sdk_s3::Client, name: &str) -> Result<NotificationConfiguration, Problem> {
+    let answer = s3.get_bucket_notification_configuration().bucket(name).send().await;
     let found = match answer {
         Err(error) if is_bare_document(&error) => None,
         answer => none_in_bucket("GetBucketNotificationConfiguration", "NoSuchBucket", answer)?,

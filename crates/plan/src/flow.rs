@@ -418,7 +418,9 @@ impl<C: Concern> Run<'_, C> {
         let ids = self.concern.ids(live);
         // Of a concern's many calls each is a future within others: here it is kept off the stack.
         let apply = async |step: &Step<C::Op>, context: Context<'_>| Box::pin(self.concern.apply(step, context)).await;
-        run_steps(&plan.steps, &ids, self.stop, &self.progress, apply).await
+        let outcome = run_steps(&plan.steps, &ids, self.stop, &self.progress, apply).await;
+        self.recorder.borrow_mut().add_ids(ids.all());
+        outcome
     }
 
     /// Observes until the goal is reached, or a step is to be done that has not been `applied`: its plan is answered too.

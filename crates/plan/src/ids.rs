@@ -39,6 +39,11 @@ impl Ids {
         })
     }
 
+    /// All that is known.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+        self.lock().clone()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! What the last `up` of a program did and when, kept for whoever draws its timeline. Nothing else ever reads it: without
 //! it everything works as before.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::chain::{find_longest_chain, resolve_needs};
 use crate::private::write_draft;
-use crate::{Exit, Heading, Outcome, Problem, State, Step};
+use crate::{Action, Exit, Heading, Outcome, Problem, State, Step};
 
 /// How the name of a record begins; the program's follows.
 const PREFIX: &str = "last-up-";
@@ -30,6 +31,9 @@ pub struct RunRecord {
     pub took: u64,
     /// How it ended.
     pub end: RunEnd,
+    /// The ids of what was there, and of what the run made, by role: of which VPC it was, among others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ids: BTreeMap<String, String>,
     /// Its steps, in the plan's order. The last one is [`RecordedStep::CHECK`] where the run came so far.
     pub steps: Vec<RecordedStep>,
 }
@@ -93,7 +97,33 @@ impl RunRecord {
         home.join(format!("{PREFIX}{}.json", program.replace(' ', "-")))
     }
 
-    /// Puts it in the place of the program's last one: mode 0600, whole or not at all.
+    /// The roles of what it has made.
+    fn list_made(&self) -> impl Iterator<Item = &str> {
+        let is_made = |step: &&RecordedStep| step.action == Action::Create.verb() && step.state == State::Done;
+        self.steps.iter().filter(is_made).map(|step| step.role.as_str())
+    }
+
+    /// Whether it has made all that `other` had made: of that nothing is left.
+    fn makes_again(&self, other: &Self) -> bool {
+        other.list_made().all(|role| self.list_made().any(|made| made == role))
+    }
+
+    /// Sets aside what the program's earlier runs have made and this one has not; drops what it has made again.
+    fn make_room(&self, home: &Path, path: &Path) -> std::io::Result<()> {
+        let before = Self::read_all(home, &self.heading).into_iter().filter(|other| other.program == self.program);
+        for other in before {
+            let aside = home.join(format!("{PREFIX}{}-{}.json", self.program.replace(' ', "-"), other.started_at));
+            if self.makes_again(&other) {
+                let _ = std::fs::remove_file(aside);
+            } else if !aside.exists() && other.list_made().next().is_some() {
+                std::fs::rename(path, aside)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts it in the place of the program's last one: mode 0600, whole or not at all. What that one had made, and this
+    /// one has not, is kept beside it.
     ///
     /// # Errors
     /// When it cannot be written; the last one stays then.
@@ -102,6 +132,7 @@ impl RunRecord {
         let write = || {
             DirBuilder::new().recursive(true).mode(0o700).create(home)?;
             let draft = write_draft(home, &serde_json::to_vec_pretty(self)?)?;
+            self.make_room(home, &path)?;
             draft.persist(&path).map_err(|failure| failure.error)?;
             Ok(())
         };
@@ -117,12 +148,13 @@ impl RunRecord {
 pub(crate) struct Recorder {
     started_at: SystemTime,
     start: Instant,
+    ids: BTreeMap<String, String>,
     steps: Vec<RecordedStep>,
 }
 
 impl Recorder {
     pub(crate) fn start() -> Self {
-        Self { started_at: SystemTime::now(), start: Instant::now(), steps: Vec::new() }
+        Self { started_at: SystemTime::now(), start: Instant::now(), ids: BTreeMap::new(), steps: Vec::new() }
     }
 
     pub(crate) fn add<O>(&mut self, steps: &[Step<O>], outcome: &Outcome) {
@@ -137,6 +169,11 @@ impl Recorder {
             state: *state,
             time: time.map(|(begun, ended)| (since(start, begun), since(start, ended))),
         }));
+    }
+
+    /// Adds what was seen, by role. What is gone by the end was the run's all the same.
+    pub(crate) fn add_ids(&mut self, ids: impl IntoIterator<Item = (String, String)>) {
+        self.ids.extend(ids);
     }
 
     /// Adds the looks at the end, begun at `start` and over now.
@@ -185,6 +222,7 @@ impl Recorder {
             started_at: millis(self.started_at.duration_since(UNIX_EPOCH).unwrap_or_default()),
             took,
             end,
+            ids: self.ids,
             steps: self.steps,
         })
     }
@@ -211,7 +249,15 @@ mod tests {
 
     fn record(program: &str, started_at: u64) -> RunRecord {
         let heading = Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() };
-        RunRecord { program: program.into(), heading, started_at, took: 5, end: RunEnd::Done, steps: Vec::new() }
+        RunRecord {
+            program: program.into(),
+            heading,
+            started_at,
+            took: 5,
+            end: RunEnd::Done,
+            ids: BTreeMap::new(),
+            steps: Vec::new(),
+        }
     }
 
     #[test]
@@ -230,6 +276,41 @@ mod tests {
         let mode = std::fs::metadata(home.join("last-up-net-up-nat.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(RunRecord::read_all(Path::new("/nowhere"), &other.heading), []);
+    }
+
+    fn made(program: &str, started_at: u64, roles: &[&str]) -> RunRecord {
+        let step = |role: &&str| RecordedStep {
+            action: Action::Create.verb().into(),
+            kind: "instance".into(),
+            name: (*role).into(),
+            role: (*role).into(),
+            needs: Vec::new(),
+            state: State::Done,
+            time: Some((0, 1)),
+        };
+        RunRecord { steps: roles.iter().map(step).collect(), ..record(program, started_at) }
+    }
+
+    #[test]
+    fn a_run_keeps_what_earlier_ones_have_made_until_it_is_made_again() {
+        let home = tempfile::tempdir().unwrap();
+        let kept = || -> Vec<u64> {
+            let all = RunRecord::read_all(home.path(), &record("", 0).heading).into_iter();
+            all.map(|record| record.started_at).collect()
+        };
+        let runs: [(u64, &[&str], &[u64]); 7] = [
+            (1, &["key", "public"], &[1]),
+            (2, &["private"], &[1, 2]),
+            (3, &[], &[1, 2, 3]),
+            (4, &[], &[1, 2, 4]),
+            (5, &["key", "public"], &[2, 5]),
+            (6, &["private"], &[5, 6]),
+            (7, &["public"], &[5, 6, 7]),
+        ];
+        for (at, roles, left) in runs {
+            made("host-up", at, roles).keep(home.path()).unwrap();
+            assert_eq!(kept(), left, "after run {at}");
+        }
     }
 
     #[test]

@@ -121,10 +121,13 @@ impl Checker<'_> {
             value["at"] = at.into();
             value.to_string()
         });
-        if let Ok(text) = text
-            && let Err(problem) = self.files.home.replace(LAST_CHECK, &text)
-        {
-            print_err(&format!("note: {problem}"));
+        let Ok(text) = text else { return };
+        // A later check without a tunnel does not undo what was seen through one.
+        let files = [LAST_CHECK].into_iter().chain(document.tunnel.then_some(LAST_TUNNEL_CHECK));
+        for file in files {
+            if let Err(problem) = self.files.home.replace(file, &text) {
+                print_err(&format!("note: {problem}"));
+            }
         }
     }
 
@@ -139,6 +142,8 @@ impl Checker<'_> {
 
 /// The file with what the last check said.
 const LAST_CHECK: &str = "last-check.json";
+/// The same of the last one for which a tunnel was up.
+const LAST_TUNNEL_CHECK: &str = "last-tunnel-check.json";
 
 /// The endpoint's name, as clients ask for it: with a random label in front.
 async fn check_name(facts: &Facts) -> Check {

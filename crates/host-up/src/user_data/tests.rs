@@ -20,6 +20,18 @@ fn jupyter() -> String {
     render_jupyter("us-east-1", lab().images.as_ref(), &Secret::new(TOKEN)).unwrap()
 }
 
+#[test]
+fn a_document_is_known_whatever_its_values_and_no_other_is() {
+    for (text, runs, other) in
+        [(jupyter(), Runs::Jupyter, Runs::Filegator), (filegator(), Runs::Filegator, Runs::Jupyter)]
+    {
+        assert!(is_user_data_of(&text, runs) && !is_user_data_of(&text, other), "{runs:?}");
+        let (front, back) = text.rsplit_once("systemctl").unwrap();
+        assert!(!is_user_data_of(&format!("{front}true{back}"), runs), "{runs:?}");
+    }
+    assert!(!is_user_data_of("#!/bin/sh\necho 'hybrid-lab: ready' >/dev/console\n", Runs::Jupyter));
+}
+
 /// Runs a program of the system; `None`, outside of CI, when this machine does not have it.
 fn run(program: &str, arguments: &[&str]) -> Option<std::process::Output> {
     match Command::new(program).args(arguments).output() {

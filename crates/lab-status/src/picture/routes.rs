@@ -18,7 +18,7 @@ pub(crate) fn read_route(world: &World, subnet: &str) -> Route {
 }
 
 /// The table that a subnet uses: one that names it, else its VPC's own (VPC user guide, "Subnet route tables").
-pub(super) fn find_table<'a>(world: &'a World, subnet: &str) -> Option<&'a Thing> {
+pub(crate) fn find_table<'a>(world: &'a World, subnet: &str) -> Option<&'a Thing> {
     let all = || world.things.iter().chain(&world.strangers);
     let tables = || all().filter(|thing| thing.kind == "route-table");
     let names_it = |table: &&Thing| {

@@ -17,6 +17,9 @@ pub(super) struct Evidence {
     pub(super) lab: String,
     pub(super) owner: String,
     pub(super) region: String,
+    /// Who answered in AWS's place, where it was not AWS.
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
     /// The last four digits.
     pub(super) account: String,
     /// The last part of the caller's ARN.
@@ -103,6 +106,11 @@ pub(super) struct Checked {
 }
 
 impl Checked {
+    /// What it tried with these words in its name.
+    pub(super) fn of(&self, words: &str) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(move |one| one.name.contains(words))
+    }
+
     /// Whether it was made when this was there already. It tells its minute only.
     pub(super) fn is_since(&self, created: Timestamp) -> bool {
         let minute = DateTime::strptime("%Y-%m-%d %H:%M UTC", &self.at);

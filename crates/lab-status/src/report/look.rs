@@ -1,95 +1,213 @@
 //! What only a report reads: the newest picture in and out, the function's newest lines, who is connected. Two rounds.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod hosts;
+mod local;
+mod pipeline;
+mod vpn;
 
-use aws_sdk_ec2::types::ClientVpnEndpointStatusCode::{Deleted, Deleting};
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::types::Object;
 use aws_smithy_types::DateTime;
 use base64::Engine as _;
 use image_event::SOURCE_ETAG;
-use lab_common::{Images, Lab, Names, Session, explain};
-use lab_plan::{Heading, Problem};
-use serde::Deserialize;
+use lab_common::{Images, Names, Session, explain};
+use lab_plan::Problem;
 use serde_json::Value;
 
-use super::evidence::{Checked, Picture};
+use super::evidence::Picture;
 use super::thumbnail::make_small;
-use crate::census::World;
+use crate::census::tell_unread;
 use crate::clients::Clients;
-use crate::thing::{Fate, read_endpoint_time};
 
-/// What was seen.
-#[derive(Debug, Clone, Default)]
+pub(super) use hosts::{Machine, find_task_host, software};
+pub(super) use local::{Checks, Profile, list_profiles, read_checks};
+pub(super) use pipeline::{Function, Pipeline, Trigger};
+pub(super) use vpn::{Association, Endpoint};
+#[cfg(test)]
+pub(super) use vpn::{Connection, Rule, Way};
+
+/// What was asked for; or, where it could not be read, AWS's words for why.
+pub(super) type Read<T> = Result<T, String>;
+
+/// What was seen, each by its own reading: one that is refused hides no other.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
-    /// The newest key of the input bucket that has a processed one, and that one.
-    pub(super) pair: Option<(String, String)>,
-    /// The processed one bears the function's mark with the `ETag` of the original; `None` where it was not fetched.
-    pub(super) is_marked: Option<bool>,
-    /// How many objects the input bucket holds, as far as one call lists them.
-    pub(super) originals: usize,
+    pub(super) originals: Read<Originals>,
+    /// The newest original that has a result; `None` where none of what was looked at has.
+    pub(super) pair: Read<Option<Pair>>,
     /// One of the buckets holds more than one call lists: the rest was not looked at.
     pub(super) is_part: bool,
     pub(super) pictures: Vec<Picture>,
-    pub(super) log: Vec<String>,
-    /// How many lines of metrics are not among those of the log.
+    /// The function's newest lines.
+    pub(super) log: Read<Vec<String>>,
+    /// How many lines of metrics are not among them.
     pub(super) metric_lines: usize,
-    /// Who is or was connected within the last hour: a line each.
-    pub(super) connections: Vec<String>,
+    pub(super) hosts: Read<Vec<Machine>>,
+    pub(super) pipeline: Pipeline,
+    pub(super) endpoint: Read<Option<Endpoint>>,
     /// What could not be read.
     pub(super) unread: Vec<String>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            originals: Ok(Originals::default()),
+            pair: Ok(None),
+            is_part: false,
+            pictures: Vec::new(),
+            log: Ok(Vec::new()),
+            metric_lines: 0,
+            hosts: Ok(Vec::new()),
+            pipeline: Pipeline::default(),
+            endpoint: Ok(None),
+            unread: Vec::new(),
+        }
+    }
+}
+
+/// What the input bucket holds, as far as one call lists it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Originals {
+    pub(super) count: usize,
+    /// It holds more.
+    pub(super) is_part: bool,
+    /// The newest one that bears a picture's name, and whether it is one.
+    pub(super) picture: Option<(String, Read<bool>)>,
+}
+
+/// An original and what was made from it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pair {
+    pub(super) before: String,
+    pub(super) after: String,
+    /// The result bears the function's mark with the `ETag` of the original.
+    pub(super) is_marked: Read<bool>,
 }
 
 /// A picture that is larger is not fetched for a report.
 const LARGEST: i64 = 8_000_000;
 /// How many of the function's lines are shown.
 const LINES: i32 = 20;
+/// What the names of pictures end in.
+const PICTURES: [&str; 10] = ["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "avif", "heic"];
 
 /// Reads it. What cannot be read is told, and hides nothing else.
 pub(super) async fn observe(session: &Session, clients: &Clients) -> Seen {
-    let mut seen = Seen::default();
-    let (pictures, log, connections) =
-        tokio::join!(find_pictures(session, clients), read_log(session, clients), list_connections(session, clients));
-    match pictures {
-        Ok(found) => seen = found,
-        Err(problem) => seen.unread.push(tell(&problem)),
-    }
-    match log {
-        Ok(log) => (seen.log, seen.metric_lines) = sort_lines(log),
-        Err(problem) => seen.unread.push(tell(&problem)),
-    }
-    match connections {
-        Ok(connections) => seen.connections = connections,
-        Err(problem) => seen.unread.push(tell(&problem)),
+    let pipeline = async {
+        match &session.lab.images {
+            Some(images) => pipeline::find_pipeline(images, &session.names, clients).await,
+            None => Pipeline::default(),
+        }
+    };
+    let (seen, log, hosts, pipeline, endpoint) = tokio::join!(
+        Box::pin(find_pictures(session, clients)),
+        read_log(session, clients),
+        Box::pin(hosts::find_machines(session, clients)),
+        pipeline,
+        Box::pin(vpn::find_endpoint(session, clients)),
+    );
+    let (log, metric_lines) = match log.map(sort_lines) {
+        Ok((log, count)) => (Ok(log), count),
+        Err(problem) => (Err(unread(problem)), 0),
+    };
+    let mut seen = Seen { log, metric_lines, hosts, pipeline, endpoint, ..seen };
+    let refused = list_unread(&seen);
+    for why in refused {
+        let note = format!("not known: {why}");
+        if !seen.unread.contains(&note) {
+            seen.unread.push(note);
+        }
     }
     seen
 }
 
-fn tell(problem: &Problem) -> String {
-    format!("not known: {}", problem.why().unwrap_or(problem.what()))
+#[expect(clippy::needless_pass_by_value, reason = "so that it stands in `map_err` as it is")]
+fn unread(problem: Problem) -> String {
+    tell_unread(&problem)
 }
 
-async fn find_pictures(session: &Session, clients: &Clients) -> Result<Seen, Problem> {
-    let Some(images) = &session.lab.images else { return Ok(Seen::default()) };
-    let (input, output) = tokio::try_join!(list(clients, &images.input), list(clients, &images.output))?;
-    let is_part = input.is_part || output.is_part;
-    let mut seen = Seen { originals: input.objects.len(), is_part, ..Seen::default() };
-    let Some((before, after)) = find_pair(images, &input.objects, &output.objects) else { return Ok(seen) };
-    let (one, two) = tokio::join!(fetch(clients, &images.input, before), fetch(clients, &images.output, after));
-    let is_of = |mark: &str| before.e_tag().is_some_and(|etag| etag.trim_matches('"') == mark.trim_matches('"'));
-    seen.is_marked = match &two {
-        Ok(Some(fetched)) => Some(fetched.source_etag.as_deref().is_some_and(is_of)),
-        _ => None,
+/// All that could not be read.
+fn list_unread(seen: &Seen) -> Vec<String> {
+    fn why<T>(read: &Read<T>) -> Option<&String> {
+        read.as_ref().err()
+    }
+    let Pipeline { function, policy, triggers, may_upload } = &seen.pipeline;
+    let mut all = vec![why(&seen.originals), why(&seen.pair), why(&seen.log), why(&seen.hosts), why(&seen.endpoint)];
+    all.extend([why(function), why(policy), why(triggers), why(may_upload)]);
+    for host in seen.hosts.iter().flatten() {
+        all.extend([why(&host.is_ready), why(&host.is_told)]);
+    }
+    if let Ok(Some(endpoint)) = &seen.endpoint {
+        let Endpoint { associations, rules, routes, connections, .. } = endpoint;
+        all.extend([why(associations), why(rules), why(routes), why(connections)]);
+    }
+    if let Ok(Some(pair)) = &seen.pair {
+        all.push(why(&pair.is_marked));
+    }
+    all.into_iter().flatten().cloned().collect()
+}
+
+async fn find_pictures(session: &Session, clients: &Clients) -> Seen {
+    let Some(images) = &session.lab.images else { return Seen::default() };
+    let (input, output) = tokio::join!(list(clients, &images.input), list(clients, &images.output));
+    let input = match input {
+        Ok(input) => input,
+        Err(problem) => {
+            let why = unread(problem);
+            return Seen { originals: Err(why.clone()), pair: Err(why), ..Seen::default() };
+        }
     };
+    let is_part = input.is_part || output.as_ref().is_ok_and(|output| output.is_part);
+    let originals = Originals { count: input.objects.len(), is_part: input.is_part, picture: None };
+    let mut seen = Seen { is_part, ..Seen::default() };
+    let found = output.as_ref().ok().and_then(|output| find_pair(images, &input.objects, &output.objects));
+    let named = || input.objects.iter().filter(|one| one.key().is_some_and(is_named_as_picture));
+    let before = found
+        .map(|(before, _)| before)
+        .or_else(|| named().max_by_key(|one| one.last_modified().map(DateTime::as_nanos)));
+    let after = found.map(|(_, after)| after);
+    let (one, two, is_marked) = tokio::join!(
+        fetch(clients, &images.input, before),
+        fetch(clients, &images.output, after),
+        read_mark(clients, &images.output, found),
+    );
+    let is_picture = match &one {
+        Ok(picture) => Ok(picture.is_some()),
+        Err(why) => Err(why.clone()),
+    };
+    let key = before.and_then(|before| before.key()).map(str::to_owned);
+    seen.originals = Ok(Originals { picture: key.clone().map(|key| (key, is_picture)), ..originals });
     for fetched in [one, two] {
         match fetched {
-            Ok(Some(fetched)) => seen.pictures.extend(fetched.picture),
-            Ok(None) => {}
-            Err(problem) => seen.unread.push(tell(&problem)),
+            Ok(picture) => seen.pictures.extend(picture),
+            Err(why) => seen.unread.push(format!("not shown: {why}")),
         }
     }
-    seen.pair = before.key().zip(after.key()).map(|(one, two)| (one.to_owned(), two.to_owned()));
-    Ok(seen)
+    let pair = key.zip(after.and_then(|after| after.key()).map(str::to_owned));
+    seen.pair = match output {
+        Ok(_) => Ok(pair.map(|(before, after)| Pair { before, after, is_marked })),
+        Err(problem) => Err(unread(problem)),
+    };
+    seen
+}
+
+fn is_named_as_picture(key: &str) -> bool {
+    let ending = key.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| PICTURES.contains(&ending.as_str()))
+}
+
+/// Whether the result bears the mark of that original. The mark is read without the picture, however large it is.
+async fn read_mark(clients: &Clients, bucket: &str, pair: Option<(&Object, &Object)>) -> Read<bool> {
+    let Some((before, after)) = pair else { return Ok(false) };
+    let request = clients.s3.head_object().bucket(bucket).key(after.key().unwrap_or_default());
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => return Err(unread(explain("HeadObject", &error))),
+    };
+    let mark = answer.metadata().and_then(|all| all.get(SOURCE_ETAG)).map(|mark| mark.trim_matches('"').to_owned());
+    Ok(mark.is_some() && mark.as_deref() == before.e_tag().map(|etag| etag.trim_matches('"')))
 }
 
 /// What a bucket holds, as far as one call lists it: a thousand objects. More calls would be more rounds.
@@ -123,31 +241,24 @@ fn find_pair<'a>(images: &Images, input: &'a [Object], output: &'a [Object]) -> 
     pairs.max_by_key(|(before, after)| (when(after), when(before)))
 }
 
-struct Fetched {
-    /// `None` where it is no picture.
-    picture: Option<Picture>,
-    source_etag: Option<String>,
-}
-
-/// `None` where it is too large.
-async fn fetch(clients: &Clients, bucket: &str, object: &Object) -> Result<Option<Fetched>, Problem> {
-    let (Some(key), size) = (object.key(), object.size().unwrap_or_default()) else { return Ok(None) };
-    if size > LARGEST {
+/// `None` where there is none, or it is no picture.
+async fn fetch(clients: &Clients, bucket: &str, object: Option<&Object>) -> Read<Option<Picture>> {
+    let Some((key, size)) = object.and_then(|one| Some((one.key()?, one.size().unwrap_or_default()))) else {
         return Ok(None);
+    };
+    if size > LARGEST {
+        return Err(format!("s3://{bucket}/{key} has {size} bytes, too many to be fetched for a report"));
     }
     let answer = clients.s3.get_object().bucket(bucket).key(key).send().await;
-    let answer = answer.map_err(|error| explain("GetObject", &error))?;
-    let source_etag = answer.metadata().and_then(|all| all.get(SOURCE_ETAG)).cloned();
-    let body = answer.body.collect().await;
-    let bytes = body.map_err(|error| Problem::failed(format!("GetObject: {error}")))?.into_bytes();
-    let picture = make_small(&bytes).map(|small| Picture {
+    let answer = answer.map_err(|error| unread(explain("GetObject", &error)))?;
+    let bytes = answer.body.collect().await.map_err(|error| format!("GetObject: {error}"))?.into_bytes();
+    Ok(make_small(&bytes).map(|small| Picture {
         place: format!("s3://{bucket}/{key}"),
         bytes: bytes.len() as u64,
         width: small.width,
         height: small.height,
         png: base64::engine::general_purpose::STANDARD.encode(small.file),
-    });
-    Ok(Some(Fetched { picture, source_etag }))
+    }))
 }
 
 async fn read_log(session: &Session, clients: &Clients) -> Result<Vec<String>, Problem> {
@@ -178,74 +289,11 @@ fn sort_lines(lines: Vec<String>) -> (Vec<String>, usize) {
     (lines, metrics.len())
 }
 
-async fn list_connections(session: &Session, clients: &Clients) -> Result<Vec<String>, Problem> {
-    if session.lab.vpn.is_none() {
-        return Ok(Vec::new());
-    }
-    let answer = clients.ec2.describe_client_vpn_endpoints().send().await;
-    let answer = answer.map_err(|error| explain("DescribeClientVpnEndpoints", &error))?;
-    let mut ours = answer.client_vpn_endpoints().iter().filter(|one| lab_ec2::is_ours(&session.tags, one.tags()));
-    let is_leaving = |state| matches!(state, &Deleted | &Deleting);
-    let ours = ours.find(|one| !one.status().and_then(|status| status.code()).is_some_and(is_leaving));
-    let Some(id) = ours.and_then(|endpoint| endpoint.client_vpn_endpoint_id()) else { return Ok(Vec::new()) };
-    let answer = clients.ec2.describe_client_vpn_connections().client_vpn_endpoint_id(id).send().await;
-    let answer = answer.map_err(|error| explain("DescribeClientVpnConnections", &error))?;
-    let connections = answer.connections().iter().map(|one| {
-        let state = one.status().and_then(|status| status.code()).map_or("unknown", |code| code.as_str());
-        let (name, address) = (one.common_name().unwrap_or("?"), one.client_ip().unwrap_or("no address"));
-        let since = one.connection_established_time().map_or_else(|| "?".to_owned(), show_since);
-        format!("{name} ({address}) {state}, connected at {since}")
-    });
-    Ok(connections.collect())
-}
-
-/// AWS tells it with or without its zone, which is UTC.
-fn show_since(text: &str) -> String {
-    let read = read_endpoint_time(text).map(|time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
-    read.unwrap_or_else(|| text.to_owned())
-}
-
-/// What `vpn-setup check` leaves on this machine.
-#[derive(Deserialize)]
-struct LastCheck {
-    #[serde(flatten)]
-    heading: Heading,
-    #[serde(flatten)]
-    checked: Checked,
-}
-
-/// What `vpn-setup check` last said on this machine of this lab's endpoint; or why what it said does not count.
-pub(super) fn read_check(folder: &Path, heading: &Heading, world: &World) -> (Option<Checked>, Option<String>) {
-    let read = std::fs::read(folder.join("last-check.json")).ok();
-    let last = read.and_then(|bytes| serde_json::from_slice::<LastCheck>(&bytes).ok());
-    let Some(LastCheck { checked, .. }) = last.filter(|last| last.heading == *heading) else { return (None, None) };
-    let is_there = |thing: &&crate::thing::Thing| thing.kind == "client-vpn-endpoint" && thing.fate == Fate::Stays;
-    let why = match world.things.iter().find(is_there).map(|endpoint| endpoint.created) {
-        None => "the lab has no endpoint",
-        Some(Some(created)) if !checked.is_since(created) => "the lab's endpoint was made after it",
-        Some(_) => return (Some(checked), None),
-    };
-    let note = format!("what vpn-setup check said at {} does not count: {why}", checked.at);
-    (None, Some(note))
-}
-
-/// The clients of lab.toml whose `.ovpn` file is on this machine, with certificate and key in it.
-pub(super) fn list_profiles(lab: &Lab, folder: &Path) -> Vec<String> {
-    let clients = lab.vpn.iter().flat_map(|vpn| &vpn.clients);
-    let whole = |client: &&String| {
-        let text = std::fs::read_to_string(folder.join(format!("{client}.ovpn"))).unwrap_or_default();
-        text.contains("<cert>") && text.contains("<key>")
-    };
-    clients.filter(whole).cloned().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use lab_common::{HOL02, Overrides, read_lab};
 
     use super::*;
-    use crate::testing::label;
-    use crate::thing::Thing;
 
     fn object(key: &str, second: i64) -> Object {
         Object::builder().key(key).last_modified(DateTime::from_secs(second)).build()
@@ -285,29 +333,5 @@ mod tests {
         let metrics = "{\"_aws\":{\"CloudWatchMetrics\":[]},\"Bytes\":1}";
         let (lines, left_out) = sort_lines(vec!["START".to_owned(), metrics.to_owned()]);
         assert_eq!((lines, left_out), (vec!["START".to_owned()], 1));
-    }
-
-    #[test]
-    fn a_check_counts_only_for_the_lab_and_the_endpoint_that_it_was_made_of() {
-        let folder = tempfile::tempdir().unwrap();
-        let heading = Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() };
-        let kept = serde_json::json!({"lab": "lab", "owner": "ada", "region": "us-east-1", "tunnel": true, "checks": [],
-            "causes": [], "at": "2026-11-26 05:10 UTC"});
-        std::fs::write(folder.path().join("last-check.json"), kept.to_string()).unwrap();
-        let world = |created: Option<&str>| {
-            let made = created.map(|time| {
-                let thing = Thing::new("client-vpn-endpoint", "cvpn-endpoint-1", label("ada"));
-                thing.created(Some(time.parse().unwrap()))
-            });
-            World { things: made.into_iter().collect(), ..World::default() }
-        };
-        let read = |heading: &Heading, created| read_check(folder.path(), heading, &world(created));
-        assert!(read(&heading, Some("2026-11-26T04:00:00Z")).0.is_some());
-        for created in [Some("2026-11-26T06:00:00Z"), None] {
-            let (check, note) = read(&heading, created);
-            assert!(check.is_none() && note.unwrap().contains("does not count"), "{created:?}");
-        }
-        let other = Heading { region: "eu-west-1".into(), ..heading };
-        assert_eq!(read(&other, Some("2026-11-26T04:00:00Z")), (None, None));
     }
 }

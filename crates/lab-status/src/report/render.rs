@@ -76,7 +76,7 @@ fn escape_css(text: &str) -> String {
 }
 
 fn add_who(html: &mut String, evidence: &Evidence) {
-    let Evidence { version, at, lab, owner, region, account, caller, cost, .. } = evidence;
+    let Evidence { version, at, lab, owner, region, endpoint, account, caller, cost, .. } = evidence;
     let mut facts = vec![
         ("Lab", escape(lab)),
         ("Owner", escape(owner)),
@@ -85,13 +85,16 @@ fn add_who(html: &mut String, evidence: &Evidence) {
         ("By", escape(&format!("{caller}, with lab-status {version}"))),
         ("Costs", format!("${:.4} an hour", cost.usd_per_hour)),
     ];
+    if let Some(endpoint) = endpoint {
+        facts.push(("Who answered", escape(&format!("not AWS: {endpoint}"))));
+    }
     if let Some(after) = &evidence.after {
         facts.push(("After down", escape(&after.tell())));
     }
     facts.push(("Digest", place_for_digest()));
     html.push_str("<dl class=\"who\">\n");
     for (name, value) in facts {
-        let class = if matches!(name, "After down" | "Digest") { " class=\"wide\"" } else { "" };
+        let class = if matches!(name, "Who answered" | "After down" | "Digest") { " class=\"wide\"" } else { "" };
         let _ = writeln!(html, "<div{class}><dt>{name}</dt><dd>{value}</dd></div>");
     }
     html.push_str("</dl>\n");
@@ -194,7 +197,8 @@ fn add_check(html: &mut String, evidence: &Evidence) {
     let tunnel = if check.tunnel { "a tunnel was up" } else { "no tunnel was up" };
     let _ = writeln!(
         html,
-        "<h2>vpn-setup check</h2>\n<p class=\"muted\">{}, {tunnel}</p>\n<table>\n<thead><tr><th scope=\"col\">check</th><th scope=\"col\">result</th>\
+        "<h2>vpn-setup check</h2>\n<p class=\"muted\">{}, {tunnel}; from a file of this machine, which its owner can \
+         write</p>\n<table>\n<thead><tr><th scope=\"col\">check</th><th scope=\"col\">result</th>\
          <th scope=\"col\">seen</th><th scope=\"col\" class=\"number\">took</th></tr></thead>\n<tbody>",
         escape(&check.at)
     );

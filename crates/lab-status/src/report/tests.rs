@@ -7,6 +7,7 @@ use super::evidence::{After, Cost, Evidence, Step, Task, Verdict};
 use super::redact::{Own, redact};
 use super::render::{EVIDENCE_END, EVIDENCE_START, to_html};
 use super::verify::{Page, accept, read_evidence, take_digest, verify};
+use super::{cut_to_host, is_aws};
 use crate::show::name_asked;
 
 fn evidence() -> Evidence {
@@ -18,6 +19,7 @@ fn evidence() -> Evidence {
         lab: "lab".into(),
         owner: "ada".into(),
         region: "us-east-1".into(),
+        endpoint: None,
         account: "9012".into(),
         caller: "</script><script>alert(1)</script>".into(),
         scene: Scene { lab: "lab".into(), laptop: Part::new("Your laptop"), ..Scene::default() },
@@ -118,6 +120,7 @@ fn an_edit_with_a_digest_of_its_own_is_told_only_by_another_digest() {
 fn evidence_of_before_a_field_was_added_is_read() {
     let mut old = serde_json::to_value(Evidence { after: Some(nothing_left()), ..evidence() }).unwrap();
     assert!(old.as_object_mut().unwrap().remove("metric_lines").is_some());
+    assert!(old.as_object_mut().unwrap().remove("endpoint").is_some());
     for field in ["asked", "notes", "before"] {
         assert!(old["after"].as_object_mut().unwrap().remove(field).is_some(), "{field}");
     }
@@ -182,10 +185,36 @@ fn a_timeline_tells_when_a_run_began_and_marks_its_longest_chain() {
         started_at: 1_795_669_800_000,
         took: 50,
         end: lab_plan::RunEnd::Done,
+        ids: std::collections::BTreeMap::new(),
         steps: vec![step("a", &[], (0, 10)), step("b", &[], (0, 30)), step("c", &["b"], (30, 50))],
     };
     let page = to_html(&Evidence { runs: vec![run], ..evidence() }).unwrap().html;
     assert!(page.contains("net-up, from 2026-11-26 05:10:00 UTC"), "{page}");
     let marks = ["create subnet a</td>", "create subnet b\u{a0}◆</td>", "create subnet c\u{a0}◆</td>"];
     assert!(marks.iter().all(|mark| page.contains(mark)), "{page}");
+}
+
+#[test]
+fn a_report_of_local_aws_says_on_its_cover_that_it_is_none_of_aws() {
+    assert!(!page().html.contains("not AWS"));
+    let local = Evidence { endpoint: Some("http://127.0.0.1:5000".into()), ..evidence() };
+    let page = to_html(&local).unwrap().html;
+    let cover = page.split_once("</section>").unwrap().0;
+    assert!(cover.contains("<dd>not AWS: http://127.0.0.1:5000</dd>"), "{cover}");
+    assert!(super::tell(&local, "ab").starts_with("not AWS: http://127.0.0.1:5000\n"));
+}
+
+#[test]
+fn of_an_endpoint_nothing_but_scheme_host_and_port_is_told() {
+    assert_eq!(cut_to_host("http://ada:s3cret@127.0.0.1:5000/path?token=x"), "http://127.0.0.1:5000");
+    assert_eq!(cut_to_host("http://[::1]:5000"), "http://[::1]:5000");
+    assert_eq!(cut_to_host("localhost:5000"), "http://localhost:5000");
+}
+
+#[test]
+fn endpoints_of_aws_itself_are_aws() {
+    assert!(
+        is_aws("https://vpce-1.ec2.us-east-1.vpce.amazonaws.com") && is_aws("https://sts.us-east-1.amazonaws.com:443")
+    );
+    assert!(!is_aws("http://127.0.0.1:5000") && !is_aws("https://amazonaws.com.evil.example"));
 }

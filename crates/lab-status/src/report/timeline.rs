@@ -3,9 +3,28 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use lab_plan::{RecordedStep, RunEnd, RunRecord, State};
+use lab_plan::{Action, RecordedStep, RunEnd, RunRecord, State};
 
+use crate::census::World;
 use crate::picture::escape;
+use crate::thing::Fate;
+
+/// Without what earlier labs of this name have left: runs of before this VPC was made, and those of another one.
+pub(super) fn list_of_this_lab(runs: Vec<RunRecord>, world: &World) -> Vec<RunRecord> {
+    let is_there = |id: &String| {
+        let things = world.things.iter().chain(&world.strangers).filter(|thing| thing.fate != Fate::Gone);
+        things.into_iter().any(|thing| thing.id == *id || thing.name == *id)
+    };
+    let makes_vpc = |run: &&RunRecord| {
+        let mut steps = run.steps.iter();
+        steps.any(|step| step.kind == "vpc" && step.action == Action::Create.verb() && step.state == State::Done)
+    };
+    let made = runs.iter().filter(makes_vpc).map(|run| run.started_at).max();
+    let is_of_now = |run: &RunRecord| {
+        made.is_none_or(|made| run.started_at >= made) && (run.ids.is_empty() || run.ids.values().any(is_there))
+    };
+    runs.into_iter().filter(is_of_now).collect()
+}
 
 /// A table with a bar in each row, so that it is read without seeing the bars.
 pub(super) fn to_html(run: &RunRecord) -> String {
@@ -72,6 +91,40 @@ fn show(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_of_an_earlier_lab_are_left_out() {
+        let run = |program: &str, started_at: u64, id: &str, makes_vpc: bool| {
+            let step = RecordedStep {
+                action: "create".into(),
+                kind: "vpc".into(),
+                name: "lab-vpc".into(),
+                role: "vpc".into(),
+                needs: Vec::new(),
+                state: State::Done,
+                time: None,
+            };
+            RunRecord {
+                program: program.into(),
+                heading: lab_plan::Heading { lab: "lab".into(), owner: "ada".into(), region: "us-east-1".into() },
+                started_at,
+                took: 1,
+                end: RunEnd::Done,
+                ids: [("role".to_owned(), id.to_owned())].into(),
+                steps: if makes_vpc { vec![step] } else { Vec::new() },
+            }
+        };
+        let things = vec![crate::thing::Thing::new("vpc", "vpc-2", crate::testing::label("ada"))];
+        let world = World { things, ..World::default() };
+        let runs = vec![
+            run("pipeline-up", 1, "vpc-2", false),
+            run("net-up", 2, "vpc-2", true),
+            run("host-up", 3, "i-1", false),
+            run("net-up nat", 4, "vpc-2", false),
+        ];
+        let left: Vec<_> = list_of_this_lab(runs, &world).into_iter().map(|run| run.program).collect();
+        assert_eq!(left, ["net-up", "net-up nat"]);
+    }
 
     #[test]
     fn times_are_read_at_a_glance() {

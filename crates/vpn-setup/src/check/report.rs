@@ -59,7 +59,7 @@ pub(super) struct Document<'a> {
     #[serde(flatten)]
     heading: Heading,
     /// Whether the tunnel was up.
-    tunnel: bool,
+    pub(super) tunnel: bool,
     checks: &'a [Check],
     /// What explains the failures, with what helps.
     causes: &'a [String],

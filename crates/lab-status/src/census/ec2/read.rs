@@ -111,27 +111,45 @@ pub(super) fn read_endpoint(endpoint: &types::ClientVpnEndpoint) -> Option<Thing
     Some(thing.state(state.as_str(), fate).created(created).within(endpoint.vpc_id(), None))
 }
 
-/// With the subnets that name it, and where 0.0.0.0/0 goes: nowhere where its target is gone.
+/// With the subnets that name it, where 0.0.0.0/0 goes, and what else of the internet it leads to: nowhere where its target
+/// is gone.
 pub(super) fn read_table(table: &types::RouteTable) -> Option<Thing> {
     let main = table.associations().iter().any(|association| association.main().unwrap_or(false));
     let subnets = table.associations().iter().filter_map(|association| own(association.subnet_id()));
-    let mut routes = table.routes().iter().filter(|route| route.state() != Some(&types::RouteState::Blackhole));
-    let default = routes.find(|route| route.destination_cidr_block() == Some("0.0.0.0/0"));
-    let target = default.and_then(|route| {
-        let targets = [
-            route.gateway_id(),
-            route.nat_gateway_id(),
-            route.instance_id(),
-            route.network_interface_id(),
-            route.transit_gateway_id(),
-            route.vpc_peering_connection_id(),
-        ];
-        targets.into_iter().find_map(own)
-    });
+    let routes = || table.routes().iter().filter(|route| route.state() != Some(&types::RouteState::Blackhole));
+    let default = routes().find(|route| route.destination_cidr_block() == Some(EVERYWHERE));
+    let target = default.and_then(read_target);
     let target = target.or_else(|| default.map(|_| "something else".to_owned()));
+    let others = routes().filter_map(|route| {
+        let destination = own(route.destination_cidr_block()).or_else(|| own(route.destination_ipv6_cidr_block()))?;
+        let target = read_target(route).filter(|target| leads_out(target))?;
+        (destination != EVERYWHERE).then(|| format!("{destination} to {target}"))
+    });
+    let others: Vec<_> = others.collect();
     let thing = Thing::new("route-table", table.route_table_id()?, label(table.tags()));
     let thing = thing.within(table.vpc_id(), None).with("main", main).with("subnets", subnets.collect::<Vec<_>>());
-    Some(thing.with("default_route", target.unwrap_or_else(|| "none".to_owned())))
+    let thing = thing.with("default_route", target.unwrap_or_else(|| "none".to_owned()));
+    Some(if others.is_empty() { thing } else { thing.with("other_ways_out", others) })
+}
+
+const EVERYWHERE: &str = "0.0.0.0/0";
+
+fn read_target(route: &types::Route) -> Option<String> {
+    let targets = [
+        route.gateway_id(),
+        route.nat_gateway_id(),
+        route.egress_only_internet_gateway_id(),
+        route.instance_id(),
+        route.network_interface_id(),
+        route.transit_gateway_id(),
+        route.vpc_peering_connection_id(),
+    ];
+    targets.into_iter().find_map(own)
+}
+
+/// Whether what stands there may be on the internet: gateways are, and an instance or an interface may pass packets on.
+fn leads_out(target: &str) -> bool {
+    ["igw-", "nat-", "eigw-", "i-", "eni-"].iter().any(|kind| target.starts_with(kind))
 }
 
 /// A client that is connected; `None` once it is not.
@@ -290,6 +308,19 @@ mod tests {
         let active = connection("active").unwrap();
         assert_eq!(active.bills, [Bill::new(prices::VPN_CONNECTION, Some(at("2026-11-20T10:00:00Z")))]);
         assert_eq!(connection("terminated"), None);
+    }
+
+    #[test]
+    fn two_halves_of_the_internet_are_a_way_out_and_the_vpc_is_none() {
+        let route = |block: &str, gateway: &str| {
+            types::Route::builder().destination_cidr_block(block).gateway_id(gateway).build()
+        };
+        let table = types::RouteTable::builder().route_table_id("rtb-1").routes(route("10.0.0.0/16", "local"));
+        let six = types::Route::builder().destination_ipv6_cidr_block("::/0").egress_only_internet_gateway_id("eigw-1");
+        let table = table.routes(route("0.0.0.0/1", "igw-1")).routes(six.build());
+        let thing = read_table(&table.build()).unwrap();
+        assert_eq!(thing.more["default_route"], "none");
+        assert_eq!(thing.more["other_ways_out"], serde_json::json!(["0.0.0.0/1 to igw-1", "::/0 to eigw-1"]));
     }
 
     #[test]
