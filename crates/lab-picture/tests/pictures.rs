@@ -184,7 +184,7 @@ fn a_class_of_thirty_labs_is_drawn_within_its_time_and_size() {
 #[test]
 fn a_png_is_as_large_as_asked_for_and_never_too_large() {
     let svg = to_svg(&arrange(&samples::hol02()));
-    let png = lab_picture::to_png(&svg, 2.0).unwrap();
+    let png = lab_picture::to_png(&svg, 2.0).unwrap().bytes;
     let number = |at: usize| f64::from(u32::from_be_bytes(png[at..at + 4].try_into().unwrap()));
     let drawing = arrange(&samples::hol02());
     assert!((number(16) - drawing.width * 2.0).abs() <= 2.0 && (number(20) - drawing.height * 2.0).abs() <= 2.0);
@@ -336,6 +336,7 @@ fn source() -> impl Strategy<Value = Source> {
         Just(Source::Anywhere),
         Just(Source::Laptop("203.0.113.5/32".into())),
         Just(Source::Network("198.51.100.0/24".into())),
+        Just(Source::Inside("10.9.0.0/16".into())),
         Just(Source::Vpn),
         Just(Source::Host("student-01".into())),
         Just(Source::Host("private".into())),
@@ -349,6 +350,7 @@ fn presence() -> impl Strategy<Value = Presence> {
         1 => Just(Presence::Drifted),
         1 => Just(Presence::Unexpected),
         1 => Just(Presence::Remove),
+        1 => Just(Presence::Unknown),
     ]
 }
 
@@ -367,7 +369,7 @@ prop_compose! {
         why in proptest::option::of(name()),
     ) -> Host {
         let part = Part { why, ..Part::new(name.as_str()).presence(presence).costs(0.0104) };
-        Host { part, role: name.clone(), group: Part::new(name), inbound, writes }
+        Host { part, role: name.clone(), group: Part::new(name), inbound, writes, writing: presence }
     }
 }
 
