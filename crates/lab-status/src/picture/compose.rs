@@ -40,8 +40,8 @@ struct Stage {
 }
 
 impl Stage {
-    fn draw(&mut self, one: &Resource) {
-        self.drawn.insert((one.kind, one.id.clone()));
+    fn draw<'a>(&mut self, all: impl IntoIterator<Item = &'a Resource>) {
+        self.drawn.extend(all.into_iter().map(|one| (one.kind, one.id.clone())));
     }
 
     fn has(&self, one: &Resource) -> bool {

@@ -3,6 +3,7 @@
 use lab_picture::{Part, Presence};
 use lab_plan::Resource;
 
+use super::vpn::add_associations;
 use super::{Facts, Stage, name_kind, text, to_part};
 
 /// Kinds of which each has a card in the picture, unless nobody expects it.
@@ -29,7 +30,7 @@ impl Facts<'_> {
         for one in first.into_iter().chain(rest) {
             if !stage.has(one) && self.is_worth_telling(one) {
                 let part = self.other(one, stage);
-                stage.draw(one);
+                stage.draw([one]);
                 stage.others.push(Part { service: Some(name_kind(one.kind).to_owned()), ..part });
             }
         }
@@ -54,7 +55,7 @@ impl Facts<'_> {
         let mut part = to_part(one);
         if one.kind == "client-vpn-endpoint" {
             part.lines.extend(text(one, "client_cidr").map(|clients| format!("clients {clients}")));
-            part = self.add_associations(part, &self.associations(one), stage);
+            part = add_associations(part, &self.associations(one), stage);
         }
         // Only the tags of the NAT window's address speak of lab.toml, which never names it.
         let is_window = one.kind == "elastic-ip" && self.found.resources.contains(one);

@@ -22,7 +22,7 @@ impl Facts<'_> {
     pub(super) fn vpc(&self, stage: &mut Stage) -> Vpc {
         let name = self.names.vpc();
         let found = self.find_role("vpc", "vpc", &name);
-        found.into_iter().for_each(|vpc| stage.draw(vpc));
+        stage.draw(found);
         let cidr = found.and_then(|vpc| text(vpc, "cidr"));
         let public = self.lab.network.subnets.iter().any(|subnet| subnet.internet == Internet::Gateway);
         let mut areas: Vec<Area> = self.lab.network.subnets.iter().map(|subnet| self.subnet(subnet, stage)).collect();
@@ -34,7 +34,7 @@ impl Facts<'_> {
         let vpn = self.vpn(&areas, stage);
         let main = self.all().find(|one| one.kind == "route-table" && text(one, "role").as_deref() == Some(MAIN_TABLE));
         let groups = self.wanted_groups();
-        main.into_iter().chain(groups.into_iter().map(|(group, _)| group)).for_each(|one| stage.draw(one));
+        stage.draw(main.into_iter().chain(groups.into_iter().map(|(group, _)| group)));
         Vpc {
             part: self.part(&["vpc"], found, &name, &[]),
             cidr: cidr.unwrap_or_else(|| self.lab.network.cidr.to_string()),
@@ -50,7 +50,7 @@ impl Facts<'_> {
         let mut part = self.part(&["internet-gateway"], found, &name, &[]);
         let table = self.names.public_route_table();
         let route_table = self.find_role("route-table", PUBLIC_TABLE, &table);
-        found.into_iter().chain(route_table).for_each(|one| stage.draw(one));
+        stage.draw(found.into_iter().chain(route_table));
         let shown = route_table.map(|found| found.name.as_str()).filter(|name| !name.trim().is_empty());
         part = part.line(format!("route table {}", shown.unwrap_or(&table)));
         let (presence, why) = self.judge(&["route-table"], &table, route_table, &[]);
@@ -95,7 +95,7 @@ impl Facts<'_> {
         if let Some(address) = known.or_else(|| text(address?, "public_ip")) {
             part = part.line(address);
         }
-        [nat].into_iter().chain(address).for_each(|one| stage.draw(one));
+        stage.draw([nat].into_iter().chain(address));
         part.presence(if self.is_removed(nat) { self.extra(nat) } else { Presence::There })
     }
 
@@ -111,7 +111,7 @@ impl Facts<'_> {
     fn subnet(&self, wanted: &lab_common::Subnet, stage: &mut Stage) -> Area {
         let name = self.names.subnet(&wanted.role);
         let found = self.find_role("subnet", &subnet_role(&wanted.role), &name);
-        found.into_iter().for_each(|one| stage.draw(one));
+        stage.draw(found);
         let zone = wanted.zone.map(|letter| format!("{}{letter}", self.region));
         let subnet = Subnet {
             part: without_good_state(self.part(&["subnet"], found, &name, &[])),
@@ -133,7 +133,7 @@ impl Facts<'_> {
             if stage.has(one) || place != Some(vpc) {
                 continue;
             }
-            stage.draw(one);
+            stage.draw([one]);
             areas.push(self.other_subnet(one, self.extra(one)));
         }
         let inside = self.all().filter(|one| ["instance", "natgateway"].contains(&one.kind));
@@ -143,7 +143,7 @@ impl Facts<'_> {
             };
             let one = thing.to_resource(self.world.now);
             if !stage.has(&one) {
-                stage.draw(&one);
+                stage.draw([&one]);
                 let mut area = self.other_subnet(&one, Presence::There);
                 area.subnet.part.why = Some("not of this lab by its tags".to_owned());
                 areas.push(area);
@@ -190,7 +190,7 @@ impl Facts<'_> {
     fn put_hosts(&self, areas: &mut [Area], stage: &mut Stage) {
         for wanted in &self.lab.hosts {
             let found = self.find_instance(&wanted.role);
-            found.into_iter().for_each(|one| stage.draw(one));
+            stage.draw(found);
             let place = found.and_then(|one| self.find_subnet_of(&one.id));
             let host = self.host(wanted, found);
             let at = match &place {
@@ -291,7 +291,7 @@ impl Facts<'_> {
             if stage.has(one) {
                 continue;
             }
-            stage.draw(one);
+            stage.draw([one]);
             let mut part = to_part(one).presence(self.extra(one));
             part.lines.extend(text(one, "size").into_iter().chain(tell_addresses(one)));
             let place = self.find_subnet_of(&one.id);

@@ -24,7 +24,7 @@ impl Facts<'_> {
 
     fn bucket(&self, name: &str, stage: &mut Stage) -> Part {
         let found = self.find("bucket", name);
-        found.into_iter().for_each(|one| stage.draw(one));
+        stage.draw(found);
         let mut part = self.part(&["bucket"], found, name, &[]);
         if let Some(empty) = found.and_then(|one| one.more.get("empty")?.as_bool()) {
             part = part.line(if empty { "empty" } else { "holds objects" });
@@ -36,7 +36,7 @@ impl Facts<'_> {
     /// What is so of a function that is there.
     fn function(&self, images: &Images, stage: &mut Stage) -> Part {
         let found = self.find("function", &images.function);
-        found.into_iter().for_each(|one| stage.draw(one));
+        stage.draw(found);
         let is_attached = |change: &&Change| match change.kind {
             "function-event-invoke-config" | "function-concurrency" | "log-group" => true,
             "queue" => !images.queue && change.name == self.names.dead_letters(),
@@ -86,9 +86,9 @@ impl Facts<'_> {
             part.presence = Presence::Unexpected;
         }
         part.id = None;
-        found.into_iter().for_each(|one| stage.draw(one));
+        stage.draw(found);
         for other in queues.iter().filter(|one| found.is_none_or(|queue| one.id != queue.id)) {
-            stage.draw(other);
+            stage.draw([*other]);
             part = part.line(format!("dead letters: {}", to_part(other).name));
         }
         Some(part)

@@ -33,8 +33,8 @@ impl Facts<'_> {
         let clients = found.and_then(|one| text(one, "client_cidr")).unwrap_or_else(|| wanted.client_cidr.to_string());
         part = part.line(format!("clients {clients}"));
         let associations = found.map(|found| self.associations(found)).unwrap_or_default();
-        part = self.add_associations(part, &associations, stage);
-        found.into_iter().for_each(|one| stage.draw(one));
+        part = add_associations(part, &associations, stage);
+        stage.draw(found);
         let mut subnets = Vec::new();
         for role in &wanted.subnets {
             let subnet = self.find_role("subnet", &subnet_role(role), &self.names.subnet(role));
@@ -71,15 +71,6 @@ impl Facts<'_> {
         self.all().filter(|one| one.kind == ASSOCIATION).filter(is_its).collect()
     }
 
-    /// An endpoint's card with what its associations cost.
-    pub(super) fn add_associations(&self, mut part: Part, associations: &[&Resource], stage: &mut Stage) -> Part {
-        for one in associations {
-            part.usd_per_hour += one.usd_per_hour;
-            stage.draw(one);
-        }
-        part
-    }
-
     fn judge_association(&self, role: &str, found: Option<&Resource>) -> Presence {
         let made = self.changes(&[ASSOCIATION], &self.names.subnet(role));
         let fails = made.iter().any(|change| change.action == Action::Create && !change.detail.contains("associating"));
@@ -90,6 +81,13 @@ impl Facts<'_> {
             Some(_) => Presence::There,
         }
     }
+}
+
+/// An endpoint's card with what its associations cost.
+pub(super) fn add_associations(mut part: Part, associations: &[&Resource], stage: &mut Stage) -> Part {
+    stage.draw(associations.iter().copied());
+    part.usd_per_hour += associations.iter().map(|one| one.usd_per_hour).sum::<f64>();
+    part
 }
 
 /// Whether an association is that of a subnet.
