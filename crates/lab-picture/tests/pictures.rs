@@ -274,6 +274,36 @@ fn each_host_that_others_let_in_has_a_line_of_its_own() {
 }
 
 #[test]
+fn what_reaches_farthest_runs_outermost_and_crosses_nothing_between() {
+    let mut scene = sample("tiers");
+    let from = |role: &str, ports: &str| Inbound {
+        from: Source::Host(role.into()),
+        ports: ports.into(),
+        presence: Presence::There,
+    };
+    scene.vpc.as_mut().unwrap().subnets[1].hosts[1].inbound.push(from("public", "TCP 22"));
+    let drawing = arrange(&scene);
+    let titles = ["TCP 8080 from host public", "TCP 5432 from host application", "TCP 22 from host public"];
+    let lines: Vec<_> = titles.iter().flat_map(|title| lines_titled(&drawing, title)).collect();
+    assert_eq!(lines.len(), 3);
+    let shapes = lines.iter().map(|(class, points)| Shape::Line { points: points.to_vec(), arrow: true, class });
+    let group = Group { title: String::new(), shapes: shapes.collect() };
+    assert_eq!(count_crossings(&Drawing { groups: vec![group], ..Drawing::default() }), 0);
+    assert_eq!(find_faults(&drawing), Vec::<String>::new());
+}
+
+#[test]
+fn a_detached_gateway_leads_nowhere_and_lets_nobody_in() {
+    let mut scene = samples::hol02();
+    let gateway = scene.vpc.as_mut().unwrap().gateway.as_mut().unwrap();
+    gateway.state = Some(("detached".into(), lab_picture::Health::Off));
+    let drawing = arrange(&scene);
+    assert!(lines_titled(&drawing, "the internet gateway leads to the internet").is_empty());
+    assert!(drawing.groups.iter().all(|group| !group.title.starts_with("TCP 22, 8888 from your laptop")));
+    assert!(texts(&drawing).join(" ").contains("TCP 22, 8888 from your laptop"), "told in words");
+}
+
+#[test]
 fn a_nat_gateway_stands_in_line_and_has_its_way_to_the_internet_gateway() {
     let drawing = arrange(&sample("nat"));
     let out = lines_titled(&drawing, "the NAT gateway reaches the internet through the internet gateway");
