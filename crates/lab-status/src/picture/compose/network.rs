@@ -234,7 +234,9 @@ impl Facts<'_> {
         }
         let inbound = list_inbound(wanted, live, &self.groups(), &verdicts);
         let writes = wanted.runs == Some(Runs::Jupyter) && self.lab.images.is_some();
-        let (writing, why) = if writes { self.judge_writing(&name) } else { (Presence::There, None) };
+        // A line of what is not there stands as that does.
+        let (writing, why) =
+            if writes && found.is_some() { self.judge_writing(&name) } else { (Presence::There, None) };
         if let Some(why) = why.filter(|_| found.is_some() && part.presence == Presence::There) {
             part.presence = writing;
             part.why = Some(why);

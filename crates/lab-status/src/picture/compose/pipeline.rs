@@ -104,6 +104,9 @@ impl Facts<'_> {
 
     /// How the function writes to the output bucket: by its role, and where its variables tell it to.
     fn writing(&self, images: &Images) -> Part {
+        if self.find("function", &images.function).is_none() {
+            return Part::default();
+        }
         let changes = || self.changes_of("pipeline-up");
         let role: Vec<&Change> =
             changes().filter(|change| change.kind == "role" && change.name == self.names.function_role()).collect();

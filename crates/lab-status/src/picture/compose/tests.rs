@@ -405,9 +405,16 @@ fn the_association_that_is_there_and_the_one_that_is_not_are_both_drawn() {
 
 #[test]
 fn a_plan_says_what_each_new_thing_will_cost() {
-    let scene = scene(View::Plan, vec![], vec![], vec![]);
+    let part = |program, changes| inventory::Part { program, changes, ..inventory::Part::default() };
+    let parts = [
+        part("host-up", vec![change(Action::Create, "role", "lab-host-role-ada", "")]),
+        part("pipeline-up", vec![change(Action::Create, "role", "lab-lambda-role-ada", "")]),
+    ];
+    let scene = scene_of(View::Plan, vec![], &parts, &World::default());
     let vpc = scene.vpc.as_ref().unwrap();
     let cards = vpc.subnets.iter().flat_map(|subnet| &subnet.hosts).map(|host| &host.part);
     assert!(cards.chain(vpc.vpn.iter().map(|vpn| &vpn.part)).all(|part| part.usd_per_hour > 0.0));
-    assert!(lab_picture::arrange(&scene).labels().any(|label| label.text == "+$0.10/h"));
+    let drawing = lab_picture::arrange(&scene);
+    assert!(drawing.labels().any(|label| label.text == "+$0.10/h"));
+    assert!(drawing.labels().all(|label| label.text != "~ change"), "everything is new");
 }
