@@ -11,6 +11,16 @@ if [[ -n ${AWS_CA_BUNDLE:-} ]]; then export SSL_CERT_FILE=${SSL_CERT_FILE:-$AWS_
 
 say() { echo "${0##*/}: $*" >&2; }
 
+# How to go on once a task is done; its arguments are the options that say which lab.
+tell_next() {
+  cat >&2 <<HELP
+${0##*/}: done. In this folder, with  export PATH=$target/debug:\$PATH${LAB_FILE:+ LAB_FILE=$LAB_FILE}
+  host-up status --show-url $*    where to log in
+  lab-status $*                   what exists, and what it costs
+  scripts/down.sh $*              everything gone
+HELP
+}
+
 # Builds the programs, and the tests with them: a part alone has other features, and would build the SDKs a second time.
 build_programs() {
   if [[ ! -x $target/debug/net-up ]]; then

@@ -66,3 +66,4 @@ client (vpn-setup client list names it), connect, and check the tunnel:
   host-up status --show-url     the file server's address and login
 HELP
 fi
+tell_next "$@"

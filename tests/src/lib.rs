@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a lab on a local AWS of its own, and the programs as a user runs them.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test says is read where it fails")]
 #![allow(clippy::missing_panics_doc, reason = "a test helper panics where the test fails")]
 
 pub mod matrix;

@@ -50,6 +50,16 @@ fn certificates_can_be_made_before_the_endpoint_and_up_writes_their_files() {
 }
 
 #[test]
+fn a_note_that_nobody_reads_any_more_is_no_failure() {
+    let aws = LocalAws::start(&["--state-times", "0"]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = aws.command("vpn-setup", &["client", "add", "ann"]);
+    let answer = Answer::from(command.stderr(writer).output().expect("vpn-setup runs")).expect_code(0);
+    assert!(answer.stdout.contains("ann"), "{answer:#?}");
+}
+
+#[test]
 fn a_name_that_is_taken_is_refused_before_anything_is_made() {
     let aws = start_with_vpn();
     let refused = client(&aws, &["add", "ann", "laptop", "bob"]).expect_code(1);

@@ -1,8 +1,9 @@
 //! What is asked before money is spent, and what a program leaves when it is cut off in the middle.
 
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use lab_tests::{Answer, LocalAws, find_root};
+use lab_tests::{Answer, LocalAws, find_root, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -215,4 +216,20 @@ fn sigterm_ends_every_program_with_a_report_and_a_rerun_goes_on() {
     }
     let stopped = terminate_at(&aws, "PutObject", "upload-sample-image", &["--wait=30m"]).expect_code(143);
     assert!(stopped.stdout.contains("lab-image.png"), "the upload itself is told: {stopped:#?}");
+}
+
+#[test]
+fn sigterm_ends_an_upload_that_waits_for_somebody_to_log_in() {
+    let aws = LocalAws::start(&[]);
+    let (asked, config) = (aws.folder.path().join("asked"), aws.folder.path().join("config"));
+    let login = format!("sh -c 'touch {}; exec sleep 60'", asked.display());
+    std::fs::write(&config, format!("[profile slow]\ncredential_process = {login}\n")).expect("written");
+    let mut command = aws.command("upload-sample-image", &["--profile", "slow"]);
+    let command = command.env("AWS_CONFIG_FILE", config).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
+    wait_until("somebody is asked to log in", || asked.exists());
+    let since = Instant::now();
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("a running process");
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+    assert!(since.elapsed() < Duration::from_secs(30), "after {:?}", since.elapsed());
 }

@@ -32,7 +32,7 @@ fn start_with_network() -> LocalAws {
 }
 
 fn is_write(action: &str) -> bool {
-    !action.starts_with("Describe") && !action.starts_with("Get")
+    !["Describe", "Get", "List"].iter().any(|verb| action.starts_with(verb))
 }
 
 fn writes(aws: &LocalAws) -> Vec<String> {
@@ -173,6 +173,25 @@ fn down_weathers_lost_answers_too() {
         take_down(&aws);
         aws.clear_faults();
     }
+}
+
+/// As Systems Manager's quick setup does with the role of every instance that it finds.
+#[test]
+fn down_takes_a_role_to_which_others_have_given_policies() {
+    let aws = start_with_network();
+    let _ = aws.run("host-up", &UP).expect_code(0);
+    let statement = json!({ "Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*" });
+    let document = format!("PolicyDocument={}", json!({ "Version": "2012-10-17", "Statement": statement }));
+    let iam = |form: &str| aws.send("iam", "POST", "/", &format!("{form}&Version=2010-05-08"));
+    let _ = iam(&format!("Action=CreatePolicy&PolicyName=managed&{document}"));
+    let arn = "arn:aws:iam::123456789012:policy/managed";
+    let _ = iam(&format!("Action=AttachRolePolicy&RoleName=lab-host-role-ada&PolicyArn={arn}"));
+    let _ = iam(&format!("Action=PutRolePolicy&RoleName=lab-host-role-ada&PolicyName=theirs&{document}"));
+    take_down(&aws);
+    let roles = iam("Action=ListRoles");
+    assert!(!roles.contains("lab-host-role-ada"), "{roles}");
+    let policy = iam(&format!("Action=GetPolicy&PolicyArn={arn}"));
+    assert!(policy.contains("<PolicyName>managed</PolicyName>"), "somebody else's policy stays: {policy}");
 }
 
 #[test]

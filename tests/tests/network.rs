@@ -105,6 +105,27 @@ fn a_changed_file_brings_only_the_difference() {
     assert_whole(&aws, "after all changes");
 }
 
+/// A look that fails does not say that the table is gone.
+#[test]
+fn a_route_table_that_cannot_be_looked_at_is_not_made_again() {
+    let mut aws = LocalAws::start(&[]);
+    for nth in 1.. {
+        aws.owner = format!("refused-{nth}");
+        let effect = json!({ "error": { "code": "UnauthorizedOperation", "status": 403 } });
+        aws.set_faults(&json!([{ "action": "DescribeRouteTables", "nth": nth, "effect": effect }]));
+        aws.clear_calls();
+        let up = aws.run("net-up", &[]);
+        aws.clear_faults();
+        let made = aws.calls().iter().filter(|action| *action == "CreateRouteTable").count();
+        assert!(made <= 1, "look {nth} refused, {made} tables made: {up:#?}");
+        if up.code == Some(0) {
+            assert!(nth > 3, "looks before, at and after the table's creation were refused");
+            break;
+        }
+        assert!(up.stderr.contains("you may not call DescribeRouteTables"), "{up:#?}");
+    }
+}
+
 /// What one lab adds to the account.
 fn count_one_lab(aws: &mut LocalAws) -> Vec<usize> {
     let before = counts(aws);

@@ -1,5 +1,7 @@
 //! The lab in pictures: what `picture`, `report` and `serve` show of a live lab, and what a real browser says of it.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test says is read where it fails")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -37,6 +37,21 @@ impl Whole for Lab {
     }
 }
 
+/// An open NAT window is told by every program: it costs money by the hour.
+#[test]
+fn who_may_not_look_at_nat_gateways_has_a_pipeline_and_a_look_that_fails_is_told() {
+    let lab = Lab::start(&[]);
+    let refuse = |code: &str| {
+        let effect = json!({ "error": { "code": code, "message": "as told" } });
+        lab.aws.set_faults(&json!([{ "action": "DescribeNatGateways", "effect": effect }]));
+    };
+    refuse("UnauthorizedOperation");
+    let _ = lab.run(&["plan"]).expect_code(0);
+    refuse("InvalidParameterValue");
+    let failed = lab.run(&["plan"]).expect_code(1);
+    assert!(failed.stderr.contains("DescribeNatGateways: InvalidParameterValue"), "{failed:#?}");
+}
+
 #[test]
 fn the_built_in_lab_has_the_names_of_the_seed() {
     let lab = Lab::start(&[]);

@@ -1,5 +1,7 @@
 //! The scripts, as a user runs them: the demo from start to end, and the lab's own scripts twice in a row.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test says is read where it fails")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use lab_plan::{Exit, Problem};
+use lab_plan::{Exit, PROGRAMS, Problem, exit_code};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -67,7 +67,7 @@ impl Desk<'_> {
         let child = command.spawn().map_err(cannot)?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let output = self.attend(group, child.wait_with_output()).await.map_err(cannot)?;
-        let code = exit_code(output.status);
+        let code = i32::from(exit_code(output.status));
         let said = std::fs::read(&path).unwrap_or_default();
         let head = format!("--- {begun:.0} {}: {code}\n", job.title());
         self.folder.add_to_log(self.owner, &[head.as_bytes(), said.as_slice()].concat())?;
@@ -110,19 +110,13 @@ impl Desk<'_> {
     }
 }
 
-/// The exit code; 128 + N when signal N ended it, as a shell says it.
-fn exit_code(status: std::process::ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
-}
-
 /// Why a program failed: its complaint (`PROGRAM: …`), the first step that failed where the complaint only says that one
 /// did, and the reason behind it; else its last line.
 fn find_reason(said: &str) -> String {
-    const PROGRAMS: [&str; 6] =
-        ["net-up: ", "host-up: ", "pipeline-up: ", "vpn-setup: ", "upload-sample-image: ", "lab-status: "];
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let complaint = |line: &str| PROGRAMS.iter().find_map(|program| line.strip_prefix(program).map(str::to_owned));
+    let complaint = |line: &str| {
+        PROGRAMS.iter().find_map(|program| line.strip_prefix(program)?.strip_prefix(": ").map(str::to_owned))
+    };
     let Some(place) = lines.iter().rposition(|line| complaint(line).is_some()) else {
         return lines.last().map(|line| line.trim().to_owned()).unwrap_or_default();
     };

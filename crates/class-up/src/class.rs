@@ -94,16 +94,14 @@ pub(crate) fn make_students(
 /// What of a lab the tasks are about: 1 has the hosts that reach the internet and the pipeline, 2 the others and the VPN.
 fn take_part(lab: &Lab, tasks: Tasks) -> Lab {
     let mut part = lab.clone();
-    let is_public =
-        |role: &str| lab.subnet(role).is_some_and(|subnet| subnet.internet == lab_common::Internet::Gateway);
     match tasks {
         Tasks::Both => {}
         Tasks::One => {
-            part.hosts.retain(|host| is_public(&host.subnet));
+            part.hosts.retain(|host| lab.is_public(host));
             part.vpn = None;
         }
         Tasks::Two => {
-            part.hosts.retain(|host| !is_public(&host.subnet));
+            part.hosts.retain(|host| !lab.is_public(host));
             part.images = None;
         }
     }
@@ -112,9 +110,7 @@ fn take_part(lab: &Lab, tasks: Tasks) -> Lab {
 
 /// The hosts that have the internet from the start, and those that need a NAT window.
 pub(crate) fn split_hosts(lab: &Lab) -> (Vec<String>, Vec<String>) {
-    let (public, private): (Vec<_>, Vec<_>) = lab.hosts.iter().partition(|host| {
-        lab.subnet(&host.subnet).is_some_and(|subnet| subnet.internet == lab_common::Internet::Gateway)
-    });
+    let (public, private): (Vec<_>, Vec<_>) = lab.hosts.iter().partition(|host| lab.is_public(host));
     let roles = |hosts: Vec<&lab_common::Host>| hosts.into_iter().map(|host| host.role.clone()).collect();
     (roles(public), roles(private))
 }

@@ -42,13 +42,7 @@ impl Folder {
     /// # Errors
     /// When neither `LAB_HOME` nor `HOME` is set.
     pub(crate) fn find(name: &str) -> Result<Self, Problem> {
-        let set = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let labs = set("LAB_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share/hybrid-lab")));
-        let labs = labs.ok_or_else(|| {
-            Problem::usage("neither LAB_HOME nor HOME is set").fix("set LAB_HOME to a directory for the labs' keys")
-        })?;
-        let labs = std::path::absolute(&labs).unwrap_or(labs);
-        Ok(Self(Home::at(labs.join(name))))
+        Home::of_class(name).map(Self)
     }
 
     #[cfg(test)]

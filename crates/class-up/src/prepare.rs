@@ -152,16 +152,17 @@ pub(crate) async fn open_doors(args: &Args, class: &mut Class, stop: &Stop) -> R
     Ok(Doors { sdk: session.sdk, sts, caller, assumed })
 }
 
-/// Refuses a class that would share names, or that does not fit into an account. Who is alone in an account is not asked
+/// Refuses a class that would share names, or that does not fit into an account; what is there already is neither a
+/// problem to look at nor to take down. Who is alone in an account is not asked
 /// for here: the programs find that out, for their owner only.
 ///
 /// # Errors
 /// What does not fit.
 pub(crate) async fn check_class(args: &Args, class: &Class, doors: &Doors, stop: &Stop) -> Result<(), Problem> {
-    let mut problems = find_collisions(&class.roster, &class.students, Some(&doors.caller.account));
     if !matches!(args.verb, Verb::Up { .. } | Verb::Plan { .. }) {
-        problems.clear();
+        return Ok(());
     }
+    let mut problems = find_collisions(&class.roster, &class.students, Some(&doors.caller.account));
     if problems.is_empty() {
         let groups = group(class, doors);
         let looking = stream::iter(groups.iter().filter(|group| group.students.len() > 1))

@@ -6,7 +6,8 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::types::{Filter, Reservation};
 use lab_account::QuotaLimit;
 use lab_account::quotas::{self, Quota};
-use lab_common::explain;
+use lab_common::{Tags, academy, explain, size};
+use lab_ec2::{is_ours, standard_vcpus};
 use lab_plan::Problem;
 
 use crate::class::{Student, split_hosts};
@@ -46,18 +47,9 @@ impl Each {
             Self::Vpc => 1,
             Self::VpnEndpoint => u32::from(part.vpn.is_some()),
             Self::WindowAddress => u32::from(!split_hosts(part).1.is_empty()),
-            Self::Vcpus => part.hosts.iter().map(|host| vcpus(&host.size)).sum(),
+            Self::Vcpus => part.hosts.iter().map(|host| size::standard_vcpus(&host.size)).sum(),
             Self::Instances => count(part.hosts.len()),
         }
-    }
-}
-
-/// The virtual CPUs of an instance type (EC2 user guide, "Instance type specifications"); unknown ones count as 2.
-fn vcpus(size: &str) -> u32 {
-    match size.rsplit_once('.') {
-        Some((family, "nano" | "micro" | "small")) if family.starts_with("t2") => 1,
-        Some((_, "xlarge")) => 4,
-        _ => 2,
     }
 }
 
@@ -118,9 +110,6 @@ fn judge_one(group: &Group<'_>, room: &Room, at_once: u32) -> Option<Problem> {
     Some(Problem::failed(what).because(why).fix(fix))
 }
 
-/// No quota of AWS's: what a Learner Lab allows before it is taken away.
-const ACADEMY_INSTANCES: u32 = 9;
-
 /// Reads what is there and what is allowed. `academy` is whether the account is a Learner Lab.
 ///
 /// # Errors
@@ -142,7 +131,9 @@ pub(crate) async fn look(group: &Group<'_>, academy: bool) -> Result<Vec<Room>, 
     if academy {
         let origin = "AWS Academy Learner Lab".to_owned();
         let Taken { used, have, .. } = instances;
-        rooms.push(Room { what: "instances", limit: ACADEMY_INSTANCES, origin, used, have, each: Each::Instances });
+        // No quota of AWS's: what a Learner Lab allows before it is taken away.
+        let limit = u32::try_from(academy::MOST_HOSTS).unwrap_or(u32::MAX);
+        rooms.push(Room { what: "instances", limit, origin, used, have, each: Each::Instances });
     }
     Ok(rooms)
 }
@@ -163,14 +154,10 @@ fn room(limit: &QuotaLimit, each: Each, taken: Taken) -> Room {
     Room { what: limit.quota.what, limit: limit.value, origin: limit.origin(), used, have, each }
 }
 
-const OWNER: &str = "hybrid-lab:owner";
-
 /// The owner in some tags, where it is one of the class.
 fn find_owner(group: &Group<'_>, tags: &[aws_sdk_ec2::types::Tag]) -> Option<String> {
-    let value = |key: &str| tags.iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value());
-    let (owner, lab) = (value(OWNER)?, value("hybrid-lab:lab")?);
-    let is_one = |student: &&&Student| student.owner() == owner && student.lab.name == lab;
-    group.students.iter().find(is_one).map(|student| student.owner().to_owned())
+    let theirs = |student: &&&Student| is_ours(&Tags::new(&student.lab), tags);
+    group.students.iter().find(theirs).map(|student| student.owner().to_owned())
 }
 
 fn take<'a, T: 'a>(
@@ -211,8 +198,7 @@ async fn look_at_instances(ec2: &aws_sdk_ec2::Client, group: &Group<'_>) -> Resu
     let reservations = pages.map_err(|error| explain("DescribeInstances", &error))?;
     let instances: Vec<_> = reservations.iter().flat_map(Reservation::instances).collect();
     let mut taken = take(group, instances.iter().copied(), |instance| instance.tags());
-    taken.vcpus =
-        instances.iter().filter_map(|instance| instance.instance_type()).map(|size| vcpus(size.as_str())).sum();
+    taken.vcpus = instances.iter().map(|instance| standard_vcpus(instance)).sum();
     Ok(taken)
 }
 
@@ -280,6 +266,14 @@ mod tests {
     fn hosts_count_with_their_processors() {
         assert_eq!(complaint(8, &room(Each::Vcpus, 32, 0), 30), None);
         assert!(complaint(9, &room(Each::Vcpus, 32, 0), 30).is_some_and(|said| said.contains("8 of 9")));
-        assert_eq!([vcpus("t3.micro"), vcpus("t2.micro"), vcpus("t3.xlarge")], [2, 1, 4]);
+    }
+
+    #[test]
+    fn large_hosts_need_more_room_than_small_ones() {
+        let mut student = students(1, Tasks::Both).remove(0);
+        for (size, need) in [("t3.2xlarge", 16), ("m7i.48xlarge", 384), ("g5.xlarge", 0)] {
+            student.part.hosts.iter_mut().for_each(|host| host.size = size.into());
+            assert_eq!(Each::Vcpus.need(&student), need, "{size}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a lab will cost, from lab.toml alone: before anything exists, without credentials and without a call. Pure.
 
-use crate::{Internet, Lab, Names, prices};
+use crate::{Lab, Names, prices};
 
 /// Everything of a lab that is billed by time.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,10 +58,7 @@ impl Usage {
     /// What is assumed where nobody says otherwise: the hours of `[budget]`, an hour of the NAT window for each private
     /// host that installs something, and every client of `[vpn]` connected all the time.
     pub fn of(lab: &Lab) -> Self {
-        let private = lab.hosts.iter().filter(|host| {
-            let subnet = lab.subnet(&host.subnet);
-            host.runs.is_some() && subnet.is_none_or(|subnet| subnet.internet == Internet::None)
-        });
+        let private = lab.hosts.iter().filter(|host| lab.needs_window(host));
         let clients = lab.vpn.as_ref().map_or(0, |vpn| vpn.clients.len());
         Self {
             hours: lab.budget.hours,
@@ -133,7 +130,7 @@ fn list_hosts(lab: &Lab, names: &Names) -> Vec<Item> {
         };
         add("instance", host.size.clone(), prices::instance(&host.size));
         add("volume", format!("{} GB gp3", host.disk_gb), Some(prices::gp3(host.disk_gb)));
-        if lab.subnet(&host.subnet).is_some_and(|subnet| subnet.internet == Internet::Gateway) {
+        if lab.is_public(host) {
             add("public-ipv4-address", "assigned at start".into(), Some(prices::PUBLIC_IPV4));
         }
     }

@@ -66,7 +66,12 @@ pub fn tells_of_expiry(said: &str) -> bool {
 /// Whether AWS turned the call away for haste: it has not acted, so the call may be repeated whatever it does.
 pub fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
-    code.is_some_and(|code| THROTTLED.contains(&code))
+    code.is_some_and(is_throttling)
+}
+
+/// Whether AWS says with this code that it has been asked too often.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    THROTTLED.contains(&code)
 }
 
 /// Whether nobody knows if AWS has acted: the answer never came, or says only that something broke inside.
@@ -147,7 +152,7 @@ pub(crate) fn explain_code(call: &str, code: &str, message: &str) -> Problem {
             "ask for the policy in docs/permissions/ of this command; in an Academy lab, set account = \"academy\"",
         );
     }
-    if THROTTLED.contains(&code) || code == "ServiceUnavailable" {
+    if is_throttling(code) || code == "ServiceUnavailable" {
         return problem(format!("AWS has asked for patience with {call} all along"))
             .fix("wait a minute, then run the same command again: it goes on where this one stopped");
     }
@@ -169,7 +174,7 @@ fn explain_unsent<E: Error + 'static>(call: &str, error: &SdkError<E, HttpRespon
     if is_refused(error) {
         return Problem::failed(format!("{call}: the endpoint refuses connections"))
             .because(text)
-            .fix("check AWS_ENDPOINT_URL and --endpoint-url; local AWS is started by lab-sim");
+            .fix("check AWS_ENDPOINT_URL, --endpoint-url and HTTPS_PROXY; local AWS is started by lab-sim");
     }
     Problem::failed(format!("{call}: no usable answer"))
         .because(text)

@@ -1,24 +1,35 @@
 //! What only this machine has: keys, tokens, reports. Secrets, not state.
 
 use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lab_plan::Problem;
+use lab_plan::{DRAFT, Problem, write_draft};
 use tempfile::NamedTempFile;
 
 use crate::Lab;
 
-/// How the name of a file begins that is not complete yet.
-const DRAFT: &str = ".draft-";
 /// Nobody writes a file of ours for so long.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 /// The lab's own directory on this machine: `$LAB_HOME`, by default `~/.local/share/hybrid-lab/NAME-OWNER`, mode 0700.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home(PathBuf);
+
+/// A variable of the environment that names a path.
+fn find_set(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Where labs are that `LAB_HOME` says nothing of.
+fn find_labs() -> Result<PathBuf, Problem> {
+    let home = find_set("HOME").ok_or_else(|| {
+        Problem::usage("neither LAB_HOME nor HOME is set").fix("set LAB_HOME to a directory for the lab's keys")
+    })?;
+    Ok(home.join(".local/share/hybrid-lab"))
+}
 
 /// A text that must not be seen. `Debug` hides it; it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,14 +59,20 @@ impl Home {
     /// # Errors
     /// When neither `LAB_HOME` nor `HOME` is set.
     pub fn of(lab: &Lab) -> Result<Self, Problem> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(home) = set("LAB_HOME") {
-            return Ok(Self(home));
+        match find_set("LAB_HOME") {
+            Some(home) => Ok(Self(home)),
+            None => Ok(Self(find_labs()?.join(format!("{}-{}", lab.name, lab.owner)))),
         }
-        let home = set("HOME").ok_or_else(|| {
-            Problem::usage("neither LAB_HOME nor HOME is set").fix("set LAB_HOME to a directory for the lab's keys")
-        })?;
-        Ok(Self(home.join(".local/share/hybrid-lab").join(format!("{}-{}", lab.name, lab.owner))))
+    }
+
+    /// The directory of a class: `$LAB_HOME/NAME`, by default `~/.local/share/hybrid-lab/NAME`, as an absolute path, which
+    /// programs in other directories understand too. Nothing is created yet.
+    ///
+    /// # Errors
+    /// When neither `LAB_HOME` nor `HOME` is set.
+    pub fn of_class(name: &str) -> Result<Self, Problem> {
+        let labs = find_set("LAB_HOME").map_or_else(find_labs, Ok)?;
+        Ok(Self(std::path::absolute(&labs).unwrap_or(labs).join(name)))
     }
 
     /// A directory of one's choice.
@@ -226,13 +243,7 @@ impl Home {
         let path = self.path(name);
         let directory = path.parent().unwrap_or(&self.0);
         create_directory(directory)?;
-        let write = || {
-            let mut draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(directory)?;
-            draft.write_all(text.as_bytes())?;
-            draft.as_file().sync_all()?;
-            Ok(draft)
-        };
-        write().map_err(|error| self.explain_write(name, &error))
+        write_draft(directory, text.as_bytes()).map_err(|error| self.explain_write(name, &error))
     }
 
     fn explain_write(&self, name: &str, error: &std::io::Error) -> Problem {

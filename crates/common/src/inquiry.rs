@@ -20,11 +20,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::{Headers, StatusCode};
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::{AggregatedBytes, ByteStream};
+use aws_smithy_types::byte_stream::AggregatedBytes;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
-use crate::sdk::SILENCE;
+use crate::sdk::read_body;
 
 /// A request is sent again as it was signed. AWS takes a signature for five minutes (IAM user guide, "Elements of an AWS API
 /// request signature"); one is for the way and for clocks.
@@ -200,11 +199,8 @@ async fn ask(
     if length.is_some_and(|length| length > LARGEST) {
         return Ok(response);
     }
-    let body = timeout(SILENCE, ByteStream::new(response.take_body()).collect()).await;
-    let body = body.map_err(|late| ConnectorError::timeout(late.into()))?;
-    let body = body.map_err(|error| ConnectorError::io(error.into()))?;
+    let body = read_body(&mut response).await?;
     let answer = Answer { status: response.status(), headers: response.headers().clone(), body };
-    *response.body_mut() = SdkBody::from(answer.body.clone().into_bytes());
     if answer.counts_for_all() {
         tell.send_replace(Some(answer));
     }

@@ -39,6 +39,16 @@ impl Lab {
     pub fn subnet(&self, role: &str) -> Option<&Subnet> {
         self.network.subnets.iter().find(|subnet| subnet.role == role)
     }
+
+    /// Whether a host's subnet is behind the internet gateway. It has a public address then, and the internet at once.
+    pub fn is_public(&self, host: &Host) -> bool {
+        self.subnet(&host.subnet).is_some_and(|subnet| subnet.internet == Internet::Gateway)
+    }
+
+    /// Whether a host can install what it runs only while a NAT window is open.
+    pub fn needs_window(&self, host: &Host) -> bool {
+        host.runs.is_some() && !self.is_public(host)
+    }
 }
 
 /// Whose rules the account has.

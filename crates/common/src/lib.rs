@@ -23,8 +23,10 @@ pub mod roles;
 mod sdk;
 mod session;
 mod signed;
+pub mod size;
 mod table;
 mod tags;
+mod upload;
 
 pub use academy::{Breach, find_breaches};
 pub use caller::Caller;
@@ -49,3 +51,4 @@ pub use sdk::{Connection, connect, prepare};
 pub use session::{Access, Session, note_other_region, quote, repeat_access, repeat_options};
 pub use signed::{JsonService, call_json};
 pub use tags::Tags;
+pub use upload::upload_limits;

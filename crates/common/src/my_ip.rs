@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use lab_plan::Problem;
 
-use crate::sdk::make_connector;
+use crate::sdk::connect_directly;
 
 const VARIABLE: &str = "LAB_MY_IP";
 /// AWS's own service for this question; it answers with the address and a newline.
@@ -34,7 +34,7 @@ pub async fn find_my_ip() -> Result<Ipv4Addr, Problem> {
 async fn ask_checkip() -> Result<Ipv4Addr, String> {
     let request = http::Request::get(CHECKIP).body(SdkBody::empty()).map_err(|error| error.to_string())?;
     let request = HttpRequest::try_from(request).map_err(|error| error.to_string())?;
-    let connector = make_connector().map_err(|problem| problem.to_string())?;
+    let connector = connect_directly().map_err(|problem| problem.to_string())?;
     let answer = connector.call(request).await.map_err(|error| format!("{CHECKIP}: {error}"))?;
     let status = answer.status().as_u16();
     let body = aws_smithy_types::byte_stream::ByteStream::new(answer.into_body());

@@ -1,28 +1,32 @@
 //! The one SDK configuration: Region, endpoint, trust store, retries, and the shared rate limit.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+mod paced;
+mod wire;
+
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::{AggregatedBytes, ByteStream};
 use lab_plan::{Limiter, Problem};
+use tokio::time::timeout;
 
 use crate::explain::describe;
 use crate::{Clock, LabArgs};
+
+use paced::Paced;
+pub(crate) use wire::connect_directly;
 
 /// Attempts of a call that is safe to repeat. With the pauses below they span about ten seconds of trouble.
 const ATTEMPTS: u32 = 7;
@@ -64,10 +68,10 @@ pub async fn connect(args: &LabArgs, region: Option<&str>) -> Result<Connection,
 /// # Errors
 /// When an option cannot be used: the endpoint, the trusted certificates.
 pub async fn prepare(args: &LabArgs, region: Option<&str>) -> Result<Connection, Problem> {
-    let limiter = Arc::new(Limiter::from_env());
     let clock = Clock::default();
+    let client = SharedHttpClient::new(Paced::new(wire::make_client()?, Limiter::from_env(), clock.clone()));
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(Paced { inner: make_client()?, limiter, clock: clock.clone() })
+        .http_client(client)
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)
@@ -82,16 +86,18 @@ pub async fn prepare(args: &LabArgs, region: Option<&str>) -> Result<Connection,
         loader = loader.region(Region::new(region.to_owned()));
     }
     if let Some(profile) = &args.profile {
-        // The SDK would prefer keys of the environment, and work in their account.
-        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-        loader = loader.profile_name(profile).credentials_provider(provider);
+        loader = loader.profile_name(profile).no_credentials();
     }
     if let Some(url) = &args.endpoint_url {
         check_endpoint(url)?;
         loader = loader.endpoint_url(url);
     }
     let sdk = loader.load().await;
-    let sdk = match sdk.credentials_provider() {
+    let provider = match &args.profile {
+        Some(profile) => Some(provide_from_profile(&sdk, profile)),
+        None => sdk.credentials_provider(),
+    };
+    let sdk = match provider {
         Some(inner) => {
             let remembering = Remembering { inner, last: Mutex::default() };
             sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(remembering)).build()
@@ -99,6 +105,24 @@ pub async fn prepare(args: &LabArgs, region: Option<&str>) -> Result<Connection,
         None => sdk,
     };
     Ok(Connection { sdk, clock })
+}
+
+/// The credentials of `profile`, which the SDK's chain would ask for only after keys of the environment, and work in their
+/// account. Roles and single sign-on are calls too: they take the same way, to the same Region.
+fn provide_from_profile(sdk: &SdkConfig, profile: &str) -> SharedCredentialsProvider {
+    let mut way = ProviderConfig::without_region().with_region(sdk.region().cloned()).with_use_fips(sdk.use_fips());
+    if let Some(client) = sdk.http_client() {
+        way = way.with_http_client(client);
+    }
+    if let Some(retries) = sdk.retry_config() {
+        way = way.with_retry_config(retries.clone());
+    }
+    if let Some(timeouts) = sdk.timeout_config() {
+        way = way.with_timeout_config(timeouts.clone());
+    }
+    SharedCredentialsProvider::new(
+        ProfileFileCredentialsProvider::builder().configure(&way).profile_name(profile).build(),
+    )
 }
 
 /// Long enough for a program to look at its credentials before its first call, and far too short to outlive them.
@@ -138,101 +162,11 @@ fn check_endpoint(url: &str) -> Result<(), Problem> {
     Err(Problem::usage(format!("--endpoint-url {url} is not a URL")).fix("write one like http://127.0.0.1:4566"))
 }
 
-/// The certificates that are trusted: the system's, or those of `AWS_CA_BUNDLE`, which the Rust SDK does not read.
-fn find_trust() -> Result<TrustStore, Problem> {
-    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
-        return Ok(TrustStore::default());
-    };
-    let show = std::path::Path::new(&path).display();
-    let fix = "point AWS_CA_BUNDLE at a PEM file of certificates, or unset it";
-    let pem = std::fs::read(&path).map_err(|error| {
-        Problem::usage(format!("cannot read AWS_CA_BUNDLE {show}")).because(error.to_string()).fix(fix)
-    })?;
-    if !pem.windows(27).any(|line| line == b"-----BEGIN CERTIFICATE-----") {
-        return Err(Problem::usage(format!("AWS_CA_BUNDLE {show} holds no certificate")).fix(fix));
-    }
-    Ok(TrustStore::empty().with_pem_certificate(pem))
-}
-
-fn make_context() -> Result<TlsContext, Problem> {
-    TlsContext::builder()
-        .with_trust_store(find_trust()?)
-        .build()
-        .map_err(|error| Problem::usage("the trusted certificates cannot be used").because(error.to_string()))
-}
-
-fn make_client() -> Result<SharedHttpClient, Problem> {
-    let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
-    Ok(aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(make_context()?).build_https())
-}
-
-/// One connection for a call that is not AWS's API.
-pub(crate) fn make_connector() -> Result<impl HttpConnector, Problem> {
-    let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
-    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(CONNECT).build();
-    Ok(aws_smithy_http_client::Connector::builder()
-        .tls_provider(provider)
-        .tls_context(make_context()?)
-        .connector_settings(settings)
-        .build())
-}
-
-/// An HTTP client all of whose requests, the SDK's retries included, pass one rate limiter.
-struct Paced {
-    inner: SharedHttpClient,
-    limiter: Arc<Limiter>,
-    clock: Clock,
-}
-
-impl fmt::Debug for Paced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Paced")
-    }
-}
-
-impl HttpClient for Paced {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(PacedConnector {
-            inner: self.inner.http_connector(settings, components),
-            limiter: Arc::clone(&self.limiter),
-            clock: self.clock.clone(),
-        })
-    }
-
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.inner.connector_metadata()
-    }
-}
-
-struct PacedConnector {
-    inner: SharedHttpConnector,
-    limiter: Arc<Limiter>,
-    clock: Clock,
-}
-
-impl fmt::Debug for PacedConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PacedConnector")
-    }
-}
-
-impl HttpConnector for PacedConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, limiter, clock) = (self.inner.clone(), Arc::clone(&self.limiter), self.clock.clone());
-        HttpConnectorFuture::new(async move {
-            limiter.permit().await;
-            let answer = inner.call(request).await;
-            if let Ok(answer) = &answer {
-                clock.read(answer);
-                if is_throttled(answer) { limiter.throttled() } else { limiter.succeeded() }
-            }
-            answer
-        })
-    }
-}
-
-/// Whether AWS asks for patience: 429 and 503 do by their status, the JSON protocols by their error type.
-fn is_throttled(answer: &HttpResponse) -> bool {
-    let kind = answer.headers().get("x-amzn-errortype").unwrap_or_default();
-    matches!(answer.status().as_u16(), 429 | 503) || kind.contains("Throttl") || kind.contains("TooManyRequests")
+/// The body of `answer`, which stays in it.
+pub(crate) async fn read_body(answer: &mut HttpResponse) -> Result<AggregatedBytes, ConnectorError> {
+    let body = timeout(SILENCE, ByteStream::new(answer.take_body()).collect()).await;
+    let body = body.map_err(|late| ConnectorError::timeout(late.into()))?;
+    let body = body.map_err(|error| ConnectorError::io(error.into()))?;
+    *answer.body_mut() = SdkBody::from(body.clone().into_bytes());
+    Ok(body)
 }

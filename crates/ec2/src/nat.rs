@@ -11,7 +11,7 @@ use lab_common::prices::{NAT_GATEWAY, NAT_PER_GB};
 use lab_common::{Tags, explain};
 use lab_plan::{Problem, Verb};
 
-use crate::{find_number, find_tag, is_ours, lab_filters};
+use crate::{find_number, find_tag, is_ours, lab_filters, turn_of};
 
 /// A started hour is billed whole: from here on, an open window has cost more than anybody meant to spend at once.
 const LONG: Duration = Duration::from_hours(1);
@@ -67,7 +67,7 @@ pub async fn find_nat_gateways(ec2: &Client, tags: &Tags) -> Result<Vec<NatGatew
     let now = SystemTime::now();
     let ours = found.iter().filter(|gateway| is_ours(tags, gateway.tags()));
     let mut gateways: Vec<_> = ours.filter_map(|gateway| read_gateway(gateway, now)).collect();
-    gateways.sort_by(|a, b| (a.number.unwrap_or(u32::MAX), &a.id).cmp(&(b.number.unwrap_or(u32::MAX), &b.id)));
+    gateways.sort_by(|a, b| turn_of(a.number, &a.id).cmp(&turn_of(b.number, &b.id)));
     Ok(gateways)
 }
 

@@ -28,10 +28,15 @@ pub struct Drawn {
     pub number: Option<u32>,
 }
 
+/// By this, of several that runs have made, the one comes first that is kept: whoever has drawn no number comes last.
+pub fn turn_of(number: Option<u32>, id: &str) -> (u32, &str) {
+    (number.unwrap_or(u32::MAX), id)
+}
+
 impl Drawn {
-    /// Who is served first comes first.
+    /// By this, the one comes first that is kept ([`turn_of`]).
     pub fn turn(&self) -> (u32, &str) {
-        (self.number.unwrap_or(u32::MAX), &self.id)
+        turn_of(self.number, &self.id)
     }
 }
 

@@ -11,17 +11,17 @@ use aws_sdk_ec2::types::{
     InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceStateName, InstanceType, ResourceType, Tag,
     TagSpecification, VolumeType,
 };
-use aws_sdk_iam::error::{BuildError, ProvideErrorMetadata, SdkError};
 use lab_common::{Home, Runs, Session, Tags, explain, has_code};
 use lab_ec2::{
     Attempt, client_token, create_with_token, is_duplicate, is_gone, specify_tags, take_turn, without_retries,
     write_number,
 };
+use lab_iam::{NewRole, create_role, delete_role, ignore_absent, is_still_used, is_unseen, put_role_policy, to_tags};
 use lab_plan::{Pace, Problem, Stop, find_within, retry_while};
 
 use crate::clients::Clients;
 use crate::error::{explain_launch, is_in_between, is_passing};
-use crate::live::{IMAGE_TAG, RUNS_TAG, describe_key_pairs, find_alive, find_attempt, find_host_role, find_profile};
+use crate::live::{IMAGE_TAG, RUNS_TAG, describe_key_pairs, find_alive, find_attempt, find_profile};
 use crate::plan::{Launch, Op};
 use crate::user_data::{render_bare, render_filegator, render_jupyter};
 use crate::want::{name_runs, trust_policy};
@@ -56,7 +56,6 @@ impl Hands<'_> {
             Op::DeleteKeyPair { id } => self.delete_key_pair().await.map(|()| Some(id.clone())),
             Op::RemoveRoleFromProfile => self.remove_role_from_profile().await.map(|()| None),
             Op::DeleteProfile => self.delete_profile().await.map(|()| None),
-            Op::DeleteRolePolicy => self.delete_role_policy().await.map(|()| None),
             Op::DeleteRole => self.delete_role().await.map(|()| None),
         }
     }
@@ -281,22 +280,14 @@ impl Hands<'_> {
     async fn create_role(&self) -> Result<String, Problem> {
         let Session { names, tags, .. } = self.session;
         let name = names.host_role();
-        let request = self
-            .clients
-            .iam
-            .create_role()
-            .role_name(&name)
-            .description("What the hosts of a hybrid-lab may do")
-            .assume_role_policy_document(trust_policy().to_string())
-            .set_tags(Some(self.iam_tags(roles::HOST_ROLE, &name)?));
-        let Err(error) = request.send().await else { return Ok(name) };
-        // Either our own call, whose answer was lost, or somebody else's role.
-        if has_code(&error, "EntityAlreadyExists")
-            && self.see(async || find_host_role(self.clients, names, tags).await).await?.is_some_and(|role| role.ours)
-        {
-            return Ok(name);
-        }
-        Err(explain("CreateRole", &error))
+        let role = NewRole {
+            name: &name,
+            description: "What the hosts of a hybrid-lab may do".to_owned(),
+            trust: &trust_policy(),
+            tags: to_tags(tags.of(roles::HOST_ROLE, &name))?,
+        };
+        create_role(&self.clients.iam, role, tags, self.stop).await?;
+        Ok(name)
     }
 
     /// Looks for what AWS says exists. IAM may not show it yet, when our own call made it and its answer was lost.
@@ -306,15 +297,8 @@ impl Hands<'_> {
 
     async fn put_role_policy(&self, policy: &serde_json::Value) -> Result<String, Problem> {
         let name = self.session.names.host_role();
-        let request = self
-            .clients
-            .iam
-            .put_role_policy()
-            .role_name(&name)
-            .policy_name(roles::HOST_POLICY)
-            .policy_document(policy.to_string());
-        let answer = retry_while(Pace::SPREAD, self.stop, is_unseen, async || request.clone().send().await).await;
-        answer.map(|_| name).map_err(|error| explain("PutRolePolicy", &error))
+        put_role_policy(&self.clients.iam, &name, roles::HOST_POLICY, policy, self.stop).await?;
+        Ok(name)
     }
 
     async fn create_profile(&self) -> Result<String, Problem> {
@@ -325,7 +309,7 @@ impl Hands<'_> {
             .iam
             .create_instance_profile()
             .instance_profile_name(&name)
-            .set_tags(Some(self.iam_tags(roles::HOST_PROFILE, &name)?));
+            .set_tags(Some(to_tags(tags.of(roles::HOST_PROFILE, &name))?));
         let Err(error) = request.send().await else { return Ok(name) };
         if has_code(&error, "EntityAlreadyExists")
             && self
@@ -377,50 +361,12 @@ impl Hands<'_> {
         let request =
             self.clients.iam.delete_instance_profile().instance_profile_name(self.session.names.host_profile());
         let answer = retry_while(Pace::MOMENT, self.stop, is_still_used, async || request.clone().send().await).await;
-        ignore_absent("DeleteInstanceProfile", answer)
-    }
-
-    async fn delete_role_policy(&self) -> Result<(), Problem> {
-        let request = self.clients.iam.delete_role_policy();
-        let request = request.role_name(self.session.names.host_role()).policy_name(roles::HOST_POLICY);
-        ignore_absent("DeleteRolePolicy", request.send().await)
+        ignore_absent("DeleteInstanceProfile", answer).map(drop)
     }
 
     async fn delete_role(&self) -> Result<(), Problem> {
-        let request = self.clients.iam.delete_role().role_name(self.session.names.host_role());
-        let answer = retry_while(Pace::MOMENT, self.stop, is_still_used, async || request.clone().send().await).await;
-        ignore_absent("DeleteRole", answer)
+        delete_role(&self.clients.iam, &self.session.names.host_role(), self.stop).await
     }
-
-    fn iam_tags(&self, role: &str, name: &str) -> Result<Vec<aws_sdk_iam::types::Tag>, Problem> {
-        let tags = self.session.tags.of(role, name).into_iter();
-        let built = tags.map(|(key, value)| aws_sdk_iam::types::Tag::builder().key(key).value(value).build());
-        let built: Result<Vec<_>, BuildError> = built.collect();
-        built.map_err(|error| Problem::failed("cannot write a tag").because(error.to_string()))
-    }
-}
-
-type Answer<T, E> = Result<T, SdkError<E, aws_sdk_ec2::config::http::HttpResponse>>;
-
-/// Deleting what is gone already is done.
-fn ignore_absent<T, E>(call: &str, answer: Answer<T, E>) -> Result<(), Problem>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match answer {
-        Err(error) if !has_code(&error, "NoSuchEntity") => Err(explain(call, &error)),
-        _ => Ok(()),
-    }
-}
-
-/// Whether IAM does not show yet what has just been made.
-fn is_unseen<E: ProvideErrorMetadata>(error: &SdkError<E, aws_sdk_ec2::config::http::HttpResponse>) -> bool {
-    has_code(error, "NoSuchEntity")
-}
-
-/// Whether IAM still shows what has just been taken out or deleted.
-fn is_still_used<E: ProvideErrorMetadata>(error: &SdkError<E, aws_sdk_ec2::config::http::HttpResponse>) -> bool {
-    has_code(error, "DeleteConflict")
 }
 
 #[cfg(test)]

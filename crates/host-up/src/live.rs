@@ -7,6 +7,7 @@ use lab_account::identify_with;
 use lab_common::{Account, Caller, Home, Image, Names, Session, Tags, explain, has_code};
 use lab_ec2::{
     Attempt, Drawn, NatGateway, find_nat_gateways, find_number, find_role, find_tag, is_gone, is_ours, lab_filters,
+    turn_of,
 };
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
@@ -234,9 +235,7 @@ pub(crate) async fn find_instances(clients: &Clients, tags: &Tags) -> Result<Vec
     let reservations = pages.collect::<Result<Vec<_>, _>>().await;
     let reservations = reservations.map_err(|error| explain("DescribeInstances", &error))?;
     let mut found: Vec<_> = reservations.iter().flat_map(Reservation::instances).filter_map(read_instance).collect();
-    found.sort_by(|a, b| {
-        (&a.host, a.number.unwrap_or(u32::MAX), &a.id).cmp(&(&b.host, b.number.unwrap_or(u32::MAX), &b.id))
-    });
+    found.sort_by(|a, b| (&a.host, turn_of(a.number, &a.id)).cmp(&(&b.host, turn_of(b.number, &b.id))));
     Ok(found)
 }
 
@@ -362,7 +361,7 @@ async fn find_iam(clients: &Clients, session: &Session) -> Result<(Option<Role>,
 }
 
 /// The role of the hosts, without its policy.
-pub(crate) async fn find_host_role(clients: &Clients, names: &Names, tags: &Tags) -> Result<Option<Role>, Problem> {
+async fn find_host_role(clients: &Clients, names: &Names, tags: &Tags) -> Result<Option<Role>, Problem> {
     let role = match clients.iam.get_role().role_name(names.host_role()).send().await {
         Ok(answer) => answer.role,
         Err(error) if has_code(&error, "NoSuchEntity") => None,

@@ -3,7 +3,6 @@
 use lab_account::forbid_breaches;
 use lab_common::{Image, Lab, Names, Runs};
 use lab_plan::{Action, Plan, Problem, Step};
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::console::Marker;
@@ -17,7 +16,7 @@ use aws_sdk_ec2::types::InstanceStateName;
 const ACADEMY_PROFILE: &str = "LabInstanceProfile";
 
 /// What one step does. Each is one creating or changing call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// Makes the key on this machine, if need be, and imports its public half.
     ImportKeyPair,
@@ -67,14 +66,12 @@ pub enum Op {
     RemoveRoleFromProfile,
     /// Deletes the instance profile.
     DeleteProfile,
-    /// Deletes the role's inline policy.
-    DeleteRolePolicy,
-    /// Deletes the role.
+    /// Deletes the role with all its policies.
     DeleteRole,
 }
 
 /// Everything a new instance is made of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Launch {
     /// The account's 12 digits, for the client token.
     pub(crate) account: String,
@@ -90,7 +87,6 @@ pub struct Launch {
     pub(crate) key: String,
     pub(crate) profile: Option<String>,
     pub(crate) disk_gb: i32,
-    #[serde(skip)]
     pub(crate) runs: Option<Runs>,
     /// Client tokens that instances of this host have used up by being terminated.
     pub(crate) used_tokens: Vec<String>,
@@ -540,12 +536,9 @@ fn tear_down_shared(names: &Names, live: &Live) -> Vec<Step<Op>> {
         let step = delete("instance-profile", roles::HOST_PROFILE, &profile, Op::DeleteProfile);
         steps.push(step.needs([roles::PROFILE_ROLE]));
     }
-    if let Some(found) = live.role.as_ref().filter(|found| found.ours) {
-        if found.policy.is_some() {
-            steps.push(delete("role-policy", roles::HOST_POLICY, &role, Op::DeleteRolePolicy));
-        }
-        let step = delete("role", roles::HOST_ROLE, &role, Op::DeleteRole);
-        steps.push(step.needs([roles::HOST_POLICY, roles::PROFILE_ROLE]));
+    if live.role.as_ref().is_some_and(|found| found.ours) {
+        let step = delete("role", roles::HOST_ROLE, &role, Op::DeleteRole).detail("with its policies");
+        steps.push(step.needs([roles::PROFILE_ROLE]));
     }
     steps
 }

@@ -6,7 +6,7 @@ use lab_common::{Home, Session};
 use lab_plan::{Exit, Problem, Request, Stop, print_err, run_verb};
 
 use crate::ssh::{self, Login};
-use crate::want::{check_hosts, check_via, is_public};
+use crate::want::{check_hosts, check_via};
 use crate::{Args, Hosts, Verb, secrets};
 
 const PROGRAM: &str = "host-up";
@@ -52,9 +52,9 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
             Ok(Exit::Done)
         }
         Verb::SshConfig { via } => {
-            let private =
-                session.lab.hosts.iter().map(|host| host.role.as_str()).filter(|role| !is_public(&session.lab, role));
-            check_via(&session.lab, via.as_deref(), &private.collect::<Vec<_>>())?;
+            let lab = &session.lab;
+            let private = lab.hosts.iter().filter(|host| !lab.is_public(host)).map(|host| host.role.as_str());
+            check_via(lab, via.as_deref(), &private.collect::<Vec<_>>())?;
             lab_plan::print_out(&ssh::show_config(&session, via.as_deref()).await?)?;
             Ok(Exit::Done)
         }

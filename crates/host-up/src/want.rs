@@ -1,6 +1,6 @@
 //! What lab.toml wants of the hosts.
 
-use lab_common::{Host, Image, Images, Internet, Lab, Names, Protocol, Runs, Source, prices};
+use lab_common::{Host, Image, Images, Lab, Names, Protocol, Runs, Source, prices};
 use lab_plan::Problem;
 
 /// A host as it should be.
@@ -44,13 +44,12 @@ impl Key {
 
 impl WantedHost {
     fn new(host: &Host, lab: &Lab, names: &Names) -> Self {
-        let public = lab.subnet(&host.subnet).is_some_and(|subnet| subnet.internet == Internet::Gateway);
         let key = host.key.clone().map_or_else(|| Key::Own(names.key_pair()), Key::Existing);
         Self {
             host: host.role.clone(),
             name: names.host(&host.role),
             subnet: host.subnet.clone(),
-            public,
+            public: lab.is_public(host),
             image: host.image.clone(),
             size: host.size.clone(),
             runs: host.runs,
@@ -114,17 +113,11 @@ fn list_hosts(lab: &Lab) -> String {
     format!("its hosts are: {}", known.join(", "))
 }
 
-/// Whether a host's subnet is behind the internet gateway.
-pub(crate) fn is_public(lab: &Lab, host: &str) -> bool {
-    let subnet = lab.host(host).and_then(|host| lab.subnet(&host.subnet));
-    subnet.is_some_and(|subnet| subnet.internet == Internet::Gateway)
-}
-
 /// Checks, before anything is called, that `via` may be the way to each of `hosts`.
 pub(crate) fn check_via(lab: &Lab, via: Option<&str>, hosts: &[&str]) -> Result<(), Problem> {
     let Some(via) = via else { return Ok(()) };
     check_hosts(lab, &[via.to_owned()])?;
-    if !is_public(lab, via) {
+    if !lab.host(via).is_some_and(|host| lab.is_public(host)) {
         let what = format!("host `{via}` has no public address, so nobody gets further through it");
         return Err(Problem::usage(what).fix("name a host whose subnet has internet = \"gateway\""));
     }

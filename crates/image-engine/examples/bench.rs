@@ -4,6 +4,8 @@
 //! A line is `FILE OUT WORD=VALUE…`, the answer JSON: `ms`, `cpu` (both milliseconds), `bytes`. One engine serves all
 //! lines, as in a warm function.
 
+#![allow(clippy::print_stdout, reason = "an example, read to its end")]
+
 use std::io::BufRead as _;
 use std::time::Instant;
 

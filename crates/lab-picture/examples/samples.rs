@@ -1,5 +1,7 @@
 //! Draws the samples of the tests: `cargo run -p lab-picture --example samples -- DIRECTORY`.
 
+#![allow(clippy::print_stdout, reason = "an example, read to its end")]
+
 use std::path::Path;
 
 #[path = "../tests/samples/mod.rs"]

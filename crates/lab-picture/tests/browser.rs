@@ -1,5 +1,7 @@
 //! What a real Chromium says of the pictures: light and dark, narrow and wide (`tests/browser/check.cjs`).
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test says is read where it fails")]
+
 mod samples;
 
 use std::path::Path;

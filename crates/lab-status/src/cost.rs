@@ -4,10 +4,11 @@ mod explorer;
 mod show;
 
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use clap::builder::{StringValueParser, TypedValueParser as _};
 use jiff::Timestamp;
 use lab_common::estimate::{Estimate, Usage, estimate};
-use lab_common::{Lab, LabArgs, Session, prices};
+use lab_common::{Lab, LabArgs, Session, describe, no_credentials, prices};
 use lab_plan::{Exit, Heading, Look, Problem, print_err, print_out};
 
 use crate::census::{self, World};
@@ -135,12 +136,7 @@ fn make_report(lab: &Lab, options: &CostArgs) -> Report {
 async fn look(args: &LabArgs, options: &CostArgs, report: &mut Report) -> Result<(), Problem> {
     let session = Session::open(args).await?;
     report.heading = session.heading();
-    let provider = session.sdk.credentials_provider();
-    let has_credentials = match &provider {
-        Some(provider) => provider.provide_credentials().await.is_ok(),
-        None => false,
-    };
-    if !has_credentials {
+    if !has_credentials(&session).await? {
         report
             .notes
             .push("there are no AWS credentials: what exists now was not asked, this is the estimate alone".into());
@@ -158,6 +154,19 @@ async fn look(args: &LabArgs, options: &CostArgs, report: &mut Report) -> Result
     }
     report.now = Some(now);
     Ok(())
+}
+
+/// Whether anybody has configured credentials.
+///
+/// # Errors
+/// When somebody has, and they cannot be got: an expired single sign-on, a process that fails, a broken connection.
+async fn has_credentials(session: &Session) -> Result<bool, Problem> {
+    let Some(provider) = session.sdk.credentials_provider() else { return Ok(false) };
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(true),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => Ok(false),
+        Err(error) => Err(no_credentials(describe(&error))),
+    }
 }
 
 fn count_up(world: &World) -> Now {

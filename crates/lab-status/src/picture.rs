@@ -27,7 +27,7 @@ use crate::show::Inventory;
 
 pub(crate) use compose::last_four;
 use compose::{Facts, compose};
-pub(crate) use page::{POLICY, escape, show_time};
+pub(crate) use page::{HINT, POLICY, escape, show_time, size_rules};
 pub(crate) use routes::read_route;
 
 /// What `picture` takes.
@@ -134,7 +134,7 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
         (_, _, Some(file)) => {
             // What could not be read stands in the picture.
             let beside: Vec<_> = notes.iter().filter(|note| !note.starts_with("not known: ")).cloned().collect();
-            keep(file, page::to_html(&drawing.title, &svg, drawing.width, &beside).as_bytes())?;
+            keep(file, page::to_html(&drawing.title, &svg, (drawing.width, drawing.height), &beside).as_bytes())?;
         }
         (Some(file), _, _) => keep(file, svg.as_bytes())?,
         _ => print_out(&svg)?,

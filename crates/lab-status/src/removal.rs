@@ -6,12 +6,12 @@ use lab_common::quote;
 use crate::scope::Scope;
 use crate::thing::Thing;
 
-/// The programs' own commands, in the order in which `scripts/down.sh` runs them: the most expensive first.
-const PROGRAMS: [&str; 5] = ["vpn-setup down", "net-up nat close", "host-up down", "pipeline-up down", "net-up down"];
+/// The programs' own commands that remove, in the order in which `scripts/down.sh` runs them: the most expensive first.
+const COMMANDS: [&str; 5] = ["vpn-setup down", "net-up nat close", "host-up down", "pipeline-up down", "net-up down"];
 
 /// Where a command stands in the order of removal; what no program removes comes last.
 pub(crate) fn rank(command: &str) -> usize {
-    PROGRAMS.iter().position(|program| command.starts_with(program)).unwrap_or(PROGRAMS.len())
+    COMMANDS.iter().position(|ours| command.starts_with(ours)).unwrap_or(COMMANDS.len())
 }
 
 /// What is to be done about a thing.

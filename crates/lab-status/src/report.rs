@@ -4,6 +4,7 @@
 mod evidence;
 mod look;
 mod pdf;
+mod redact;
 mod render;
 mod steps;
 mod style;
@@ -18,14 +19,16 @@ use std::path::{Path, PathBuf};
 
 use lab_common::{Home, LabArgs, Session};
 use lab_picture::View;
-use lab_plan::{Exit, Problem, RunRecord, print_err, print_out};
+use lab_plan::{Exit, Problem, RunRecord, print_err, print_out, to_json};
+use serde_json::json;
 
 use crate::clients::Clients;
 use crate::leaks::find_leaks;
 use crate::picture;
 use crate::scope::Scope;
 use crate::show::name_asked;
-use evidence::{After, Cost, CostItem, Evidence, Task, redact};
+use evidence::{After, Cost, CostItem, Evidence, Task};
+use redact::{Own, redact};
 
 /// What `report` takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,7 +43,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "REPORT", requires = "out")]
     before: Option<PathBuf>,
     /// Say whether a report is as it was made; calls nothing
-    #[arg(long, value_name = "REPORT", conflicts_with_all = ["out", "before"])]
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["out", "before", "pdf"])]
     verify: Option<PathBuf>,
 }
 
@@ -51,7 +54,7 @@ pub(crate) struct ReportArgs {
 pub(crate) async fn run(args: &LabArgs, options: &ReportArgs) -> Result<Exit, Problem> {
     if let Some(file) = &options.verify {
         let page = verify::verify(&read_page(file)?)?;
-        print_out(&tell_verified(file, &page))?;
+        print_out(&if args.json { verified_to_json(file, &page)? } else { tell_verified(file, &page) })?;
         print_err(
             "note: this does not say who made it: compare the digest with the one that was told then, or the page with \
              the live lab",
@@ -59,17 +62,37 @@ pub(crate) async fn run(args: &LabArgs, options: &ReportArgs) -> Result<Exit, Pr
         return Ok(Exit::Done);
     }
     let Some(out) = &options.out else { return Err(Problem::usage("no file is named").fix("pass --out report.html")) };
+    check_files(out, options)?;
     let evidence = match &options.before {
         Some(before) => add_what_is_left(args, before).await?,
         None => gather(args).await?,
     };
     let page = render::to_html(&evidence)?;
     picture::keep(out, page.html.as_bytes())?;
-    print_out(&tell(&evidence, &page.digest))?;
+    print_out(&if args.json { to_document(&evidence, &page.digest)? } else { tell(&evidence, &page.digest) })?;
     if let Some(file) = &options.pdf {
         pdf::print(out, file).await?;
     }
     Ok(Exit::Done)
+}
+
+/// That each file is one, and none is written over another that is still needed.
+fn check_files(out: &Path, options: &ReportArgs) -> Result<(), Problem> {
+    let is_same = |one: &Path, other: &Path| {
+        let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_default();
+        whole(one) == whole(other)
+    };
+    if [Some(out), options.pdf.as_deref()].contains(&Some(Path::new("-"))) {
+        return Err(Problem::usage("a report is a file").fix("name it: --out report.html, --pdf report.pdf"));
+    }
+    if options.pdf.as_ref().is_some_and(|pdf| is_same(pdf, out)) {
+        return Err(Problem::usage("--out and --pdf name the same file").fix("name two: the page, and its print"));
+    }
+    if options.before.as_ref().is_some_and(|before| is_same(before, out)) {
+        let fix = "name another file: the report of before is the proof of all that is gone";
+        return Err(Problem::usage("--out would write over the report of before").fix(fix));
+    }
+    Ok(())
 }
 
 /// What a terminal needs of it.
@@ -81,20 +104,50 @@ fn tell(evidence: &Evidence, digest: &str) -> String {
     }
     if let Some(after) = &evidence.after {
         let _ = writeln!(text, "after down, {}", after.tell());
+        let _ = writeln!(text, "digest before down: sha256:{}", after.before);
     }
     let _ = writeln!(text, "digest: sha256:{digest}");
     text
+}
+
+/// The same for programs.
+fn to_document(evidence: &Evidence, digest: &str) -> Result<String, Problem> {
+    let Evidence { at, lab, owner, region, tasks, after, .. } = evidence;
+    let tasks = tasks.iter().map(|task| {
+        let (passed, of) = task.count();
+        let steps = task.steps.iter().map(|step| json!({"text": step.text, "verdict": step.verdict.word()}));
+        json!({"title": task.title, "passed": passed, "of": of, "steps": steps.collect::<Vec<_>>()})
+    });
+    let after = after.as_ref().map(|after| {
+        json!({"at": after.at, "left": after.left.len(), "leaving": after.leaving.len(), "unread": after.unread.len(),
+            "digest_before": format!("sha256:{}", after.before)})
+    });
+    to_json(&json!({"lab": lab, "owner": owner, "region": region, "at": at, "tasks": tasks.collect::<Vec<_>>(),
+        "after": after, "digest": format!("sha256:{digest}")}))
+}
+
+fn verified_to_json(file: &Path, page: &verify::Page) -> Result<String, Problem> {
+    let evidence = verify::read_evidence(&page.html).ok();
+    let of = |read: fn(&Evidence) -> &String| evidence.as_ref().map(read);
+    let before = evidence.as_ref().and_then(|evidence| evidence.after.as_ref());
+    to_json(&json!({"file": file.display().to_string(), "as_made": true, "digest": format!("sha256:{}", page.digest),
+        "digest_before": before.map(|after| format!("sha256:{}", after.before)),
+        "lab": of(|evidence| &evidence.lab), "owner": of(|evidence| &evidence.owner),
+        "region": of(|evidence| &evidence.region), "at": of(|evidence| &evidence.at),
+        "version": of(|evidence| &evidence.version)}))
 }
 
 /// That a page is as it was made, and what it says that it is.
 fn tell_verified(file: &Path, page: &verify::Page) -> String {
     // A later version may write evidence that this one does not understand; the page is as it was made all the same.
     let of = verify::read_evidence(&page.html).map(|evidence| {
-        let Evidence { version, at, lab, owner, region, .. } = evidence;
-        format!(": lab {lab} of {owner} in {region}, looked at {at}, written by lab-status {version}")
+        let Evidence { version, at, lab, owner, region, after, .. } = evidence;
+        let before = after.map(|after| format!("\ndigest before down: sha256:{}", after.before));
+        let of = format!(": lab {lab} of {owner} in {region}, looked at {at}, written by lab-status {version}");
+        (of, before.unwrap_or_default())
     });
-    let of = of.unwrap_or_default();
-    format!("{}: as it was made{of}\ndigest: sha256:{}\n", file.display(), page.digest)
+    let (of, before) = of.unwrap_or_default();
+    format!("{}: as it was made{of}{before}\ndigest: sha256:{}\n", file.display(), page.digest)
 }
 
 fn read_page(file: &Path) -> Result<Vec<u8>, Problem> {
@@ -161,7 +214,7 @@ async fn gather(args: &LabArgs) -> Result<Evidence, Problem> {
         after: None,
         notes: looked.list_notes().into_iter().chain(perhaps).chain(seen.unread).chain(outdated).collect(),
     };
-    redact(&evidence, &looked.account)
+    redact(&evidence, Own { account: &looked.account, home: &find_home() })
 }
 
 /// The report of before `down`, with what is left now.
@@ -203,7 +256,13 @@ async fn add_what_is_left(args: &LabArgs, before: &Path) -> Result<Evidence, Pro
     }
     // This version writes the page anew.
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    redact(&Evidence { version, after: Some(after), ..evidence }, &world.account)
+    let evidence = Evidence { version, after: Some(after), ..evidence };
+    redact(&evidence, Own { account: &world.account, home: &find_home() })
+}
+
+/// The user's own folder, empty where none is known.
+fn find_home() -> String {
+    std::env::var("HOME").unwrap_or_default()
 }
 
 fn tell_unconfirmed(arn: &str) -> String {

@@ -55,6 +55,8 @@ const EVENTS: usize = 50;
 const CONNECTIONS: usize = 32;
 /// A connection that says nothing is ended.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A browser sends its request with the connection; whoever only holds one must not keep others out.
+const HASTE: Duration = Duration::from_secs(3);
 /// Between two tries to take a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -102,13 +104,23 @@ struct Dashboard {
     asked: Cell<Option<Instant>>,
     /// Somebody has asked after a while in which nobody had.
     wanted: Notify,
+    /// The page has been asked for.
+    shown: Notify,
 }
 
 impl Dashboard {
     fn new(address: SocketAddr, every: u64) -> Self {
         // Two of these have 244 random bits from the operating system.
         let token = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(|half| half.simple().to_string()).concat();
-        Self { address, token, every, state: RefCell::default(), asked: Cell::default(), wanted: Notify::new() }
+        Self {
+            address,
+            token,
+            every,
+            state: RefCell::default(),
+            asked: Cell::default(),
+            wanted: Notify::new(),
+            shown: Notify::new(),
+        }
     }
 
     fn url(&self) -> String {
@@ -128,10 +140,17 @@ impl Dashboard {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return respond(StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", "only GET\n".to_owned());
         }
-        let rest = request.uri().path().split('/').nth(2).unwrap_or_default();
+        let Some(rest) = request.uri().path().split('/').nth(2) else {
+            // Without the last slash, what the page asks for would be looked for elsewhere.
+            let mut response = respond(StatusCode::PERMANENT_REDIRECT, "text/plain; charset=utf-8", String::new());
+            let place =
+                HeaderValue::from_str(&format!("/{}/", self.token)).expect("a token has only letters and digits");
+            response.headers_mut().insert(header::LOCATION, place);
+            return response;
+        };
         let state = self.state.borrow();
         let (kind, body) = match rest {
-            "" => ("text/html; charset=utf-8", page::to_html(&state, self.every)),
+            "" => ("text/html; charset=utf-8", page::to_html(&state, self.every, Timestamp::now())),
             "lab.svg" => ("image/svg+xml", state.svg.clone()),
             page::SCRIPT_PATH => ("text/javascript; charset=utf-8", page::SCRIPT.to_owned()),
             _ => return respond(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "not found\n".to_owned()),
@@ -139,8 +158,23 @@ impl Dashboard {
         if !self.is_watched() {
             self.wanted.notify_one();
         }
+        if rest.is_empty() {
+            self.shown.notify_waiters();
+        }
         self.asked.set(Some(Instant::now()));
         respond(StatusCode::OK, kind, body)
+    }
+
+    /// Shows whoever watches why it ends.
+    async fn tell_end(&self, problem: &Problem) {
+        self.state.borrow_mut().failure =
+            Some(format!("{problem}\nlab-status serve has ended: start it again after that"));
+        if self.is_watched() {
+            let interval = Duration::from_secs(self.every.min(PATIENCE.as_secs()));
+            let _ = timeout(interval + PAUSE, self.shown.notified()).await;
+            // The answer itself goes out after that.
+            sleep(PAUSE).await;
+        }
     }
 
     /// The name by which a browser got here; a name that somebody's DNS points at 127.0.0.1 is none of ours.
@@ -197,7 +231,7 @@ async fn serve(stream: TcpStream, dashboard: Rc<Dashboard>) {
         async move { Ok::<_, Infallible>(response) }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
+    http.timer(TokioTimer::new()).header_read_timeout(HASTE).keep_alive(false);
     // A browser that goes away in the middle is nobody's problem.
     let _ = timeout(PATIENCE, http.serve_connection(TokioIo::new(stream), service)).await;
 }
@@ -207,7 +241,10 @@ async fn keep_looking(dashboard: &Dashboard, mut look: impl AsyncFnMut() -> Resu
     loop {
         match look().await {
             Ok(()) => {}
-            Err(problem) if problem.exit() != Exit::Failed || problem.is_about_credentials() => return problem,
+            Err(problem) if problem.exit() != Exit::Failed || problem.is_about_credentials() => {
+                dashboard.tell_end(&problem).await;
+                return problem;
+            }
             Err(problem) => dashboard.state.borrow_mut().failure = Some(problem.to_string()),
         }
         sleep(Duration::from_secs(dashboard.every)).await;
@@ -232,7 +269,8 @@ impl State {
         let surplus = self.events.len().saturating_sub(EVENTS);
         self.events.drain(..surplus);
         self.title = format!("Lab “{}” of {} in {}", session.lab.name, session.lab.owner, session.region);
-        self.svg = to_svg(&arrange(&look.to_scene(session, View::Live)));
+        let drawing = arrange(&look.to_scene(session, View::Live));
+        (self.svg, self.size) = (to_svg(&drawing), (drawing.width, drawing.height));
         self.resources = resources;
         self.total = self.total.grow_to(look.found.total);
         self.is_whole = is_whole;

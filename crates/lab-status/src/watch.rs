@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lab_plan::{Exit, Look, Problem, Progress, Stop, print_out};
-
-/// Empties a terminal and goes to its top: ECMA-48's CUP and ED.
-const CLEAR: &str = "\x1b[H\x1b[2J";
+use lab_plan::{Exit, Look, Problem, Progress, Stop, is_unread, print_out};
 
 use crate::say_notes;
 
-/// Shows what `look` answers, a text and notes, every so many seconds until someone asks to stop. A look that fails is told, and the next
+/// The same place again, line by line, and nothing behind it (ECMA-48's CUP, EL and ED). A screen that is emptied first
+/// flickers, and many terminals keep what was on it in their history.
+fn redraw(text: &str) -> String {
+    format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
+}
+
+/// Shows what `look` answers, a text and notes, every so many seconds until someone asks to stop, or nobody reads it any more. A look that fails is told, and the next
 /// one comes all the same; only wrong arguments and credentials that are not accepted end it.
 ///
 /// # Errors
@@ -38,20 +41,41 @@ pub(crate) async fn watch(
         let head = show.fold(&format!("{time}, every {seconds} s, Ctrl-C ends")) + "\n";
         match answer {
             Ok((text, notes)) => {
-                screen.show(&format!("{head}{text}"))?;
-                // Below what they speak of: the screen has been cleared before.
-                say_notes(&notes);
+                if screen.keeps {
+                    let notes: String = notes.iter().map(|note| show.fold(&format!("note: {note}")) + "\n").collect();
+                    screen.show(&fit(&head, &text, &notes, show.size().map(|(_, rows)| rows)))?;
+                } else {
+                    screen.show(&format!("{head}{text}"))?;
+                    say_notes(&notes);
+                }
                 last = text;
             }
             Err(problem) if problem.exit() != Exit::Failed || problem.is_about_credentials() => return Err(problem),
             Err(problem) => {
-                screen.show(&format!("{head}{}", describe_failure(show, &problem, screen.keeps.then_some(&last))))?;
+                let failure = describe_failure(show, &problem, screen.keeps.then_some(&last));
+                screen.show(&fit(&head, &failure, "", show.size().map(|(_, rows)| rows)))?;
             }
+        }
+        if is_unread() {
+            return Ok(Exit::Done);
         }
         if stop.sleep(Duration::from_secs(seconds)).await.is_err() {
             return Ok(stop.asked().unwrap_or(Exit::Interrupted));
         }
     }
+}
+
+/// What of `text` has room between `head` and `notes` on a screen of so many rows, the last of which stays free: what goes
+/// past a screen would scroll its first lines away at every look.
+fn fit(head: &str, text: &str, notes: &str, rows: Option<usize>) -> String {
+    let (Some(rows), lines) = (rows, text.lines().count()) else { return format!("{head}{text}{notes}") };
+    let room = rows.saturating_sub(1 + head.lines().count() + notes.lines().count());
+    if lines <= room {
+        return format!("{head}{text}{notes}");
+    }
+    let shown = room.saturating_sub(1);
+    let top: String = text.split_inclusive('\n').take(shown).collect();
+    format!("{head}{top}… {} more lines: in a higher window, or without --watch\n{notes}", lines - shown)
 }
 
 /// On a terminal the last answer stays in sight.
@@ -71,12 +95,14 @@ struct Screen {
 
 impl Screen {
     fn show(&self, text: &str) -> Result<(), Problem> {
-        if self.keeps { print_out(&format!("{CLEAR}{text}")) } else { print_out(&format!("{text}\n")) }
+        if self.keeps { print_out(&redraw(text)) } else { print_out(&format!("{text}\n")) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lab_plan::Cause;
+
     use super::*;
 
     #[test]
@@ -85,6 +111,16 @@ mod tests {
         let told = describe_failure(Look::page(None), &problem, Some(&"3 things\n".to_owned()));
         assert!(told.starts_with("not read this time: DescribeVpcs") && told.ends_with("3 things\n"), "{told}");
         assert!(!describe_failure(Look::page(None), &problem, None).contains("before that"));
+    }
+
+    #[test]
+    fn a_low_screen_keeps_the_head_and_the_notes() {
+        let lines = "a\nb\nc\nd\n";
+        let shown = fit("12:00\n", lines, "note: x\n", Some(6));
+        assert_eq!(shown, "12:00\na\nb\n… 2 more lines: in a higher window, or without --watch\nnote: x\n");
+        assert_eq!(fit("12:00\n", lines, "note: x\n", Some(7)), format!("12:00\n{lines}note: x\n"));
+        assert_eq!(fit("h\n", lines, "", None), format!("h\n{lines}"));
+        assert_eq!(redraw("a\nb\n"), "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
     }
 
     #[tokio::test(start_paused = true)]
@@ -108,8 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn expired_credentials_end_it() {
-        let problem =
-            watch(5, &Stop::new(), false, async || Err(Problem::failed("the AWS credentials have expired"))).await;
-        assert!(problem.is_err());
+        let expired = || Problem::failed("the AWS credentials have expired").caused_by(Cause::Credentials);
+        assert_eq!(watch(5, &Stop::new(), false, async || Err(expired())).await, Err(expired()));
     }
 }

@@ -1,5 +1,7 @@
 //! The shells and `man` themselves read what is written.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "what a test says is read where it fails")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -11,7 +11,7 @@ use lab_ec2::{
     Attempt, Drawn, client_token, create_once, create_with_token, find_number, is_dependency, is_duplicate, is_gone,
     lab_filters, specify_tags, take_turn, without_retries, write_number,
 };
-use lab_plan::{Context, Pace, Problem, Step, find_within, retry_while, wait_for};
+use lab_plan::{Context, Pace, Problem, Step, Stop, find_within, retry_while, wait_for};
 
 use crate::plan::Op;
 use crate::rule::{Rule, to_permissions};
@@ -302,24 +302,21 @@ impl Worker<'_> {
 
     /// The token holds the VPC's id, which no two labs share and no later lab gets again.
     async fn create_table(&self, name: &str, vpc: &str) -> Result<String, Problem> {
-        let mut problem = None;
         for n in 0..3 {
             let made = self.create_table_with(name, vpc, &client_token(&[vpc, PUBLIC_TABLE, name], n)).await?;
             // A token that has been used answers with the first table, also when someone has deleted it since.
-            match self.see_table(&made).await {
-                Ok(()) => {
-                    let see = async || self.find_tables(role_filter(PUBLIC_TABLE), vpc).await;
-                    let kept = self.choose("a route table", &made, see).await?;
-                    if kept != made {
-                        self.delete_table(&made).await?;
-                    }
-                    return Ok(kept);
-                }
-                Err(gone) if self.context.stop.asked().is_some() => return Err(gone),
-                Err(gone) => problem = Some(gone),
+            if !self.sees_table(&made).await? {
+                continue;
             }
+            let see = async || self.find_tables(role_filter(PUBLIC_TABLE), vpc).await;
+            let kept = self.choose("a route table", &made, see).await?;
+            if kept != made {
+                self.delete_table(&made).await?;
+            }
+            return Ok(kept);
         }
-        Err(problem.unwrap_or_else(|| Problem::failed("CreateRouteTable made nothing")))
+        Err(Problem::failed("CreateRouteTable answers only with route tables that are gone")
+            .fix("run the same command again in a minute"))
     }
 
     async fn create_table_with(&self, name: &str, vpc: &str, token: &str) -> Result<String, Problem> {
@@ -353,9 +350,16 @@ impl Worker<'_> {
         Ok(drawn.collect())
     }
 
-    async fn see_table(&self, id: &str) -> Result<(), Problem> {
+    /// Whether a route table exists. A new one may need a moment until it is seen.
+    async fn sees_table(&self, id: &str) -> Result<bool, Problem> {
+        let stop = self.context.stop;
         let request = self.ec2.describe_route_tables().route_table_ids(id);
-        self.call("DescribeRouteTables", async || request.clone().send().await).await.map(|_| ())
+        match retry_while(Pace::MOMENT, stop, is_gone, async || request.clone().send().await).await {
+            Ok(_) => Ok(true),
+            // A wait that was ended says nothing.
+            Err(error) if is_gone(&error) => stop.asked().map_or(Ok(false), |exit| Err(Stop::problem(exit))),
+            Err(error) => Err(explain("DescribeRouteTables", &error)),
+        }
     }
 
     async fn route(&self, table: String, gateway: &str, replace: bool) -> Result<String, Problem> {

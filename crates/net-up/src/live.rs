@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{self, Filter, VpcAttributeName};
 use lab_common::{Tags, explain};
-use lab_ec2::{NatGateway, find_nat_gateways, find_number, find_role, find_tag, is_gone, is_ours, lab_filters, list};
+use lab_ec2::{
+    NatGateway, find_nat_gateways, find_number, find_role, find_tag, is_gone, is_ours, lab_filters, list, turn_of,
+};
 use lab_plan::Problem;
 
 use crate::nat::{Address, find_addresses};
@@ -191,7 +193,7 @@ impl Reader<'_> {
         let pages = self.ec2.describe_vpcs().set_filters(Some(lab_filters(self.tags))).into_paginator().items().send();
         let found = list("DescribeVpcs", pages.collect()).await?;
         let mut ours: Vec<_> = found.iter().filter(|vpc| find_role(vpc.tags()) == Some(VPC)).collect();
-        ours.sort_by_cached_key(|vpc| turn_of(vpc.tags(), vpc.vpc_id()));
+        ours.sort_by_cached_key(|vpc| read_turn(vpc.tags(), vpc.vpc_id()));
         let vpcs = ours
             .into_iter()
             .map(|vpc| Vpc {
@@ -230,7 +232,7 @@ impl Reader<'_> {
         let request = self.ec2.describe_internet_gateways().set_filters(Some(lab_filters(self.tags)));
         let found = list("DescribeInternetGateways", request.into_paginator().items().send().collect()).await?;
         let mut found: Vec<_> = found.iter().collect();
-        found.sort_by_cached_key(|gateway| turn_of(gateway.tags(), gateway.internet_gateway_id()));
+        found.sort_by_cached_key(|gateway| read_turn(gateway.tags(), gateway.internet_gateway_id()));
         let gateways = found
             .into_iter()
             .map(|gateway| Gateway {
@@ -267,7 +269,7 @@ impl Reader<'_> {
         let pages = self.ec2.describe_route_tables().set_filters(Some(filters)).into_paginator().items().send();
         let found = list("DescribeRouteTables", pages.collect()).await?;
         let mut found: Vec<_> = found.iter().collect();
-        found.sort_by_cached_key(|table| turn_of(table.tags(), table.route_table_id()));
+        found.sort_by_cached_key(|table| read_turn(table.tags(), table.route_table_id()));
         Ok(found.into_iter().map(|table| read_table(table, self.tags)).collect())
     }
 
@@ -320,8 +322,9 @@ fn filter(name: &str, value: &str) -> Filter {
 }
 
 /// By this, the one comes first that counts of several (see [`lab_ec2::take_turn`]).
-fn turn_of(tags: &[types::Tag], id: Option<&str>) -> (u32, String) {
-    (find_number(tags).unwrap_or(u32::MAX), own(id))
+fn read_turn(tags: &[types::Tag], id: Option<&str>) -> (u32, String) {
+    let (number, id) = turn_of(find_number(tags), id.unwrap_or_default());
+    (number, id.to_owned())
 }
 
 fn own(text: Option<&str>) -> String {

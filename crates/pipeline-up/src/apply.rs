@@ -1,7 +1,7 @@
 //! Carries out one step. Every call here may be repeated: names make them idempotent, and "it is there already" is
 //! done once it has been seen to be ours.
 
-use lab_plan::{Context, Problem, Step};
+use lab_plan::{Context, Problem, Step, Stop};
 
 use crate::clients::Clients;
 use crate::plan::Op;
@@ -22,7 +22,7 @@ pub(crate) async fn apply(
             bucket::set(clients, want.buckets.get(*side), properties, context.stop).await?
         }
         Op::CreateRole(parts) => role::create(clients, want, parts, context.stop).await?,
-        Op::SetRole(parts) => role::set(clients, want, parts).await?,
+        Op::SetRole(parts) => role::set(clients, want, parts, context.stop).await?,
         Op::CreateLogGroup(parts) => log_group::create(clients, want, parts, context.stop).await?,
         Op::SetLogGroup(parts) => log_group::set(clients, want, parts, context.stop).await?,
         Op::SetFunction(parts) => function::configure(clients, want, parts, context.stop).await?,
@@ -40,10 +40,10 @@ pub(crate) async fn apply(
         Op::DeleteTrigger => bucket::delete_trigger(clients, want, context.stop).await?,
         Op::DeletePermission => function::forbid(clients, want).await?,
         Op::DeleteFunction => function::delete(clients, &want.function.name, context.stop).await?,
-        Op::DeleteRole => role::delete(clients, &want.role, context.stop).await?,
+        Op::DeleteRole => delete_role(clients, &want.role, context.stop).await?,
         Op::DeleteBatchRole { account } => {
             backfill::cancel_jobs(clients, want, account).await?;
-            role::delete(clients, &want.batch_role, context.stop).await?
+            delete_role(clients, &want.batch_role, context.stop).await?
         }
         Op::DeleteLogGroup => log_group::delete(clients, &want.log_group, context.stop).await?,
         Op::DeleteStray(Stray { kind, name, .. }) => match kind {
@@ -55,4 +55,9 @@ pub(crate) async fn apply(
         Op::DeleteBucket(side) => bucket::delete(clients, want.buckets.get(*side), context.stop).await?,
     };
     Ok(Some(id))
+}
+
+async fn delete_role(clients: &Clients, name: &str, stop: &Stop) -> Result<String, Problem> {
+    lab_iam::delete_role(&clients.iam, name, stop).await?;
+    Ok(name.to_owned())
 }

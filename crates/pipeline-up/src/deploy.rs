@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use lab_common::quote;
-use lab_plan::{Pace, Problem, Stop};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use lab_plan::{Pace, Problem, Stop, print_err};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
 use crate::cli::Package;
@@ -103,7 +103,7 @@ pub(crate) async fn run_deploy(words: &[String], stop: &Stop) -> Result<(), Prob
         if !is_role_unknown(&complaint) || start.elapsed() + pause > Pace::SPREAD.deadline {
             break;
         }
-        eprintln!("the function's new role has not spread yet: deploying again");
+        print_err("the function's new role has not spread yet: deploying again");
         stop.sleep(pause).await?;
     }
     Err(Problem::failed("cargo lambda deploy has failed; what it says is above")
@@ -115,7 +115,8 @@ pub(crate) async fn run_deploy(words: &[String], stop: &Stop) -> Result<(), Prob
 async fn run_once(words: &[String]) -> Result<Option<String>, Problem> {
     let [program, arguments @ ..] = words else { return Ok(None) };
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr()).stderr(Stdio::piped()).kill_on_drop(true);
+    // Both are read to their end: with a reader that goes (`2>&1 | head`) it would end in the middle of its work.
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     // Asked to trace, it would write the session token to its log.
     command.env_remove("RUST_LOG");
     // The Rust SDK inside it reads this one, and not AWS's own variable.
@@ -128,17 +129,23 @@ async fn run_once(words: &[String]) -> Result<Option<String>, Problem> {
             .fix("scripts/setup.sh installs it; put it into PATH")
     };
     let mut child = command.spawn().map_err(failed)?;
-    let mut said = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        let mut lines = BufReader::new(stderr).lines();
-        while let Some(line) = lines.next_line().await.map_err(failed)? {
-            eprintln!("{line}");
-            said.push_str(&line);
-            said.push('\n');
-        }
-    }
+    let (_, said) = tokio::join!(pass_on(child.stdout.take()), pass_on(child.stderr.take()));
     let status = child.wait().await.map_err(failed)?;
     Ok((!status.success()).then_some(said))
+}
+
+/// Shows each line of `stream` on stderr until it ends, whatever encoding it is in. Answers with all of them.
+async fn pass_on(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let mut said = String::new();
+    let Some(stream) = stream else { return said };
+    let mut lines = BufReader::new(stream).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = String::from_utf8_lossy(&line);
+        print_err(line.trim_end());
+        said.push_str(&line);
+        said.push('\n');
+    }
+    said
 }
 
 /// Whether Lambda says that it cannot assume the role. The message comes wrapped and decorated.
@@ -188,6 +195,13 @@ mod tests {
     fn a_role_that_has_not_spread_is_recognised_however_it_is_wrapped() {
         assert!(is_role_unknown("  │ The role defined for the function cannot be\n  │ assumed by Lambda."));
         assert!(!is_role_unknown("AccessDenied: not authorized to perform: iam:PassRole"));
+    }
+
+    #[tokio::test]
+    async fn what_the_command_says_is_read_in_any_encoding() {
+        let words = ["sh", "-c", r"printf 'Jos\351: it cannot be\nassumed\n' >&2; exit 3"].map(str::to_owned);
+        let said = run_once(&words).await.unwrap().unwrap();
+        assert!(is_role_unknown(&said), "{said}");
     }
 
     #[tokio::test]

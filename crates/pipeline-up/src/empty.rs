@@ -31,8 +31,7 @@ async fn delete_versions(clients: &Clients, name: &str, stop: &Stop) -> Result<(
         let found = list_identifiers(&page).map_err(|error| unbuildable(&error))?;
         let Some(first) = found.first().cloned() else { return Ok(()) };
         if first_before.as_ref() == Some(&first) {
-            return Err(Problem::failed(format!("{name}: `{}` is still listed after it was deleted", first.key))
-                .fix("run the same command again in a minute"));
+            return Err(still_listed(name, &first.key, "it was deleted"));
         }
         deleted += found.len();
         delete_batch(clients, name, found).await?;
@@ -67,10 +66,17 @@ async fn delete_batch(clients: &Clients, name: &str, found: Vec<ObjectIdentifier
 }
 
 async fn abort_uploads(clients: &Clients, name: &str, stop: &Stop) -> Result<(), Problem> {
+    let mut first_before = None;
+    // Every page is the first, as with versions.
     loop {
         check_stop(stop)?;
         let answer = clients.s3.list_multipart_uploads().bucket(name).send().await;
         let Some(page) = none_if("ListMultipartUploads", &["NoSuchBucket"], answer)? else { return Ok(()) };
+        let Some(first) = page.uploads().first().cloned() else { return Ok(()) };
+        if first_before.as_ref() == Some(&first) {
+            return Err(still_listed(name, first.key().unwrap_or_default(), "its upload was aborted"));
+        }
+        first_before = Some(first);
         let aborts = page.uploads().iter().map(|upload| abort_upload(clients, name, upload));
         iter(aborts).buffer_unordered(ABORTS_AT_ONCE).try_collect::<()>().await?;
         if page.is_truncated() != Some(true) {
@@ -83,6 +89,12 @@ async fn abort_upload(clients: &Clients, name: &str, upload: &MultipartUpload) -
     let (key, id) = (upload.key().unwrap_or_default(), upload.upload_id().unwrap_or_default());
     let answer = clients.s3.abort_multipart_upload().bucket(name).key(key).upload_id(id).send().await;
     none_if("AbortMultipartUpload", &["NoSuchUpload", "NoSuchBucket"], answer).map(drop)
+}
+
+/// Without progress the next page would be the same one, and so without end.
+fn still_listed(bucket: &str, key: &str, after: &str) -> Problem {
+    Problem::failed(format!("{bucket}: `{key}` is still listed after {after}"))
+        .fix("run the same command again in a minute")
 }
 
 fn check_stop(stop: &Stop) -> Result<(), Problem> {
@@ -167,5 +179,32 @@ mod tests {
         let delete = mock!(Client::delete_objects).then_output(|| DeleteObjectsOutput::builder().build());
         let problem = empty_bucket(&s3_clients(&[&list, &delete]), "b", &Stop::new()).await.unwrap_err();
         assert!(problem.to_string().contains("still listed"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn pages_of_unfinished_uploads_go_one_after_the_other_and_without_progress_not_at_all() {
+        let nothing = mock!(Client::list_object_versions).then_output(|| ListObjectVersionsOutput::builder().build());
+        let page = |key: String| {
+            let upload = MultipartUpload::builder().key(key).upload_id("u").build();
+            ListMultipartUploadsOutput::builder().uploads(upload).is_truncated(true).build()
+        };
+        let left = Arc::new(Mutex::new(3));
+        let (pages, aborts) = (Arc::clone(&left), Arc::clone(&left));
+        let list = mock!(Client::list_multipart_uploads).then_compute_output(move |_| match *pages.lock().unwrap() {
+            0 => ListMultipartUploadsOutput::builder().build(),
+            n => page(format!("k{n}")),
+        });
+        let abort = mock!(Client::abort_multipart_upload).then_compute_output(move |_| {
+            *aborts.lock().unwrap() -= 1;
+            AbortMultipartUploadOutput::builder().build()
+        });
+        assert_eq!(empty_bucket(&s3_clients(&[&nothing, &list, &abort]), "b", &Stop::new()).await, Ok(()));
+        assert_eq!((*left.lock().unwrap(), abort.num_calls()), (0, 3));
+
+        let stuck = mock!(Client::list_multipart_uploads).then_output(move || page("k1".into()));
+        let abort = mock!(Client::abort_multipart_upload).then_output(|| AbortMultipartUploadOutput::builder().build());
+        let problem = empty_bucket(&s3_clients(&[&nothing, &stuck, &abort]), "b", &Stop::new()).await.unwrap_err();
+        assert!(problem.to_string().contains("`k1` is still listed"), "{problem}");
+        assert_eq!(stuck.num_calls(), 2);
     }
 }

@@ -19,6 +19,7 @@ use aws_sdk_s3::types::{
 use lab_account::identify_with;
 use lab_common::{Caller, Images, Tags, explain, is_unknown_caller};
 use lab_ec2::NatGateway;
+use lab_logs::{LogGroup, find_group, read_tags};
 use lab_plan::Problem;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -44,7 +45,7 @@ pub struct Live {
     pub(crate) role: Option<LiveRole>,
     /// Our role of backfills, where there was one.
     pub(crate) batch_role: Option<LiveRole>,
-    pub(crate) log_group: Option<LiveLogGroup>,
+    pub(crate) log_group: Option<LogGroup>,
     pub(crate) function: Option<LiveFunction>,
     pub(crate) queues: Queues<LiveQueue>,
     /// From our queue to our function.
@@ -147,15 +148,6 @@ pub(crate) struct LiveRole {
     pub(crate) policy: Option<Value>,
 }
 
-/// The function's log group.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LiveLogGroup {
-    pub(crate) arn: String,
-    pub(crate) tags: BTreeMap<String, String>,
-    /// In days; for ever where absent.
-    pub(crate) retention: Option<i32>,
-}
-
 /// The deployed function. Of its environment only what lab.toml sets is kept: the rest may be secret.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LiveFunction {
@@ -213,7 +205,7 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
         head_bucket(clients, want, Side::Output),
         read_function(clients, want),
         read_function_policy(clients, want),
-        find_log_group(clients, want),
+        find_group(&clients.logs, &want.log_group),
         delivery::find_queues(clients, want),
         delivery::read_room(clients, want),
     );
@@ -227,7 +219,7 @@ pub(crate) async fn observe(clients: &Clients, want: &Want) -> Result<Live, Prob
         read_bucket(clients, want, &place, Side::Input, input),
         read_bucket(clients, want, &place, Side::Output, output),
         read_roles(clients, want, &place),
-        read_log_group_tags(clients, log_group),
+        read_tags(&clients.logs, log_group),
         delivery::read_queues(clients, queues),
         delivery::read_mapping(clients, want, &place, has_queue),
         delivery::read_invoke(clients, want, has_dead_letters),
@@ -437,7 +429,7 @@ async fn read_roles(
     tokio::try_join!(read_role(clients, &want.role), read_role(clients, &want.batch_role))
 }
 
-pub(crate) async fn read_role(clients: &Clients, name: &str) -> Result<Option<LiveRole>, Problem> {
+async fn read_role(clients: &Clients, name: &str) -> Result<Option<LiveRole>, Problem> {
     let role = async {
         let answer = clients.iam.get_role().role_name(name).send().await;
         let found = none_if("GetRole", &["NoSuchEntity"], answer)?;
@@ -458,29 +450,6 @@ pub(crate) async fn read_role(clients: &Clients, name: &str) -> Result<Option<Li
 /// IAM answers documents as RFC 3986 has them in a URL.
 fn decode(document: Option<&str>) -> Option<String> {
     Some(percent_decode_str(document?).decode_utf8_lossy().into_owned())
-}
-
-pub(crate) async fn find_log_group(clients: &Clients, want: &Want) -> Result<Option<LiveLogGroup>, Problem> {
-    // Sorted by name: the one that is its own prefix comes first.
-    let answer = clients.logs.describe_log_groups().log_group_name_prefix(&want.log_group).send().await;
-    let found = answer.map_err(|error| explain("DescribeLogGroups", &error))?;
-    let group = found.log_groups().iter().find(|group| group.log_group_name() == Some(&want.log_group));
-    Ok(group.map(|group| LiveLogGroup {
-        // `arn` ends in `:*`, which tagging does not take.
-        arn: group.arn().unwrap_or_default().trim_end_matches(":*").to_owned(),
-        tags: BTreeMap::new(),
-        retention: group.retention_in_days(),
-    }))
-}
-
-pub(crate) async fn read_log_group_tags(
-    clients: &Clients,
-    group: Option<LiveLogGroup>,
-) -> Result<Option<LiveLogGroup>, Problem> {
-    let Some(group) = group else { return Ok(None) };
-    let answer = clients.logs.list_tags_for_resource().resource_arn(&group.arn).send().await;
-    let found = none_if("ListTagsForResource", &["ResourceNotFoundException"], answer)?;
-    Ok(found.map(|found| LiveLogGroup { tags: found.tags.unwrap_or_default().into_iter().collect(), ..group }))
 }
 
 async fn read_function(clients: &Clients, want: &Want) -> Result<Option<LiveFunction>, Problem> {

@@ -1,11 +1,11 @@
 //! Writing the function's log group. Lambda would make it on first use, untagged and for ever.
 
-use lab_common::{explain, has_code};
-use lab_plan::{Pace, Problem, Stop, retry_while};
+use lab_common::explain;
+use lab_logs::{create_group, delete_group, find_group, read_tags, set_retention};
+use lab_plan::{Problem, Stop};
 
 use crate::clients::Clients;
-use crate::error::none_if;
-use crate::live::{Claim, find_claim, find_log_group, read_log_group_tags};
+use crate::live::{Claim, find_claim};
 use crate::plan::LogGroupParts;
 use crate::want::Want;
 
@@ -16,22 +16,16 @@ pub(crate) async fn create(
     parts: &LogGroupParts,
     stop: &Stop,
 ) -> Result<String, Problem> {
-    let tags = parts.tags.clone().map(|tags| tags.into_iter().collect());
-    let create = clients.logs.create_log_group().log_group_name(&want.log_group).set_tags(tags);
-    let busy = |error: &_| has_code(error, "OperationAbortedException");
-    match retry_while(Pace::MOMENT, stop, busy, async || create.clone().send().await).await {
-        Ok(_) => {
-            let retention = LogGroupParts { tags: None, ..parts.clone() };
-            set(clients, want, &retention, stop).await
-        }
-        // The answer to our own call was lost, another run was faster, or the function ran just now.
-        Err(error) if has_code(&error, "ResourceAlreadyExistsException") => take_over(clients, want, parts, stop).await,
-        Err(error) => Err(explain("CreateLogGroup", &error)),
+    let tags = parts.tags.clone().unwrap_or_default();
+    if create_group(&clients.logs, &want.log_group, tags, stop).await? {
+        return set(clients, want, &LogGroupParts { tags: None, ..parts.clone() }, stop).await;
     }
+    // Ours, another run's, or the function ran just now.
+    take_over(clients, want, parts, stop).await
 }
 
 async fn take_over(clients: &Clients, want: &Want, parts: &LogGroupParts, stop: &Stop) -> Result<String, Problem> {
-    let found = read_log_group_tags(clients, find_log_group(clients, want).await?).await?;
+    let found = read_tags(&clients.logs, find_group(&clients.logs, &want.log_group).await?).await?;
     match found {
         Some(found) if find_claim(&want.tags, &found.tags) != Claim::Anothers => {
             set(clients, want, &LogGroupParts { arn: Some(found.arn), ..parts.clone() }, stop).await
@@ -44,12 +38,8 @@ async fn take_over(clients: &Clients, want: &Want, parts: &LogGroupParts, stop: 
 /// Writes the parts that differ.
 pub(crate) async fn set(clients: &Clients, want: &Want, parts: &LogGroupParts, stop: &Stop) -> Result<String, Problem> {
     let name = &want.log_group;
-    // A new group may not be visible yet.
-    let unseen = |error: &_| has_code(error, "ResourceNotFoundException");
     if let Some(days) = parts.retention {
-        let put = clients.logs.put_retention_policy().log_group_name(name).retention_in_days(days);
-        let answer = retry_while(Pace::MOMENT, stop, unseen, async || put.clone().send().await).await;
-        answer.map_err(|error| explain("PutRetentionPolicy", &error))?;
+        set_retention(&clients.logs, name, days, stop).await?;
     }
     if let (Some(arn), Some(tags)) = (&parts.arn, &parts.tags) {
         let tags = tags.clone().into_iter().collect();
@@ -61,9 +51,6 @@ pub(crate) async fn set(clients: &Clients, want: &Want, parts: &LogGroupParts, s
 
 /// Deletes the log group with everything in it.
 pub(crate) async fn delete(clients: &Clients, name: &str, stop: &Stop) -> Result<String, Problem> {
-    let delete = clients.logs.delete_log_group().log_group_name(name);
-    let busy = |error: &_| has_code(error, "OperationAbortedException");
-    let answer = retry_while(Pace::MOMENT, stop, busy, async || delete.clone().send().await).await;
-    none_if("DeleteLogGroup", &["ResourceNotFoundException"], answer)?;
+    delete_group(&clients.logs, name, stop).await?;
     Ok(name.to_owned())
 }

@@ -99,13 +99,17 @@ impl Concern for Pipeline {
         let pipeline = Box::pin(observe(&self.clients, &self.want));
         let (live, nat_gateways) = tokio::join!(pipeline, find_nat_gateways(&self.ec2, &self.tags));
         let live = live?;
+        let nat_gateways = match nat_gateways {
+            // Who may not look at NAT gateways may have a pipeline all the same.
+            Err(problem) if problem.is_denial() => Vec::new(),
+            answer => answer?,
+        };
         let strays = if self.takes_all {
             Box::pin(find_strays(&self.clients, &self.want, &live.place)).await?
         } else {
             Vec::new()
         };
-        // Who may not look at NAT gateways may have a pipeline all the same.
-        Ok(Live { nat_gateways: nat_gateways.unwrap_or_default(), strays, ..live })
+        Ok(Live { strays, nat_gateways, ..live })
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {

@@ -6,10 +6,11 @@ mod op;
 
 use std::collections::BTreeMap;
 
+use lab_logs::LogGroup;
 use lab_plan::{Action, Plan, Problem, Step};
 use serde_json::Value;
 
-use crate::live::{Claim, Guard, HereBucket, Live, LiveLogGroup, LiveRole, find_claim};
+use crate::live::{Claim, Guard, HereBucket, Live, LiveRole, find_claim};
 use crate::notification::{Found, Target, Trigger, find_trigger, has_entry};
 use crate::policy::{Permission, check_permission, function_policy, merge_bucket_policy, says_same, trust_policy};
 use crate::queue::show_count;
@@ -234,7 +235,7 @@ fn plan_role(want: &Want, live: &Live) -> Fate {
 
 fn plan_log_group(want: &Want, live: &Live) -> Fate {
     let (name, tags) = (&want.log_group, want.log_group_tags());
-    let Some(LiveLogGroup { arn, tags: live_tags, retention }) = &live.log_group else {
+    let Some(LogGroup { arn, tags: live_tags, retention }) = &live.log_group else {
         let parts = LogGroupParts { retention: Some(LOG_DAYS), tags: Some(tags), arn: None };
         let detail = format!("kept {LOG_DAYS} days");
         return Step::new(Action::Create, "log-group", "log-group", name, Op::CreateLogGroup(parts))

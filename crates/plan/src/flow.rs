@@ -119,11 +119,12 @@ pub trait Concern {
 
     /// How long `settling` may take.
     fn pace(&self) -> Pace {
-        Pace { deadline: std::time::Duration::from_mins(1), ..Pace::MOMENT }
+        // Longer than what was done may take to be seen, or nobody would be told that it is undone.
+        Pace { deadline: VISIBLE * 2, ..Pace::MOMENT }
     }
 
     /// Looks at what may forbid any change, such as credentials that are about to expire. Runs once, at the same time as
-    /// the first `observe` of an `up`, and makes at most two calls.
+    /// the first `observe` of an `up`, and makes at most one call.
     ///
     /// # Errors
     /// When nothing should be changed.
@@ -586,3 +587,6 @@ impl<C: Concern> Run<'_, C> {
         print(self.request.json, document, text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,8 +204,7 @@ impl Problem {
 }
 
 /// The programs that work on one lab.
-pub(crate) const PROGRAMS: [&str; 6] =
-    ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status"];
+pub const PROGRAMS: [&str; 6] = ["net-up", "host-up", "pipeline-up", "vpn-setup", "upload-sample-image", "lab-status"];
 
 /// Whether a text names one of [`PROGRAMS`].
 pub(crate) fn names_program(text: &str) -> bool {

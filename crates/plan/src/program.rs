@@ -15,7 +15,7 @@ use crate::{Exit, Look, Problem, Signals, Stop};
 pub fn run_program(name: &str, program: impl AsyncFnOnce(Stop) -> Result<Exit, Problem>) -> ExitCode {
     run_with_signals(name, async |signals| {
         let stop = Stop::on(signals);
-        let exit = program(stop.clone()).await?;
+        let exit = program(stop.clone()).await.map_err(|problem| stop.judge(problem))?;
         match stop.asked() {
             // Who pressed Ctrl-C wants what comes next to stop too, also when this program was done already.
             Some(asked) => Err(Stop::problem(asked).because("what was under way is done, and nothing was left to do")),
@@ -54,7 +54,15 @@ pub fn to_json(document: &impl Serialize) -> Result<String, Problem> {
 /// Whether something has been written to stdout, which holds one document only.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
-/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
+/// Whether the reader of stdout has gone: who works for it alone can end.
+static UNREAD: AtomicBool = AtomicBool::new(false);
+
+/// Whether nobody reads stdout any more (`| head`), as the last [`print_out`] has found.
+pub fn is_unread() -> bool {
+    UNREAD.load(Ordering::Relaxed)
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure; [`is_unread`] tells.
 ///
 /// # Errors
 /// When stdout cannot be written to for another reason.
@@ -64,7 +72,11 @@ pub fn print_out(text: &str) -> Result<(), Problem> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Problem::failed("cannot write to stdout").because(error.to_string()))
         }
-        _ => Ok(()),
+        Err(_) => {
+            UNREAD.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

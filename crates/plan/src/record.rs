@@ -2,7 +2,6 @@
 //! it everything works as before.
 
 use std::fs::DirBuilder;
-use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,12 +10,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::chain::{find_longest_chain, resolve_needs};
+use crate::private::write_draft;
 use crate::{Exit, Heading, Outcome, Problem, State, Step};
 
 /// How the name of a record begins; the program's follows.
 const PREFIX: &str = "last-up-";
-/// How the name of a file begins that is not complete yet, as in all of a lab's folder.
-const DRAFT: &str = ".draft-";
 
 /// A run of `up` that had something to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,8 +101,7 @@ impl RunRecord {
         let path = Self::path(home, &self.program);
         let write = || {
             DirBuilder::new().recursive(true).mode(0o700).create(home)?;
-            let mut draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(home)?;
-            draft.write_all(&serde_json::to_vec_pretty(self)?)?;
+            let draft = write_draft(home, &serde_json::to_vec_pretty(self)?)?;
             draft.persist(&path).map_err(|failure| failure.error)?;
             Ok(())
         };

@@ -70,7 +70,9 @@ pub async fn run_steps<O>(
                 running.push(async move {
                     let start = Instant::now();
                     let line = tree.begin(index);
-                    let answer = carry_out(this, Context { ids, stop, line: &line }).await;
+                    let stop = stop.of_step();
+                    let answer = carry_out(this, Context { ids, stop: &stop, line: &line }).await;
+                    let answer = answer.map_err(|problem| stop.judge(problem));
                     line.end(answer.as_ref().map(Option::as_deref));
                     (index, answer, (start, Instant::now()))
                 });
@@ -108,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Action;
+    use crate::{Action, Pace, retry_while};
 
     /// Steps `0..n`; step i needs some of the steps before it.
     fn any_steps() -> impl Strategy<Value = Vec<Step<u64>>> {
@@ -176,6 +178,26 @@ mod tests {
 
     fn needs_of(steps: &[Step<u64>], index: usize) -> Vec<usize> {
         steps[index].needs.iter().map(|role| role[1..].parse().unwrap()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_that_would_have_been_tried_again_is_stopped_and_no_failure() {
+        let make = |role: &str| Step::new(Action::Create, "thing", role, role, ());
+        let (ids, stop) = (Ids::new(), Stop::new());
+        let apply = async |step: &Step<()>, context: Context<'_>| {
+            if step.role == "broken" {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                stop.ask(Exit::Interrupted);
+                return Err(Problem::failed("denied"));
+            }
+            let busy = async || Err::<(), _>("busy");
+            retry_while(Pace::MINUTES, context.stop, |_| true, busy).await.map_err(Problem::failed)?;
+            Ok(None)
+        };
+        let outcome = run_steps(&[make("retried"), make("broken")], &ids, &stop, &Progress::silent(), apply).await;
+        let ends: Vec<_> = outcome.failures.iter().map(|(index, problem)| (*index, problem.exit())).collect();
+        assert_eq!(ends, [(1, Exit::Failed), (0, Exit::Interrupted)]);
+        assert_eq!(outcome.failures[1].1.why(), Some("it was to be tried again: busy"));
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Which steps may run now: the pure half of the runner.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
+
+use crate::chain::resolve_needs;
 
 /// Where one step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,15 +32,8 @@ impl Schedule {
     /// Several steps may bear one role; who needs it waits for all of them.
     pub fn new<'a>(steps: impl IntoIterator<Item = (&'a str, &'a [String])>) -> Self {
         let steps: Vec<_> = steps.into_iter().collect();
-        let mut bearers: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (index, (role, _)) in steps.iter().enumerate() {
-            bearers.entry(role).or_default().push(index);
-        }
-        let needs = steps
-            .iter()
-            .map(|(_, needs)| needs.iter().filter_map(|role| bearers.get(role.as_str())).flatten().copied().collect())
-            .collect();
-        Self { needs, states: vec![State::Waiting; steps.len()] }
+        let needs = resolve_needs(steps.iter().copied());
+        Self { states: vec![State::Waiting; needs.len()], needs }
     }
 
     /// The steps whose needs are all done and that have not started, in the plan's order.

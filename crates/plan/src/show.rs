@@ -226,7 +226,10 @@ pub(crate) fn show_failure<O>(steps: &[Step<O>], outcome: &Outcome, ways_on: &st
     for (index, problem) in &outcome.failures {
         let what = name_step(&steps[*index]);
         let _ = match problem.exit() {
-            Exit::Interrupted | Exit::Terminated => writeln!(text, "stopped: {what}"),
+            Exit::Interrupted | Exit::Terminated => {
+                let why = problem.why().map(|why| format!("\n    {}", why.replace('\n', "\n    "))).unwrap_or_default();
+                writeln!(text, "stopped: {what}{why}")
+            }
             _ => writeln!(text, "failed: {what}\n    {}", problem.to_string().replace('\n', "\n    ")),
         };
     }

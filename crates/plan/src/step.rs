@@ -123,13 +123,6 @@ impl<O> Step<O> {
         self
     }
 
-    /// Asks before the plan is applied.
-    #[must_use]
-    pub fn asks(mut self, question: impl Into<String>) -> Self {
-        self.ask = Some(question.into());
-        self
-    }
-
     /// `create subnet lab-public-subnet`
     pub fn title(&self) -> String {
         format!("{} {} {}", self.action.verb(), self.kind, self.name)

@@ -77,6 +77,8 @@ pub struct Stop {
     ask: Arc<watch::Sender<Option<Exit>>>,
     /// Nothing is under way: a question waits for its answer.
     idle: Arc<AtomicBool>,
+    /// Something would have been tried again, but for the user.
+    cut_short: Arc<AtomicBool>,
 }
 
 impl Default for Stop {
@@ -89,7 +91,7 @@ impl Stop {
     /// Stops only when [`Stop::ask`] is called.
     pub fn new() -> Self {
         let (ask, asked) = watch::channel(None);
-        Self { asked, ask: Arc::new(ask), idle: Arc::default() }
+        Self { asked, ask: Arc::new(ask), idle: Arc::default(), cut_short: Arc::default() }
     }
 
     /// Stops at the first signal. A second one ends the process at once.
@@ -102,6 +104,10 @@ impl Stop {
             loop {
                 let exit = signals.next().await;
                 if asker.asked().is_some() {
+                    print_err(
+                        "stopped at once: what was under way may have been made, and may cost; the same command again goes on, \
+                         down removes it",
+                    );
                     std::process::exit(i32::from(exit.code()));
                 }
                 asker.ask(exit);
@@ -117,6 +123,29 @@ impl Stop {
     /// Says whether nothing is under way, so that nothing has to finish when someone asks.
     pub(crate) fn set_idle(&self, is_idle: bool) {
         self.idle.store(is_idle, Ordering::Relaxed);
+    }
+
+    /// The same for one step: what is cut short in it is no other's.
+    pub(crate) fn of_step(&self) -> Self {
+        Self { cut_short: Arc::default(), ..self.clone() }
+    }
+
+    /// Says that something would have been tried again, but for the user.
+    pub(crate) fn note_cut_short(&self) {
+        self.cut_short.store(true, Ordering::Relaxed);
+    }
+
+    /// `problem`, in which work under this stop has ended: an error that would have passed is no failure, only what was the
+    /// matter when the user stopped it.
+    pub(crate) fn judge(&self, problem: Problem) -> Problem {
+        match self.asked().filter(|_| self.cut_short.load(Ordering::Relaxed)) {
+            Some(exit) if problem.exit() == Exit::Failed => {
+                let why = problem.why().map(|why| format!(": {why}")).unwrap_or_default();
+                let stopped = Self::problem(exit).because(format!("it was to be tried again: {}{why}", problem.what()));
+                if problem.has_made_nothing() { stopped.having_made_nothing() } else { stopped }
+            }
+            _ => problem,
+        }
     }
 
     /// Asks everybody who holds a clone to stop.

@@ -96,7 +96,8 @@ pub async fn find_within<T>(
 /// `passing` names the errors that time heals; everything else is answered at once.
 ///
 /// # Errors
-/// The last error of `call`.
+/// The last error of `call`. Where the user has stopped us before its next try, whoever runs the step or the program tells
+/// it as that.
 pub async fn retry_while<T, E>(
     pace: Pace,
     stop: &Stop,
@@ -111,7 +112,11 @@ pub async fn retry_while<T, E>(
             Err(error) => error,
         };
         let pause = pauses.next().unwrap_or(pace.longest);
-        if !passing(&error) || start.elapsed() + pause > pace.deadline || stop.sleep(pause).await.is_err() {
+        if !passing(&error) || start.elapsed() + pause > pace.deadline {
+            return Err(error);
+        }
+        if stop.sleep(pause).await.is_err() {
+            stop.note_cut_short();
             return Err(error);
         }
     }

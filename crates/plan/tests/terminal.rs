@@ -74,7 +74,10 @@ impl Terminal {
         self.raw.extend_from_slice(bytes);
         self.screen.process(bytes);
         let screen = self.screen.screen();
-        let wrapped = (0..screen.size().0).find(|row| screen.row_wrapped(*row));
+        // An id or an address that is longer than a line stays whole.
+        let rows: Vec<_> = screen.rows(0, screen.size().1).collect();
+        let is_prose = |row: u16| rows[usize::from(row)].trim().contains(' ');
+        let wrapped = (0..screen.size().0).find(|row| screen.row_wrapped(*row) && is_prose(*row));
         assert!(!self.is_drawn || wrapped.is_none(), "a line was wrapped:\n{}", screen.contents());
     }
 
@@ -177,7 +180,8 @@ fn a_second_ctrl_c_ends_at_once_with_the_cursor_below_the_last_state() {
     let (text, keys) = (terminal.text(), "^C");
     let drawn = text.lines().filter(|line| line.trim() != keys).count();
     assert!(row >= drawn, "the prompt comes below: row {row} of {drawn}\n{text}");
-    assert_eq!(text.matches(keys).count(), 1, "what the keys echoed was drawn over but for the last time:\n{text}");
+    assert!(text.matches(keys).count() <= 1, "what the keys echoed was drawn over but for the last time:\n{text}");
+    assert!(text.contains("stopped at once: what was under way may have been made"), "{text}");
     assert!(terminal.text().contains("client-vpn-association"), "{}", terminal.text());
 }
 

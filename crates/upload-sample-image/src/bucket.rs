@@ -3,24 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use image_event::SOURCE_ETAG;
-use lab_common::{RENEW_CREDENTIALS, Session, explain, has_code, is_unknown_caller};
+use lab_common::{RENEW_CREDENTIALS, Session, explain, has_code, is_unknown_caller, upload_limits};
 use lab_plan::Problem;
 use tokio::io::AsyncWriteExt as _;
 
 /// Makes the client.
 pub(crate) fn connect(session: &Session) -> Client {
     let config = aws_sdk_s3::config::Builder::from(&session.sdk).force_path_style(session.has_own_s3_endpoint());
-    // The SDK counts it from the request's first byte: a large upload over a slow line would never end. Its protection
-    // against stalled streams stays on.
-    let patient = TimeoutConfig::builder().disable_read_timeout().build();
-    let protected = StalledStreamProtectionConfig::enabled().build();
-    Client::from_conf(config.timeout_config(patient).stalled_stream_protection(protected).build())
+    Client::from_conf(config.build())
 }
 
 /// A result at some moment, as its metadata tells.
@@ -40,8 +34,10 @@ pub(crate) async fn put_image(
     content_type: &str,
     body: ByteStream,
 ) -> Result<String, Problem> {
-    let answer = client.put_object().bucket(bucket).key(key).content_type(content_type).body(body).send().await;
-    match answer {
+    let (timeouts, protection) = upload_limits(body.size_hint().0);
+    let limits = aws_sdk_s3::Config::builder().timeout_config(timeouts).stalled_stream_protection(protection);
+    let put = client.put_object().bucket(bucket).key(key).content_type(content_type).body(body);
+    match put.customize().config_override(limits).send().await {
         Ok(put) => Ok(put.e_tag().unwrap_or_default().trim_matches('"').to_owned()),
         Err(error) => Err(explain_bucket("PutObject", "input", bucket, &error)),
     }
@@ -170,7 +166,66 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use aws_config::timeout::TimeoutConfig;
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+    use aws_smithy_runtime_api::client::http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+    use aws_smithy_types::body::SdkBody;
+    use lab_common::{Clock, HOL02, Names, Overrides, Tags, read_lab};
+
     use super::*;
+
+    /// Answers everything with an empty 200, and keeps how long an answer is awaited.
+    #[derive(Debug, Clone, Default)]
+    struct Patience(Arc<Mutex<Vec<Option<Duration>>>>);
+
+    impl HttpClient for Patience {
+        fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+            self.0.lock().unwrap().push(settings.read_timeout());
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    impl HttpConnector for Patience {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::empty())))
+        }
+    }
+
+    /// A lost connection must not be waited for without end, and a large picture over a slow line takes its time.
+    #[tokio::test]
+    async fn only_a_large_upload_may_be_silent_for_long() {
+        let patience = Patience::default();
+        let usual = Duration::from_secs(30);
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+            .http_client(patience.clone())
+            .timeout_config(TimeoutConfig::builder().read_timeout(usual).build())
+            .build();
+        let lab = read_lab("hol02", HOL02, &Overrides { owner: Some("ana".into()), region: None }).unwrap();
+        let (names, tags) = (Names::new(&lab), Tags::new(&lab));
+        let client = connect(&Session { names, tags, region: "us-east-1".into(), lab, sdk, clock: Clock::default() });
+        let put = async |bytes: usize| {
+            put_image(&client, "b", "k.png", "image/png", ByteStream::from(vec![0; bytes])).await.unwrap();
+        };
+        put(1_000).await;
+        put(20_000_000).await;
+        let _ = look_at(&client, "b", "k.png").await.unwrap();
+        let seen = std::mem::take(&mut *patience.0.lock().unwrap());
+        let [small, large, look] = seen[..] else { panic!("three calls: {seen:?}") };
+        assert_eq!([small, look], [Some(usual); 2]);
+        assert!(large > Some(Duration::from_mins(30)), "{large:?}");
+    }
 
     fn part(folder: &Path, content: &[u8]) -> tempfile::NamedTempFile {
         let part = tempfile::NamedTempFile::new_in(folder).unwrap();

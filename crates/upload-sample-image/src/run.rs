@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use futures::StreamExt as _;
 use lab_common::{Images, Session};
-use lab_plan::{Exit, Pace, Problem, Stop, print_out, wait_for};
+use lab_plan::{Exit, Pace, Problem, Stop, print_err, print_out, wait_for};
 
 use crate::bucket::{Seen, connect, look_at, make_folder, put_image, save};
 use crate::cli::Args;
@@ -40,7 +40,7 @@ pub async fn run(args: &Args, stop: &Stop) -> Result<Exit, Problem> {
     if args.wait.is_some() {
         make_folder(&args.out)?;
     }
-    let session = Session::open(&args.lab).await?;
+    let session = stop.or(Session::open(&args.lab)).await?;
     let job = Job {
         client: connect(&session),
         images,
@@ -168,7 +168,7 @@ impl Job {
     async fn fetch(&self, uploaded: &Uploaded, key: String, seconds: f64, folder: &Path) -> Result<Processed, Problem> {
         let bucket = &self.images.output;
         let file = save(&self.client, bucket, &key, folder).await?;
-        eprintln!("{} -> {key} in {seconds:.3} s, saved as {}", uploaded.key, file.display());
+        print_err(&format!("{} -> {key} in {seconds:.3} s, saved as {}", uploaded.key, file.display()));
         Ok(Processed { uri: format!("s3://{bucket}/{key}"), key, seconds, file })
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_acm::Client;
 use aws_sdk_acm::types::CertificateSummary;
 use futures::future::try_join_all;
 use lab_common::{Tags, explain, has_code};
-use lab_ec2::Drawn;
+use lab_ec2::{Drawn, turn_of};
 use lab_plan::Problem;
 
 use crate::pki::Certificate;
@@ -72,7 +72,7 @@ pub(crate) async fn look_closer(
         Ok::<_, Problem>(ours.zip(found).map(|(ours, found)| ServerCertificate { number: ours.number, ..found }))
     });
     let mut found: Vec<_> = try_join_all(asked).await?.into_iter().flatten().collect();
-    found.sort_by(|a, b| (a.number.unwrap_or(u32::MAX), &a.arn).cmp(&(b.number.unwrap_or(u32::MAX), &b.arn)));
+    found.sort_by(|a, b| turn_of(a.number, &a.arn).cmp(&turn_of(b.number, &b.arn)));
     Ok(found)
 }
 

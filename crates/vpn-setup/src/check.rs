@@ -14,7 +14,7 @@ use std::time::Instant;
 use futures::future::join_all;
 use ipnet::Ipv4Net;
 use lab_common::{Session, Vpn};
-use lab_plan::{Exit, Problem, Stop, print_out, to_json};
+use lab_plan::{Exit, Problem, Stop, print_err, print_out, to_json};
 
 pub use cli::CheckArgs;
 pub(crate) use cli::EXAMPLES;
@@ -68,7 +68,7 @@ impl Checker<'_> {
         let tunnel = own.is_some() || checks.iter().any(came_up);
         self.report(&facts, &checks, tunnel)?;
         if !tunnel && !args.connect {
-            eprintln!("note: no tunnel is up: connect and check again, or let it connect: vpn-setup check --connect");
+            print_err("note: no tunnel is up: connect and check again, or let it connect: vpn-setup check --connect");
         }
         Ok(if checks.iter().all(|check| check.passed) { Exit::Done } else { Exit::Failed })
     }
@@ -92,7 +92,7 @@ impl Checker<'_> {
             return Err(Problem::failed(format!("there is no {}", profile::file_name(name)))
                 .fix(format!("vpn-setup client show {name} writes it, as vpn-setup up does")));
         }
-        eprintln!("connecting as {name}");
+        print_err(&format!("connecting as {name}"));
         let start = Instant::now();
         let check = |seen| Check::new(Subject::Tunnel, "the tunnel comes up", start, seen);
         let tunnel = match Tunnel::open(&self.files.home.path(&profile::file_name(name)), self.stop).await {
@@ -124,7 +124,7 @@ impl Checker<'_> {
         if let Ok(text) = text
             && let Err(problem) = self.files.home.replace(LAST_CHECK, &text)
         {
-            eprintln!("note: {problem}");
+            print_err(&format!("note: {problem}"));
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lab_common::{Session, Vpn};
-use lab_plan::{Exit, Heading, Problem, Stop, confirm, print_out, to_json};
+use lab_plan::{Exit, Heading, Problem, Stop, confirm, print_err, print_out, to_json};
 
 pub use cli::ClientVerb;
 pub(crate) use cli::EXAMPLES;
@@ -71,9 +71,10 @@ impl Desk<'_> {
         let entries = self.read_entries(move |client| !client.revoked && names.contains(&client.name)).await?;
         self.print(&Document::new(self.heading(), &entries, None), || show_table(&entries))?;
         match exported {
-            None => eprintln!("note: there is no endpoint yet; `vpn-setup up` makes it and writes the .ovpn files"),
+            None => print_err("note: there is no endpoint yet; `vpn-setup up` makes it and writes the .ovpn files"),
             Some(Exported::Refused { why, .. }) => {
-                eprintln!("note: {}; `vpn-setup up` writes the .ovpn files once there is a configuration", why.what());
+                let why = why.what();
+                print_err(&format!("note: {why}; `vpn-setup up` writes the .ovpn files once there is a configuration"));
             }
             Some(Exported::Text(_)) => {}
         }
@@ -114,13 +115,13 @@ impl Desk<'_> {
             format!("{}{}\n", show_table(&entries), shown.describe())
         })?;
         if imported {
-            eprintln!(
+            print_err(
                 "note: sessions that are open stay up, and AWS may take hours until it refuses new ones.\n\
                  To end them now: aws ec2 terminate-client-vpn-connections.\n\
-                 A certificate of that name that another machine has made stays valid: revoke it there too"
+                 A certificate of that name that another machine has made stays valid: revoke it there too",
             );
         } else {
-            eprintln!("note: there is no endpoint; `vpn-setup up` gives it the list when it makes one");
+            print_err("note: there is no endpoint; `vpn-setup up` gives it the list when it makes one");
         }
         Ok(())
     }

@@ -4,8 +4,9 @@
 use futures::future::try_join_all;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use lab_common::{Session, Tags, explain, has_code};
+use lab_common::{Session, Tags, explain};
 use lab_ec2::{NatGateway, find_nat_gateways, find_role, find_tag, is_ours, lab_filters};
+use lab_logs::{find_group, read_tags};
 use lab_plan::Problem;
 
 use crate::certificate::{self, ServerCertificate};
@@ -99,13 +100,13 @@ pub(crate) async fn observe(session: &Session, services: &Services, server: &str
         find_groups(ec2, tags),
         find_vpc_blocks(ec2, tags),
         find_nat_gateways(ec2, tags),
-        find_log_group(logs, &log_group),
+        find_group(logs, &log_group),
     )?;
     let (gone, there): (Vec<_>, Vec<_>) = endpoints.into_iter().partition(Endpoint::is_deleted);
     let (mut endpoints, certificates, log_group) = tokio::try_join!(
         try_join_all(there.into_iter().map(async |endpoint| endpoint::look_closer(ec2, endpoint).await)),
         certificate::look_closer(acm, tags, candidates),
-        read_log_group_tags(logs, tags, log_group),
+        read_tags(logs, log_group),
     )?;
     endpoints.extend(gone);
     endpoints.sort_by(|a, b| a.id.cmp(&b.id));
@@ -114,7 +115,11 @@ pub(crate) async fn observe(session: &Session, services: &Services, server: &str
         now,
         endpoints,
         certificates,
-        log_group,
+        log_group: log_group.map(|group| LogGroup {
+            ours: tags.match_all(group.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
+            arn: group.arn,
+            retention: group.retention,
+        }),
         subnets,
         groups,
         vpc_blocks,
@@ -163,34 +168,4 @@ async fn find_vpc_blocks(ec2: &aws_sdk_ec2::Client, tags: &Tags) -> Result<Vec<I
         vpc.cidr_block().into_iter().chain(more)
     });
     Ok(blocks.filter_map(|block| block.parse().ok()).collect())
-}
-
-/// The log group of that name, whose tags are not known yet.
-async fn find_log_group(logs: &aws_sdk_cloudwatchlogs::Client, name: &str) -> Result<Option<LogGroup>, Problem> {
-    // Sorted by name: the one that is its own prefix comes first.
-    let answer = logs.describe_log_groups().log_group_name_prefix(name).send().await;
-    let found = answer.map_err(|error| explain("DescribeLogGroups", &error))?;
-    let group = found.log_groups().iter().find(|group| group.log_group_name() == Some(name));
-    Ok(group.map(|group| LogGroup {
-        // `arn` ends in `:*`, which tagging does not take.
-        arn: group.arn().unwrap_or_default().trim_end_matches(":*").to_owned(),
-        ours: false,
-        retention: group.retention_in_days(),
-    }))
-}
-
-async fn read_log_group_tags(
-    logs: &aws_sdk_cloudwatchlogs::Client,
-    tags: &Tags,
-    group: Option<LogGroup>,
-) -> Result<Option<LogGroup>, Problem> {
-    let Some(group) = group else { return Ok(None) };
-    let answer = match logs.list_tags_for_resource().resource_arn(&group.arn).send().await {
-        Ok(answer) => answer,
-        Err(error) if has_code(&error, "ResourceNotFoundException") => return Ok(None),
-        Err(error) => return Err(explain("ListTagsForResource", &error)),
-    };
-    let found = answer.tags.unwrap_or_default();
-    let ours = tags.match_all(found.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-    Ok(Some(LogGroup { ours, ..group }))
 }

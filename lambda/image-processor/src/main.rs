@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "stdout is the function's log, and Lambda reads all of it")]
 async fn serve(settings: Settings) -> Result<(), lambda_runtime::Error> {
     let processor = Processor::new(settings, Store::new(connect(|name| std::env::var(name).ok())));
     let processor = &processor;

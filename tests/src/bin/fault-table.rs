@@ -1,5 +1,11 @@
 //! Prints the fault matrix's table from the rows that its tests have written (docs/RELIABILITY.md).
 
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a tool of the tests, which knows none of the labs' crates"
+)]
+
 use std::path::Path;
 use std::process::ExitCode;
 

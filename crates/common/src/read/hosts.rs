@@ -89,16 +89,30 @@ fn read_image(table: &Table<'_>, image: &At<String>) -> Option<Image> {
     }
 }
 
-/// An instance type has a family and a size: `t3.micro`.
+/// The sizes of instance types that have no number (EC2 instance types guide, "Naming conventions").
+const SIZES: [&str; 7] = ["nano", "micro", "small", "medium", "large", "xlarge", "metal"];
+
+/// An instance type has a family and a size: `t3.micro`. New families come every year; the sizes stay.
 fn read_size(table: &Table<'_>, size: At<String>) -> Option<String> {
     let word =
         |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if size.value.split_once('.').is_some_and(|(family, size)| word(family) && word(size)) {
-        return Some(size.value);
-    }
+    let parts = size.value.split_once('.').filter(|(family, size)| word(family) && word(size));
+    let fix = match parts {
+        Some((_, one)) if is_size(one) => return Some(size.value),
+        Some((family, one)) => describe_nearest(one, SIZES.into_iter()).replacen('`', &format!("`{family}."), 1),
+        None => "write one like \"t3.micro\"".to_owned(),
+    };
     let what = format!("{} = \"{}\" is not an instance type", table.path_of("size"), size.value);
-    table.file.reject(&size.span, what, "write one like \"t3.micro\"");
+    table.file.reject(&size.span, what, fix);
     None
+}
+
+/// `micro`, `16xlarge`, `metal`, `metal-24xl`.
+fn is_size(size: &str) -> bool {
+    let number =
+        size.strip_suffix("xlarge").or_else(|| size.strip_prefix("metal-").and_then(|rest| rest.strip_suffix("xl")));
+    SIZES.contains(&size)
+        || number.is_some_and(|number| !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()))
 }
 
 fn read_allow(table: &Table<'_>, root: &Table<'_>, roles: &[String]) -> Option<Allow> {

@@ -92,6 +92,7 @@ fn each_mistake_is_named_with_its_remedy() {
         ("internet = \"none\"", "internet = \"nome\"", "internet = \"nome\" is not known", "did you mean `none`?"),
         ("amazon-linux-2023", "amazon-linux-2032", "is not an image", "did you mean `amazon-linux-2023`?"),
         ("size = \"t3.micro\"", "size = \"micro\"", "is not an instance type", "t3.micro"),
+        ("size = \"t3.micro\"", "size = \"t3.mcro\"", "is not an instance type", "did you mean `t3.micro`?"),
         ("runs = \"jupyter\"", "runs = \"jupiter\"", "is not known", "did you mean `jupyter`?"),
         ("from = \"me\"", "from = \"host:privat\"", "names no host of this lab", "did you mean `private`?"),
         ("from = \"me\"", "from = \"mee\"", "is not a source", "me, vpn, anywhere, host:NAME"),
@@ -328,5 +329,13 @@ proptest! {
             prop_assert_eq!(problem.exit().code(), 2);
             prop_assert!(problem.to_string().contains("fix: "), "{}", problem);
         }
+    }
+}
+
+#[test]
+fn every_size_that_ec2_has_is_one() {
+    for size in ["t3.nano", "c7g.16xlarge", "u7i-12tb.224xlarge", "m7i.metal-24xl", "mac2.metal", "i4i.metal"] {
+        let lab = read(&changed("t3.micro", size));
+        assert!(lab.is_ok(), "{size}: {lab:?}");
     }
 }

@@ -55,9 +55,8 @@ fn act(live: &mut Live, step: &Step<Op>) {
         Op::DeleteProfile => {
             assert!(live.profile.take().unwrap().roles.is_empty(), "DeleteConflict");
         }
-        Op::DeleteRolePolicy => live.role.as_mut().unwrap().policy = None,
         Op::DeleteRole => {
-            assert!(live.role.take().unwrap().policy.is_none(), "DeleteConflict");
+            live.role = None;
             assert!(live.profile.as_ref().is_none_or(|profile| profile.roles.is_empty()), "DeleteConflict");
         }
     }

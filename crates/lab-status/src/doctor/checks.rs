@@ -43,9 +43,10 @@ fn list_checks_at(found: &Found, now: Timestamp) -> Vec<Check> {
 
 fn check_lab(found: &Found) -> Check {
     match &found.lab {
-        None => {
-            Check::ok("lab.toml", "none here: the account alone is looked at (--lab FILE, --lab hol02 --owner NAME)")
-        }
+        None => Check::ok(
+            "lab.toml",
+            "none here: the account alone is looked at, not what a lab needs of it (--lab FILE; --lab hol02 is what the scripts build)",
+        ),
         Some(Err(problem)) => Check::problem("lab.toml", problem),
         Some(Ok(lab)) => Check::ok("lab.toml", format!("{} of {}", lab.name, lab.owner)),
     }

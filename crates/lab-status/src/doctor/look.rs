@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{ClientVpnEndpointStatusCode, Instance, InstanceStateName, InstanceType, Tag};
+use aws_sdk_ec2::types::{ClientVpnEndpointStatusCode, Instance, InstanceStateName, Tag};
 use lab_account::quotas::{
     ELASTIC_IPS, INTERNET_GATEWAYS, Quota, QuotaLimit, STANDARD_VCPUS, VPCS, VPN_ENDPOINTS, find_limits,
 };
 use lab_account::{Lifetime, find_lifetime, identify};
 use lab_common::{Caller, Connection, Lab, LabArgs, Tags, check_region, explain, has_code, note_other_region, prepare};
-use lab_ec2::{find_role, is_ours};
+use lab_ec2::{find_role, is_ours, standard_vcpus};
 use lab_plan::Problem;
 
 use super::Region;
-use super::plan::{Amounts, Own, count_vcpus, is_standard};
+use super::plan::{Amounts, Own};
 
 /// What doctor compares with the lab.
 pub(super) const QUOTAS: [Quota; 5] = [VPCS, INTERNET_GATEWAYS, ELASTIC_IPS, VPN_ENDPOINTS, STANDARD_VCPUS];
@@ -254,15 +254,6 @@ async fn find_instances(ec2: &Client, tags: Option<&Tags>) -> Result<(Amounts, V
     let hosts = running.iter().filter_map(|instance| host(instance)).collect();
     let made = all.iter().filter(|instance| !gone(instance)).filter_map(|instance| host(instance)).collect();
     Ok((amounts, hosts, made))
-}
-
-fn standard_vcpus(instance: &Instance) -> u32 {
-    let size = instance.instance_type().map(InstanceType::as_str).unwrap_or_default();
-    if !is_standard(size) {
-        return 0;
-    }
-    let told = instance.cpu_options().and_then(|cpu| cpu.core_count()?.checked_mul(cpu.threads_per_core()?));
-    told.and_then(|told| u32::try_from(told).ok()).filter(|told| *told > 0).or_else(|| count_vcpus(size)).unwrap_or(0)
 }
 
 async fn look_at_academy(sdk: &aws_config::SdkConfig, ec2: &Client, region: Option<&str>) -> Academy {

@@ -44,8 +44,6 @@ pub(super) struct Seen {
 const LARGEST: i64 = 8_000_000;
 /// How many of the function's lines are shown.
 const LINES: i32 = 20;
-/// How many letters of each.
-const LONGEST: usize = 400;
 
 /// Reads it. What cannot be read is told, and hides nothing else.
 pub(super) async fn observe(session: &Session, clients: &Clients) -> Seen {
@@ -147,7 +145,7 @@ async fn fetch(clients: &Clients, bucket: &str, object: &Object) -> Result<Optio
         bytes: bytes.len() as u64,
         width: small.width,
         height: small.height,
-        png: base64::engine::general_purpose::STANDARD.encode(small.png),
+        png: base64::engine::general_purpose::STANDARD.encode(small.file),
     });
     Ok(Some(Fetched { picture, source_etag }))
 }
@@ -171,17 +169,13 @@ async fn read_log(session: &Session, clients: &Clients) -> Result<Vec<String>, P
     Ok(lines.map(|line| line.trim_end().to_owned()).collect())
 }
 
-/// The lines that are for people, cut where they are very long, and how many hold metrics (the embedded metric
+/// The lines that are for people, and how many hold metrics (the embedded metric
 /// format: a document with `_aws`).
 fn sort_lines(lines: Vec<String>) -> (Vec<String>, usize) {
     let is_metrics =
         |line: &String| serde_json::from_str::<Value>(line).is_ok_and(|document| document.get("_aws").is_some());
     let (metrics, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_metrics);
-    let cut = |line: String| match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    };
-    (lines.into_iter().map(cut).collect(), metrics.len())
+    (lines, metrics.len())
 }
 
 async fn list_connections(session: &Session, clients: &Clients) -> Result<Vec<String>, Problem> {
@@ -287,12 +281,10 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_metrics_are_counted_and_left_out_and_long_ones_cut() {
+    fn lines_of_metrics_are_counted_and_left_out() {
         let metrics = "{\"_aws\":{\"CloudWatchMetrics\":[]},\"Bytes\":1}";
-        let lines = vec!["START".to_owned(), metrics.to_owned(), "é".repeat(500)];
-        let (lines, left_out) = sort_lines(lines);
-        assert_eq!((lines[0].as_str(), lines.len(), left_out), ("START", 2, 1));
-        assert_eq!((lines[1].chars().count(), lines[1].ends_with('…')), (401, true));
+        let (lines, left_out) = sort_lines(vec!["START".to_owned(), metrics.to_owned()]);
+        assert_eq!((lines, left_out), (vec!["START".to_owned()], 1));
     }
 
     #[test]

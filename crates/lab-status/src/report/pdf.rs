@@ -1,5 +1,6 @@
 //! A page as PDF, printed by a browser that is installed.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -67,7 +68,11 @@ fn find_browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let on_path = BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    on_path.chain([PathBuf::from(ON_A_MAC)]).find(|candidate| candidate.is_file())
+    on_path.chain([PathBuf::from(ON_A_MAC)]).find(|candidate| is_program(candidate))
+}
+
+fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// Bytes that mean something in a URL are escaped (RFC 3986).

@@ -34,7 +34,10 @@ pub(super) fn to_html(evidence: &Evidence) -> Result<Page, Problem> {
     add_results(&mut html, &evidence.tasks);
     html.push_str("</div>\n");
     let svg = to_svg(&arrange(&evidence.scene));
-    let _ = writeln!(html, "<div class=\"picture\" tabindex=\"0\">\n{svg}\n</div>\n</section>");
+    let _ = writeln!(
+        html,
+        "<div class=\"picture\" tabindex=\"0\" role=\"region\" aria-label=\"Picture of the lab\">\n{svg}\n</div>\n</section>"
+    );
     if let Some(after) = &evidence.after {
         add_after(&mut html, after);
     }
@@ -103,7 +106,7 @@ fn add_results(html: &mut String, tasks: &[Task]) {
         for (at, step) in task.steps.iter().enumerate() {
             let Mark { class, sign, word } = mark(step.verdict);
             let (id, number) = (name_step(task_at, at), at + 1);
-            let label = format!("step {number} {word}");
+            let label = escape(&format!("{}, step {number} {word}", task.title));
             let _ =
                 write!(html, " <a class=\"mark {class}\" href=\"#{id}\" aria-label=\"{label}\">{number} {sign}</a>");
         }
@@ -120,12 +123,12 @@ struct Mark {
 }
 
 fn mark(verdict: Verdict) -> Mark {
-    let (class, sign, word) = match verdict {
-        Verdict::Passed => ("passed", '✓', "passed"),
-        Verdict::Open => ("open", '✗', "not passed"),
-        Verdict::Unseen => ("unseen", '?', "not seen"),
+    let (class, sign) = match verdict {
+        Verdict::Passed => ("passed", '✓'),
+        Verdict::Open => ("open", '✗'),
+        Verdict::Unseen => ("unseen", '?'),
     };
-    Mark { class, sign, word }
+    Mark { class, sign, word: verdict.word() }
 }
 
 /// What links lead to.
@@ -162,9 +165,11 @@ fn add_pictures(html: &mut String, pictures: &[Picture]) {
     html.push_str("<h2>A picture, in and out</h2>\n");
     for Picture { place, bytes, width, height, png } in pictures {
         let place = escape(place);
+        // As both begin, in Base64.
+        let kind = if png.starts_with("/9j/") { "jpeg" } else { "png" };
         let _ = writeln!(
             html,
-            "<figure><img src=\"data:image/png;base64,{}\" alt=\"{place}\"><figcaption>{place}<br>{width} × {height} pixels, {bytes} \
+            "<figure><img src=\"data:image/{kind};base64,{}\" alt=\"{place}\"><figcaption>{place}<br>{width} × {height} pixels, {bytes} \
              bytes; made small here</figcaption></figure>",
             escape(png)
         );
@@ -189,8 +194,8 @@ fn add_check(html: &mut String, evidence: &Evidence) {
     let tunnel = if check.tunnel { "a tunnel was up" } else { "no tunnel was up" };
     let _ = writeln!(
         html,
-        "<h2>vpn-setup check</h2>\n<p class=\"muted\">{}, {tunnel}</p>\n<table>\n<thead><tr><th>check</th><th>result</th><th>seen</th>\
-         <th class=\"number\">took</th></tr></thead>\n<tbody>",
+        "<h2>vpn-setup check</h2>\n<p class=\"muted\">{}, {tunnel}</p>\n<table>\n<thead><tr><th scope=\"col\">check</th><th scope=\"col\">result</th>\
+         <th scope=\"col\">seen</th><th scope=\"col\" class=\"number\">took</th></tr></thead>\n<tbody>",
         escape(&check.at)
     );
     for one in &check.checks {
@@ -224,7 +229,7 @@ fn add_cost(html: &mut String, cost: &Cost) {
     let _ = writeln!(
         html,
         "<section class=\"whole\">\n<h2>Cost</h2>\n<p>So far {least}${:.4}. The whole lab is estimated at ${:.2}, of a budget of ${:.2} ({}).</p>\n<table>\n\
-         <thead><tr><th>what</th><th>name</th><th class=\"number\">$ an hour</th></tr></thead>\n<tbody>",
+         <thead><tr><th scope=\"col\">what</th><th scope=\"col\">name</th><th scope=\"col\" class=\"number\">$ an hour</th></tr></thead>\n<tbody>",
         cost.usd_so_far,
         cost.expected_usd,
         cost.budget_usd,

@@ -109,10 +109,7 @@ impl Proof<'_> {
 
     /// The task's host: the one in such a subnet that runs what the task asks for, else the first one there.
     fn host(&self, internet: Internet) -> Option<&Host> {
-        let is_there = |host: &&Host| {
-            let subnet = self.lab.network.subnets.iter().find(|subnet| subnet.role == host.subnet);
-            subnet.is_some_and(|subnet| subnet.internet == internet)
-        };
+        let is_there = |host: &&Host| self.lab.is_public(host) == (internet == Internet::Gateway);
         let hosts = || self.lab.hosts.iter().filter(is_there);
         hosts().find(|host| host.runs == Some(software(internet))).or_else(|| hosts().next())
     }

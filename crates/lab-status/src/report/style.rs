@@ -45,6 +45,7 @@ pre{background:var(--soft);padding:.75rem;font:12px/1.45 'Liberation Mono',Menlo
 .bar.longest{background:var(--longest)}
 .muted{color:var(--muted)}
 .items{overflow-wrap:anywhere}
+#page-digest{font-size:.7em}
 code{font-family:'Liberation Mono',Menlo,Consolas,monospace;font-size:.85em;overflow-wrap:anywhere}
 @media (max-width:60rem){.head{grid-template-columns:minmax(0,1fr)}}
 @media (max-width:40rem){

@@ -3,7 +3,8 @@
 use lab_picture::{Part, Scene};
 use lab_plan::Exit;
 
-use super::evidence::{After, Cost, Evidence, Step, Task, Verdict, redact};
+use super::evidence::{After, Cost, Evidence, Step, Task, Verdict};
+use super::redact::{Own, redact};
 use super::render::{EVIDENCE_END, EVIDENCE_START, to_html};
 use super::verify::{Page, accept, read_evidence, take_digest, verify};
 use crate::show::name_asked;
@@ -39,7 +40,7 @@ fn evidence() -> Evidence {
         after: None,
         notes: Vec::new(),
     };
-    redact(&evidence, "123456789012").unwrap()
+    redact(&evidence, Own { account: "123456789012", home: "" }).unwrap()
 }
 
 fn page() -> Page {

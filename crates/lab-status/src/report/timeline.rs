@@ -19,8 +19,8 @@ pub(super) fn to_html(run: &RunRecord) -> String {
     let program = escape(&run.program);
     // The head comes again on every page that the table reaches, so it names the program.
     let mut html = format!(
-        "<h3>{program}: {}{end}</h3>\n<table class=\"timeline\">\n<thead><tr><th>{program}{}</th><th>began</th><th>took</th>\
-         <th class=\"lane\">when</th></tr></thead>\n<tbody>\n",
+        "<h3>{program}: {}{end}</h3>\n<table class=\"timeline\">\n<thead><tr><th scope=\"col\">{program}{}</th><th scope=\"col\">began</th><th scope=\"col\">took</th>\
+         <th scope=\"col\" class=\"lane\">when</th></tr></thead>\n<tbody>\n",
         show(run.took),
         tell_start(run.started_at),
     );

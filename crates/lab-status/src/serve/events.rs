@@ -11,8 +11,7 @@ const RESTLESS: [&str; 3] = ["age_s", "usd_so_far", "usd_so_far_is_at_least"];
 /// What has come, gone, changed its state or what is known of it. `is_whole`: both looks could read everything; else
 /// what is missing in one of them may just not have been read.
 pub(super) fn find_events(before: &[Resource], now: &[Resource], is_whole: bool) -> Vec<String> {
-    let same =
-        |one: &Resource, other: &Resource| one.kind == other.kind && one.id == other.id && one.name == other.name;
+    let same = |one: &Resource, other: &Resource| is_same(one, other, before, now);
     let mut events = Vec::new();
     for one in now {
         let title = format!("{} {}", one.kind, one.name);
@@ -20,6 +19,9 @@ pub(super) fn find_events(before: &[Resource], now: &[Resource], is_whole: bool)
             None if is_whole => events.push(format!("{title} is there, {}", one.state)),
             None => {}
             Some(other) => {
+                if other.name != one.name {
+                    events.push(format!("{} {} is called {} now", one.kind, other.name, one.name));
+                }
                 if other.state != one.state {
                     events.push(format!("{title}: {} → {}", other.state, one.state));
                 }
@@ -28,10 +30,18 @@ pub(super) fn find_events(before: &[Resource], now: &[Resource], is_whole: bool)
         }
     }
     if is_whole {
-        let gone = before.iter().filter(|one| !now.iter().any(|other| same(one, other)));
+        let gone = before.iter().filter(|one| !now.iter().any(|other| same(other, one)));
         events.extend(gone.map(|one| format!("{} {} is gone", one.kind, one.name)));
     }
     events
+}
+
+/// Whether `one` of now was `other` before. Some things share an id, a rule with its group for one; they are told apart by
+/// their names, and all else may be renamed.
+fn is_same(one: &Resource, other: &Resource, before: &[Resource], now: &[Resource]) -> bool {
+    let has_id = |thing: &&Resource| thing.kind == one.kind && thing.id == one.id;
+    let is_only = |list: &[Resource]| list.iter().filter(has_id).count() == 1;
+    has_id(&other) && (one.name == other.name || (!one.id.is_empty() && is_only(before) && is_only(now)))
 }
 
 fn list_changes(before: &Resource, now: &Resource) -> Vec<String> {
@@ -85,6 +95,17 @@ mod tests {
         assert_eq!(
             find_events(&[host("pending")], &[host("running")], true),
             ["instance lab-public-ec2: pending → running"]
+        );
+    }
+
+    #[test]
+    fn a_new_name_is_told_as_one() {
+        let renamed = Resource::new("vpc", "our-vpc", "vpc-1");
+        assert_eq!(find_events(&[vpc()], &[renamed], true), ["vpc lab-vpc is called our-vpc now"]);
+        let rule = |name| Resource::new("client-vpn-route", name, "cvpn-endpoint-1");
+        assert_eq!(
+            find_events(&[rule("10.0.0.0/16"), rule("10.1.0.0/16")], &[rule("10.0.0.0/16"), rule("0.0.0.0/0")], true),
+            ["client-vpn-route 0.0.0.0/0 is there, available", "client-vpn-route 10.1.0.0/16 is gone"]
         );
     }
 

@@ -7,7 +7,7 @@ use lab_plan::Resource;
 
 use crate::labs::show_total;
 use crate::leaks::Total;
-use crate::picture::escape;
+use crate::picture::{HINT, escape, size_rules};
 
 /// Nothing is fetched from elsewhere, and no other page may show this one.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -17,6 +17,8 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; connect-
 pub(super) struct State {
     pub(super) title: String,
     pub(super) svg: String,
+    /// The picture's width and height, in pixels.
+    pub(super) size: (f64, f64),
     pub(super) resources: Vec<Resource>,
     pub(super) total: Total,
     pub(super) notes: Vec<String>,
@@ -45,14 +47,13 @@ h2{font-size:1.05rem;margin:1.25rem 0 .25rem}
 .ticker{font-size:1.3rem;font-weight:bold}
 .muted{color:var(--muted)}
 .failure{color:var(--bad);white-space:pre-wrap}
-.picture{overflow-x:auto}
-.picture svg{display:block;width:100%;height:auto;min-width:56rem;max-height:80vh}
 .columns{display:grid;grid-template-columns:3fr 2fr;gap:0 2rem}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.2rem .75rem .2rem 0;border-bottom:1px solid var(--line)}
 .long{overflow-wrap:anywhere}
 th{color:var(--muted);font-weight:normal}
 .number{text-align:right;white-space:nowrap}
+.unseen{position:absolute;clip-path:inset(50%)}
 @media (max-width:60rem){.columns{display:block}}
 @media (max-width:40rem){
 .things thead{position:absolute;clip-path:inset(50%)}
@@ -64,24 +65,31 @@ th{color:var(--muted);font-weight:normal}
 .things .number::before{content:'$'}
 .things .number::after{content:' an hour'}
 }
+@page{size:A4 landscape;margin:10mm}
+@media print{body{padding:0}.columns{display:block}tr{break-inside:avoid}}
 ";
+
+/// What a look of a large lab may take, in seconds, before a page says that it is old.
+const SLOW: u64 = 5;
 
 /// The script that keeps the page up to date.
 pub(super) const SCRIPT: &str = include_str!("refresh.js");
 /// Where it is, from the page's own address.
 pub(super) const SCRIPT_PATH: &str = "refresh.js";
 
-/// The page. It comes again by itself, a little faster at first.
-pub(super) fn to_html(state: &State, every: u64) -> String {
+/// The page at `now`. It comes again by itself, a little faster at first.
+pub(super) fn to_html(state: &State, every: u64, now: Timestamp) -> String {
     let again = if state.looked_at.is_some() { every } else { 1 };
     let title = if state.title.is_empty() { "Lab" } else { &state.title };
     let title = escape(title);
+    let sizes = size_rules(state.size.0, state.size.1);
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <noscript><meta http-equiv=\"refresh\" content=\"{again}\"></noscript>\n<link rel=\"icon\" href=\"data:,\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n<script src=\"{SCRIPT_PATH}\" defer></script>\n</head>\n<body>\n\
+         <title>{title}</title>\n<style>\n{STYLE}{sizes}</style>\n<script src=\"{SCRIPT_PATH}\" defer></script>\n</head>\n<body>\n\
          <p id=\"connection\" class=\"failure\" role=\"alert\"></p>\n\
+         <p id=\"news\" class=\"unseen\" role=\"status\"></p>\n\
          <header data-every=\"{again}\">\n<h1>{title}</h1>\n"
     );
     match state.looked_at {
@@ -102,9 +110,17 @@ pub(super) fn to_html(state: &State, every: u64) -> String {
     if let Some(failure) = &state.failure {
         let _ = writeln!(html, "<p class=\"failure\" role=\"alert\">not read this time: {}</p>", escape(failure));
     }
-    let _ = writeln!(html, "<div class=\"picture\" tabindex=\"0\">\n{}\n</div>\n<div class=\"columns\">", state.svg);
+    if let Some(age) = find_age(state.looked_at, every, now) {
+        let _ = writeln!(html, "<p class=\"failure\">this is {age} s old: the next look is under way</p>");
+    }
+    let _ = writeln!(
+        html,
+        "<p class=\"hint\">{HINT}</p>\n<div class=\"picture\" tabindex=\"0\" role=\"region\" aria-label=\"Picture of the lab\">\n\
+         {}\n</div>\n<div class=\"columns\">",
+        state.svg
+    );
     add_table(&mut html, &state.resources);
-    html.push_str("<section>\n<h2>Last events</h2>\n<table>\n");
+    html.push_str("<section>\n<h2>Last events</h2>\n<table id=\"events\">\n");
     for Event { time, what } in state.events.iter().rev() {
         let _ = writeln!(html, "<tr><td class=\"muted\">{time}</td><td class=\"long\">{}</td></tr>", escape(what));
     }
@@ -118,6 +134,12 @@ pub(super) fn to_html(state: &State, every: u64) -> String {
     }
     html.push_str("</section>\n</div>\n</main>\n</body>\n</html>\n");
     html
+}
+
+/// How old a look is, in seconds, where it is older than it should be: AWS answers slowly, or nobody has watched.
+fn find_age(looked_at: Option<Timestamp>, every: u64, now: Timestamp) -> Option<u64> {
+    let age = u64::try_from(now.duration_since(looked_at?).as_secs()).ok()?;
+    (age > 2 * every + SLOW).then_some(age)
 }
 
 /// On a narrow screen its rows are grids; browsers would no longer call them rows of a table without their roles.
@@ -149,7 +171,15 @@ mod tests {
     fn names_cannot_break_out_of_the_page() {
         let resources = vec![Resource::new("vpc", "<script>alert(1)</script>", "vpc-1")];
         let state = State { resources, failure: Some("<img src=x>".into()), ..State::default() };
-        let html = to_html(&state, 10);
+        let html = to_html(&state, 10, Timestamp::UNIX_EPOCH);
         assert!(!html.contains("<script>") && !html.contains("<img"), "{html}");
+    }
+
+    #[test]
+    fn a_look_that_is_older_than_it_should_be_says_so() {
+        let state = State { looked_at: Some(Timestamp::UNIX_EPOCH), ..State::default() };
+        let after = |seconds| to_html(&state, 10, Timestamp::from_second(seconds).unwrap());
+        assert!(!after(25).contains(" s old"));
+        assert!(after(26).contains("this is 26 s old"));
     }
 }

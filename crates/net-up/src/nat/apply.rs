@@ -267,7 +267,7 @@ impl Worker<'_> {
             let Some(gateway) = self.find_nat_gateway(id).await?.filter(|gateway| !gateway.is_gone()) else {
                 return Ok(Some(id.to_owned()));
             };
-            self.context.line.waits_for(&format!("{} is {}", gateway.name, gateway.state));
+            self.context.line.waits_for(&format!("is {}", gateway.state));
             Ok(None)
         })
         .await

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::Client;
 use lab_common::{Tags, explain};
-use lab_ec2::{Attempt, NatGateway, find_nat_gateways, find_number, find_tag, is_ours, lab_filters};
+use lab_ec2::{Attempt, NatGateway, find_nat_gateways, find_number, find_tag, is_ours, lab_filters, turn_of};
 use lab_plan::Problem;
 
 use crate::live::{Reader, Subnet, Table, Vpc};
@@ -102,6 +102,6 @@ pub(crate) async fn find_addresses(
             })
         })
         .collect();
-    addresses.sort_by(|a, b| (a.number.unwrap_or(u32::MAX), &a.id).cmp(&(b.number.unwrap_or(u32::MAX), &b.id)));
+    addresses.sort_by(|a, b| turn_of(a.number, &a.id).cmp(&turn_of(b.number, &b.id)));
     Ok(addresses)
 }

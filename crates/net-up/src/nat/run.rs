@@ -6,12 +6,10 @@
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::ExitStatus;
 
 use lab_common::{Session, prices};
-use lab_plan::{Exit, Problem, Request, Signals, Stop, Verb, print_err, run_verb};
+use lab_plan::{Exit, Problem, Request, Signals, Stop, Verb, exit_code, print_err, run_verb};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
@@ -220,10 +218,4 @@ fn start(program: &OsString, arguments: &[OsString]) -> std::io::Result<(Child, 
         .and_then(Pid::from_raw)
         .ok_or_else(|| std::io::Error::other("it ended before it had a process id"))?;
     Ok((child, if shares_terminal { Process::Shared(pid) } else { Process::Group(pid) }))
-}
-
-/// The command's exit code; 128 + N when signal N ended it, as a shell says it.
-fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
-    u8::try_from(code).unwrap_or(1)
 }

@@ -12,7 +12,7 @@ use aws_sdk_s3control::types::{
     JobOperation, JobProgressSummary, JobReport, JobReportFormat, JobReportScope, JobStatus, LambdaInvokeOperation,
     RequestedJobStatus, S3Tag,
 };
-use lab_common::{explain, has_code};
+use lab_common::{explain, has_code, upload_limits};
 use lab_plan::{Line, Pace, Problem, Stop, clean, retry_while};
 
 use super::events::{describe_job, make_manifest};
@@ -110,10 +110,7 @@ impl Work<'_> {
         let token = uuid::Uuid::new_v4().to_string();
         let key = format!("{FOLDER}backfill-{token}/manifest.csv");
         line.waits_for("its manifest");
-        let manifest = make_manifest(&want.buckets.input, objects).into_bytes();
-        let put = clients.s3.put_object().bucket(&want.buckets.output).key(&key).content_type("text/csv");
-        let put = put.body(ByteStream::from(manifest)).send().await.map_err(|error| explain("PutObject", &error))?;
-        let etag = put.e_tag.unwrap_or_default();
+        let etag = put_manifest(clients, want, &key, make_manifest(&want.buckets.input, objects)).await?;
         let create = clients.s3control.create_job().account_id(&place.account).client_request_token(token);
         let create = create.role_arn(role).priority(PRIORITY).confirmation_required(false);
         let create = self.describe(create, &key, etag.trim_matches('"')).map_err(|error| unbuildable(&error))?;
@@ -175,6 +172,15 @@ impl Work<'_> {
         }
         Err(tell_it_goes_on(Problem::failed(format!("DescribeJob says nothing of the job {job}")), account, job))
     }
+}
+
+/// Puts a manifest, which a million objects make 65 MB long, into the output bucket; answers with its entity tag.
+async fn put_manifest(clients: &Clients, want: &Want, key: &str, manifest: String) -> Result<String, Problem> {
+    let (timeouts, protection) = upload_limits(manifest.len() as u64);
+    let limits = aws_sdk_s3::Config::builder().timeout_config(timeouts).stalled_stream_protection(protection);
+    let put = clients.s3.put_object().bucket(&want.buckets.output).key(key).content_type("text/csv");
+    let put = put.body(ByteStream::from(manifest.into_bytes())).customize().config_override(limits).send().await;
+    Ok(put.map_err(|error| explain("PutObject", &error))?.e_tag.unwrap_or_default())
 }
 
 /// How to look at a job that nobody watches any more.

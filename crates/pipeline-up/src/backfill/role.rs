@@ -1,13 +1,12 @@
 //! The role in which a job of S3 Batch Operations works: made when the first backfill needs it, taken down with the rest.
 
-use aws_sdk_iam::types::Tag;
-use lab_common::{explain, has_code};
-use lab_plan::{Pace, Problem, Stop, retry_while};
+use lab_iam::{NewRole, create_role, put_role_policy, to_tags};
+use lab_plan::{Problem, Stop};
 use serde_json::{Value, json};
 
 use super::FOLDER;
 use crate::clients::Clients;
-use crate::live::{Claim, LiveRole, ROLE_POLICY, find_claim, read_role};
+use crate::live::{Claim, LiveRole, ROLE_POLICY, find_claim};
 use crate::policy::says_same;
 use crate::want::{Place, Want};
 
@@ -45,13 +44,9 @@ pub(super) async fn ensure(
             return Ok(role.arn.clone());
         }
         Some(_) => {}
-        None => create(clients, want).await?,
+        None => create(clients, want, stop).await?,
     }
-    let put = clients.iam.put_role_policy().role_name(&want.batch_role).policy_name(ROLE_POLICY);
-    let put = put.policy_document(policy.to_string());
-    let unseen = |error: &_| has_code(error, "NoSuchEntity");
-    let answer = retry_while(Pace::MOMENT, stop, unseen, async || put.clone().send().await).await;
-    answer.map_err(|error| explain("PutRolePolicy", &error))?;
+    put_role_policy(&clients.iam, &want.batch_role, ROLE_POLICY, &policy, stop).await?;
     Ok(want.batch_role_arn(place))
 }
 
@@ -60,31 +55,14 @@ fn taken(name: &str) -> Problem {
         .fix("choose another --owner, or delete that role")
 }
 
-/// With its tags in the creating call, so that a crash cannot lose it.
-async fn create(clients: &Clients, want: &Want) -> Result<(), Problem> {
-    let tags = want.batch_role_tags().into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-    let tags = tags.collect::<Result<Vec<_>, _>>();
-    let tags = tags.map_err(|error| Problem::failed("a request to IAM cannot be built").because(error.to_string()))?;
-    let create = clients
-        .iam
-        .create_role()
-        .role_name(&want.batch_role)
-        .description(format!("What a backfill by {} may do", want.function.name))
-        .assume_role_policy_document(trust_policy().to_string())
-        .set_tags(Some(tags));
-    match create.send().await {
-        Ok(_) => Ok(()),
-        // The answer to our own call was lost, or another run was faster: a role of this name is asked whose it is the
-        // next time, and its policy is ours.
-        Err(error) if has_code(&error, "EntityAlreadyExists") => require_ours(clients, want).await,
-        Err(error) => Err(explain("CreateRole", &error)),
-    }
-}
-
-async fn require_ours(clients: &Clients, want: &Want) -> Result<(), Problem> {
-    let found = read_role(clients, &want.batch_role).await?;
-    let is_ours = found.is_none_or(|role| find_claim(&want.tags, &role.tags) == Claim::Ours);
-    if is_ours { Ok(()) } else { Err(taken(&want.batch_role)) }
+async fn create(clients: &Clients, want: &Want, stop: &Stop) -> Result<(), Problem> {
+    let role = NewRole {
+        name: &want.batch_role,
+        description: format!("What a backfill by {} may do", want.function.name),
+        trust: &trust_policy(),
+        tags: to_tags(want.batch_role_tags())?,
+    };
+    create_role(&clients.iam, role, &want.tags, stop).await.map(drop)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::live::Guard;
@@ -11,7 +10,7 @@ use crate::stray::Stray;
 use crate::want::{QueueKind, Side};
 
 /// What one step does, with everything it needs to know.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// Makes a bucket and gives it these properties.
     CreateBucket(Side, Vec<Property>),
@@ -81,7 +80,7 @@ pub enum Op {
 }
 
 /// One property of a bucket, as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Property {
     /// All tags, those of others included.
     Tags(BTreeMap<String, String>),
@@ -104,7 +103,7 @@ impl Property {
 }
 
 /// The parts of a role that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RoleParts {
     /// Who may assume it.
     pub trust: Option<Value>,
@@ -115,7 +114,7 @@ pub struct RoleParts {
 }
 
 /// The parts of a log group that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LogGroupParts {
     /// How long its events are kept, in days.
     pub retention: Option<i32>,
@@ -126,7 +125,7 @@ pub struct LogGroupParts {
 }
 
 /// The function's configuration as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FunctionParts {
     /// The ARN of its role.
     pub role: String,
@@ -141,7 +140,7 @@ pub struct FunctionParts {
 }
 
 /// The parts of a queue that are written; an absent part is left alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct QueueParts {
     /// SQS's attributes, in its own words.
     pub attributes: BTreeMap<&'static str, String>,
@@ -150,7 +149,7 @@ pub struct QueueParts {
 }
 
 /// The mapping from the queue to the function as it must become.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MappingParts {
     /// The queue's ARN.
     pub queue_arn: String,
@@ -163,7 +162,7 @@ pub struct MappingParts {
 }
 
 /// What Lambda is to do about asynchronous invocations that fail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvokeParts {
     /// The ARN of the queue that gets a record of it.
     pub on_failure: String,
@@ -174,7 +173,7 @@ pub struct InvokeParts {
 }
 
 /// Who may invoke the function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionParts {
     /// The input bucket's ARN.
     pub bucket_arn: String,

@@ -89,7 +89,7 @@ fn carry_out(live: &mut Live, op: &Op) {
         }
         Op::CreateLogGroup(parts) => {
             let tags = parts.tags.clone().unwrap();
-            live.log_group = Some(LiveLogGroup { arn: "log".into(), tags, retention: parts.retention });
+            live.log_group = Some(LogGroup { arn: "log".into(), tags, retention: parts.retention });
         }
         Op::SetLogGroup(parts) => {
             let group = live.log_group.as_mut().unwrap();
@@ -289,7 +289,7 @@ fn an_untagged_bucket_is_healed_when_empty_and_refused_when_not() {
 fn an_untagged_log_group_is_taken_over_only_with_a_function_of_ours() {
     let (want, place) = sample(|_| ());
     let mut live = nothing(&place);
-    live.log_group = Some(LiveLogGroup { arn: "log".into(), tags: BTreeMap::new(), retention: None });
+    live.log_group = Some(LogGroup { arn: "log".into(), tags: BTreeMap::new(), retention: None });
     let changes = |live: &Live| {
         let plan = make_plan(&want, live).unwrap();
         plan.steps.iter().any(|step| step.kind == "log-group")
@@ -308,7 +308,7 @@ fn everything_that_belongs_to_others_is_refused_at_once() {
     live.buckets.input = LiveBucket::Taken;
     live.buckets.output = LiveBucket::Elsewhere("eu-west-1".into());
     live.role = Some(LiveRole { arn: String::new(), tags: BTreeMap::new(), trust: None, policy: None });
-    live.log_group = Some(LiveLogGroup { arn: String::new(), tags: others.clone(), retention: None });
+    live.log_group = Some(LogGroup { arn: String::new(), tags: others.clone(), retention: None });
     live.function = Some(LiveFunction { tags: others, ..deployed(&want, &place) });
     let problems = make_plan(&want, &live).unwrap_err();
     let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -561,7 +561,7 @@ fn any_live() -> impl Strategy<Value = Live> {
                 policy: policy.then_some(wanted),
             });
             let [there, tagged, days] = log_group;
-            live.log_group = there.then(|| LiveLogGroup {
+            live.log_group = there.then(|| LogGroup {
                 arn: "log".into(),
                 tags: if tagged { want.log_group_tags() } else { BTreeMap::new() },
                 retention: days.then_some(30),

@@ -7,7 +7,10 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use aws_sdk_sqs::config::http::HttpResponse;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, ListMessageMoveTasksResultEntry, Message};
+use aws_sdk_sqs::operation::list_message_move_tasks::builders::ListMessageMoveTasksFluentBuilder;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, ListMessageMoveTasksResultEntry, Message,
+};
 use futures::future::try_join_all;
 use lab_common::explain;
 use lab_plan::{Line, Pace, Problem, Stop, find_within, wait_for};
@@ -98,16 +101,10 @@ impl Letters<'_> {
     ) -> Result<(), Problem> {
         self.show_again(&letters).await?;
         let counted = letters.into_iter().map(|letter| letter.id).collect();
-        match self.clients.sqs.start_message_move_task().source_arn(&self.arn).send().await {
-            Ok(_) => {}
-            // Somebody's is under way: it does what ours would.
-            Err(error) if is_under_way(&error) => {}
-            Err(error) if has_any(&error, &CANNOT_MOVE) => {
-                return self.move_by_hand(&counted, redriven, stop, line).await;
-            }
-            Err(error) => return Err(explain("StartMessageMoveTask", &error)),
-        }
-        let task = self.watch_task(stop, line).await?;
+        let Some(begun) = self.start_task().await? else {
+            return self.move_by_hand(&counted, redriven, stop, line).await;
+        };
+        let task = self.watch_task(begun, stop, line).await?;
         redriven.moved += task.moved;
         match task.end {
             End::Moved => Ok(()),
@@ -128,17 +125,49 @@ impl Letters<'_> {
                 .map_err(|error| Problem::failed("a request to SQS cannot be built").because(error.to_string()))?;
             let change = self.clients.sqs.change_message_visibility_batch().queue_url(self.url);
             let answer = change.set_entries(Some(entries)).send().await;
-            answer.map(drop).map_err(|error| explain("ChangeMessageVisibilityBatch", &error))
+            let answer = answer.map_err(|error| explain("ChangeMessageVisibilityBatch", &error))?;
+            // The call succeeds also where single letters stay hidden: SQS's task would pass them by.
+            Ok(answer.failed.into_iter().filter(|failed| !is_shown(failed)).collect::<Vec<_>>())
         });
-        try_join_all(calls).await.map(drop)
+        let hidden = try_join_all(calls).await?.concat();
+        let Some(first) = hidden.first() else { return Ok(()) };
+        let what = format!("SQS still hides {} of {}", show_count(hidden.len() as u64, "letter"), self.name);
+        Err(Problem::failed(what)
+            .because(format!("ChangeMessageVisibilityBatch: {}: {}", first.code(), first.message().unwrap_or_default()))
+            .fix(SHOWN_BY_THEN))
     }
 
-    async fn watch_task(&self, stop: &Stop, line: &Line) -> Result<Task, Problem> {
+    /// Lets SQS move them by itself; answers which task does. `None` where it cannot.
+    async fn start_task(&self) -> Result<Option<Begun>, Problem> {
+        let last = match self.list_last_task().send().await {
+            Ok(list) => list.results.unwrap_or_default().into_iter().next(),
+            Err(error) if has_any(&error, &CANNOT_MOVE) => return Ok(None),
+            Err(error) => return Err(explain("ListMessageMoveTasks", &error)),
+        };
+        let is_running = last.as_ref().is_some_and(is_running);
+        let last = last.map_or(i64::MIN, |task| task.started_timestamp);
+        match self.clients.sqs.start_message_move_task().source_arn(&self.arn).send().await {
+            Ok(_) => Ok(Some(Begun::After(last))),
+            // Somebody's is under way: it does what ours would.
+            Err(error) if is_under_way(&error) && is_running => Ok(Some(Begun::At(last))),
+            Err(error) if is_under_way(&error) => Ok(Some(Begun::After(last))),
+            Err(error) if has_any(&error, &CANNOT_MOVE) => Ok(None),
+            Err(error) => Err(explain("StartMessageMoveTask", &error)),
+        }
+    }
+
+    /// SQS remembers ten tasks of a queue; the newest comes first.
+    fn list_last_task(&self) -> ListMessageMoveTasksFluentBuilder {
+        self.clients.sqs.list_message_move_tasks().source_arn(&self.arn).max_results(1)
+    }
+
+    async fn watch_task(&self, begun: Begun, stop: &Stop, line: &Line) -> Result<Task, Problem> {
         wait_for(MOVING, stop, format!("SQS to move the letters of {}", self.name), async || {
-            let list = self.clients.sqs.list_message_move_tasks().source_arn(&self.arn).max_results(1);
-            let answer = list.send().await.map_err(|error| explain("ListMessageMoveTasks", &error))?;
-            let Some(task) = answer.results.unwrap_or_default().into_iter().next() else { return Ok(None) };
-            if let Some("RUNNING" | "CANCELLING") = task.status() {
+            let answer = self.list_last_task().send().await;
+            let answer = answer.map_err(|error| explain("ListMessageMoveTasks", &error))?;
+            let tasks = answer.results.unwrap_or_default().into_iter();
+            let Some(task) = tasks.take(1).find(|task| begun.includes(task)) else { return Ok(None) };
+            if is_running(&task) {
                 line.waits_for(&show_task(&task));
                 return Ok(None);
             }
@@ -180,8 +209,41 @@ impl Letters<'_> {
         }
         Err(Problem::failed(format!("letters are left in {} that nobody shows us", self.name))
             .because("somebody else looks at them, or SQS's own task had taken them before it failed")
-            .fix("run the same command again in 5 minutes: they are shown again by then"))
+            .fix(SHOWN_BY_THEN))
     }
+}
+
+/// What to do about letters that SQS hides.
+const SHOWN_BY_THEN: &str = "run the same command again in 5 minutes: they are shown again by then";
+
+/// Which task is meant, by when it began, in SQS's time: SQS tells a task's handle only while it runs, and an older one may
+/// be shown until ours is.
+#[derive(Debug, Clone, Copy)]
+enum Begun {
+    After(i64),
+    At(i64),
+}
+
+impl Begun {
+    fn includes(self, task: &ListMessageMoveTasksResultEntry) -> bool {
+        match self {
+            Self::After(last) => task.started_timestamp > last,
+            Self::At(then) => task.started_timestamp >= then,
+        }
+    }
+}
+
+fn is_running(task: &ListMessageMoveTasksResultEntry) -> bool {
+    matches!(task.status(), Some("RUNNING" | "CANCELLING"))
+}
+
+/// Whether a letter whose visibility could not be changed is visible already, or gone: what SQS says of a receipt that has
+/// served its time.
+fn is_shown(failed: &BatchResultErrorEntry) -> bool {
+    let (code, message) = (failed.code(), failed.message().unwrap_or_default());
+    code.ends_with("MessageNotInflight")
+        || code.ends_with("ReceiptHandleIsInvalid")
+        || message.contains("not available for visibility timeout change")
 }
 
 /// A task of SQS's that is over.
@@ -252,3 +314,6 @@ fn show_task(task: &ListMessageMoveTasksResultEntry) -> String {
         None => format!("{moved} moved"),
     }
 }
+
+#[cfg(test)]
+mod tests;

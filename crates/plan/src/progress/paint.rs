@@ -34,11 +34,13 @@ pub(crate) fn paint_live(board: &Board, look: Look, size: (usize, usize), now: D
 
 /// One line as it stays: within the terminal's width, or whole where there is none.
 pub(crate) fn paint_row(row: &Row, look: Look, columns: usize, now: Duration) -> String {
-    let columns = columns.min(WIDEST);
     let rails = paint_rails(&row.rails, look, columns);
     let action = row.action.map_or(String::new(), |action| format!("{} ", action.sign()));
     let head = 4 + width(&action) + width(&rails);
     let texts = say(row);
+    let whole = head + texts.first().map_or(0, |text| width(text));
+    let longest = paint_time(row, look, now).first().map_or(0, |time| width(time) + 1);
+    let columns = columns.min(WIDEST.max(whole + longest));
     // What is said goes before a long form of the time, and a short form of the time before none.
     let least = texts.first().map_or(0, |text| width(text)).min(columns.saturating_sub(head) * 3 / 5);
     let time = paint_time(row, look, now).into_iter().find(|time| head + least + 1 + width(time) <= columns);

@@ -83,7 +83,7 @@ impl Worker<'_> {
                 AssociationStatusCode::AssociationFailed => return Err(refuse_failed(name, &association)),
                 _ => was_coming.set(true),
             }
-            self.context.line.waits_for(&format!("association of {name} is {}", association.state));
+            self.context.line.waits_for(&format!("is {}", association.state));
             Ok(None)
         })
         .await
@@ -128,7 +128,7 @@ impl Worker<'_> {
                 return Ok(Some(was_coming.get()));
             }
             was_coming.set(true);
-            self.context.line.waits_for(&format!("association of {name} is still associating"));
+            self.context.line.waits_for("is still associating");
             Ok(None)
         })
         .await
@@ -139,7 +139,7 @@ impl Worker<'_> {
         wait_for(beat::ending(ASSOCIATION), self.context.stop, what, async || {
             let found = self.look_at(endpoint, id).await?;
             let Some(association) = found.filter(|association| !association.is_gone()) else { return Ok(Some(())) };
-            self.context.line.waits_for(&format!("association of {name} is {}", association.state));
+            self.context.line.waits_for(&format!("is {}", association.state));
             Ok(None)
         })
         .await

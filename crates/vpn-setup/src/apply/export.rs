@@ -39,15 +39,31 @@ impl Worker<'_> {
     /// The export, which whoever comes first asks for. `associating` says that no subnet is associated yet.
     pub(super) async fn export_configuration(&self, associating: bool) -> Result<String, Problem> {
         let endpoint = self.endpoint_id()?;
-        self.export.answer.get_or_init(|| self.await_export(&endpoint, associating)).await.clone()
+        let unanswered = Cell::new(false);
+        let ask = async || match self.await_export(&endpoint, associating, &unanswered).await {
+            // A connection that broke says nothing about the next client's call.
+            Err(problem) if unanswered.get() => Err(problem),
+            answer => Ok(answer),
+        };
+        self.export.answer.get_or_try_init(ask).await?.clone()
     }
 
-    async fn await_export(&self, endpoint: &str, associating: bool) -> Result<String, Problem> {
+    /// Waits for the export. Sets `unanswered` where AWS has not said why there is none.
+    async fn await_export(
+        &self,
+        endpoint: &str,
+        associating: bool,
+        unanswered: &Cell<bool>,
+    ) -> Result<String, Problem> {
         let stop = self.context.stop;
         let last = RefCell::new(None);
         let what = "the endpoint's client configuration";
         let answer = wait_for(beat::every(ASSOCIATION), stop, what, async || {
-            match endpoint::export_configuration(&self.services.ec2, endpoint, stop).await? {
+            let answer = endpoint::export_configuration(&self.services.ec2, endpoint, stop).await;
+            let answer = answer.inspect_err(|problem| {
+                unanswered.set(!problem.is_denial() && !problem.is_about_credentials());
+            });
+            match answer? {
                 Exported::Text(text) => Ok(Some(text)),
                 Exported::Refused { why, passes } if self.export.may_pass(associating, passes) => {
                     self.context.line.waits_for("AWS exports no configuration yet");

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use aws_sdk_ec2::types::{Instance, InstanceStateName, IpPermission};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use lab_common::{Internet, Lab, Protocol, Session, Source, explain, roles};
+use lab_common::{Lab, Protocol, Session, Source, explain, roles};
 use lab_ec2::{find_role, is_ours, lab_filters};
 use lab_plan::Problem;
 
@@ -146,7 +146,7 @@ fn list_hosts(lab: &Lab, instances: &[Instance], openings: &BTreeMap<String, Vec
         let groups = instance.map(list_groups).unwrap_or_default();
         hosts.push(Host {
             role: host.role.clone(),
-            needs_window: host.runs.is_some() && !has_way_out(lab, &host.subnet),
+            needs_window: lab.needs_window(host),
             ports,
             state: instance.map(|instance| find_state(instance).unwrap_or(InstanceStateName::Pending)),
             address: instance.and_then(|instance| instance.private_ip_address()?.parse().ok()),
@@ -154,11 +154,6 @@ fn list_hosts(lab: &Lab, instances: &[Instance], openings: &BTreeMap<String, Vec
         });
     }
     hosts
-}
-
-fn has_way_out(lab: &Lab, subnet: &str) -> bool {
-    let mut subnets = lab.network.subnets.iter();
-    subnets.any(|there| there.role == subnet && there.internet == Internet::Gateway)
 }
 
 /// The instance of that role: one that runs, else one that is not gone.

@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use lab_plan::{Problem, Stop};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Split};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -41,7 +41,7 @@ pub(super) struct Tunnel {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    log: Lines<BufReader<ChildStdout>>,
+    log: Split<BufReader<ChildStdout>>,
     management: Option<UnixStream>,
     said: VecDeque<String>,
     /// Holds the socket; removed with it.
@@ -90,8 +90,10 @@ impl Process {
                 accepted = listener.accept(), if self.management.is_none() => {
                     self.management = accepted.ok().map(|(stream, _)| stream);
                 }
-                line = self.log.next_line() => {
+                line = self.log.next_segment() => {
                     let Ok(Some(line)) = line else { return Err(self.explain("openvpn ended")) };
+                    // A name in a certificate may be written in any encoding.
+                    let line = String::from_utf8_lossy(&line).into_owned();
                     let (up, hopeless) = (line.contains(COMPLETED), HOPELESS.iter().any(|word| line.contains(word)));
                     self.remember(line);
                     if up {
@@ -118,7 +120,7 @@ impl Process {
         }
         let drained = async {
             // A full pipe would hold it up.
-            while let Ok(Some(_)) = self.log.next_line().await {}
+            while let Ok(Some(_)) = self.log.next_segment().await {}
             self.child.wait().await
         };
         if timeout(ENDS, drained).await.is_err() {
@@ -151,7 +153,7 @@ fn start(mut command: Command, profile: &Path) -> Result<(Process, UnixListener)
         cannot(error).fix("run this as root, or install sudo; or connect by yourself and run: vpn-setup check")
     })?;
     let Some(log) = child.stdout.take() else { return Err(cannot(std::io::Error::other("it has no stdout"))) };
-    let log = BufReader::new(log).lines();
+    let log = BufReader::new(log).split(b'\n');
     Ok((Process { child, log, management: None, said: VecDeque::new(), _directory: directory }, listener))
 }
 
@@ -236,6 +238,14 @@ mod tests {
         };
         let problem = Tunnel::run(openvpn, &profile, COMES_UP, &Stop::new()).await.unwrap_err();
         assert!(problem.why().is_some_and(|why| why.contains("no-such-option")), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_log_in_another_encoding_does_not_end_the_tunnel() {
+        let mut latin = Command::new("sh");
+        latin.args(["-c", &format!(r"printf 'CN=Jos\351\n{COMPLETED}\n'; exec sleep 60")]);
+        let tunnel = Tunnel::run(latin, Path::new("any.ovpn"), COMES_UP, &Stop::new()).await.unwrap();
+        tunnel.close().await;
     }
 
     #[tokio::test(start_paused = true)]

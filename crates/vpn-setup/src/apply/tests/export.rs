@@ -47,6 +47,26 @@ async fn a_file_that_aws_exports_at_once_waits_for_no_association() {
     assert!(!abandoned.exists(), "half a file with a private key does not stay");
 }
 
+#[tokio::test]
+async fn an_export_that_was_not_answered_is_asked_for_again_by_the_next_client_and_a_denied_one_is_not() {
+    let exports = mock!(Ec2::export_client_vpn_client_configuration).then_output(exported);
+    let mut bench_of_two = bench(&[&exports]);
+    // Nothing listens there.
+    let mut nowhere = bench_of_two.session.sdk.clone().into_builder().endpoint_url("http://127.0.0.1:9");
+    nowhere.set_http_client(None);
+    let answering = std::mem::replace(&mut bench_of_two.services.ec2, Ec2::new(&nowhere.build()));
+    assert!(bench_of_two.apply(write()).await.is_err());
+    bench_of_two.services.ec2 = answering;
+    assert!(bench_of_two.apply(write()).await.is_ok());
+
+    let denied = mock!(Ec2::export_client_vpn_client_configuration).then_error(|| refused("UnauthorizedOperation"));
+    let bench_of_two = bench(&[&denied]);
+    for _ in 0..2 {
+        assert!(bench_of_two.apply(write()).await.is_err());
+    }
+    assert_eq!(denied.num_calls(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_export_that_is_refused_before_the_association_is_asked_for_every_five_seconds() {
     for code in ["InvalidClientVpnActiveAssociationNotFound", "IncorrectState", "NeverHeardOfThat"] {
