@@ -15,7 +15,7 @@ use crate::apply::Hands;
 use crate::clients::Clients;
 use crate::console::Marker;
 use crate::live::{Instance, Live, Look, count_running, observe};
-use crate::plan::{Op, Scene, find_failure, is_cut_off, is_ready, plan, teardown};
+use crate::plan::{Op, Scene, compare, find_failure, is_cut_off, is_ready, plan, teardown};
 use crate::resources::list_resources;
 use crate::roles;
 use crate::secrets::{Logins, PASSWORD_FILE, TOKEN_FILE};
@@ -224,6 +224,11 @@ impl<'a> Hosts<'a> {
             checks => Some(format!("status checks of {name}: {}", checks.unwrap_or("initializing"))),
         }
     }
+
+    fn scene<'b>(&'b self, live: &'b Live) -> Scene<'b> {
+        let Session { lab, names, region, .. } = self.session;
+        Scene { lab, names, region, home: &self.home, hosts: &self.wanted, live }
+    }
 }
 
 /// The command that makes a host and lets it install what it runs.
@@ -255,14 +260,17 @@ impl Concern for Hosts<'_> {
     }
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
-        let Session { lab, names, region, .. } = self.session;
-        let planned = plan(Scene { lab, names, region, home: &self.home, hosts: &self.wanted, live });
+        let planned = plan(self.scene(live));
         let hopeless = self.find_hopeless(live);
         match planned {
             Ok(plan) if hopeless.is_empty() => Ok(plan),
             Ok(_) => Err(hopeless),
             Err(problems) => Err(problems.into_iter().chain(hopeless).collect()),
         }
+    }
+
+    fn compare(&self, live: &Live) -> Plan<Op> {
+        compare(self.scene(live)).0
     }
 
     fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {

@@ -106,6 +106,12 @@ pub(crate) struct Scene<'a> {
 
 /// The steps that make the wanted hosts, and nothing else, true.
 pub(crate) fn plan(scene: Scene<'_>) -> Result<Plan<Op>, Vec<Problem>> {
+    let (plan, problems) = compare(scene);
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+/// In what the hosts differ from what is wanted and can be changed, and what forbids to change any of it.
+pub(crate) fn compare(scene: Scene<'_>) -> (Plan<Op>, Vec<Problem>) {
     let mut problems = find_forbidden(scene);
     let mut draft = Draft::default();
     plan_key_pair(scene, &mut draft, &mut problems);
@@ -115,13 +121,10 @@ pub(crate) fn plan(scene: Scene<'_>) -> Result<Plan<Op>, Vec<Problem>> {
             problems.extend(problem);
         }
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     let already: f64 =
         scene.live.instances.iter().map(|instance| crate::resources::cost_of(instance, scene.live)).sum();
     let added: f64 = draft.steps.iter().map(|step| step.usd_per_hour).sum();
-    Ok(Plan { steps: draft.steps, unchanged: draft.unchanged, usd_per_hour: already + added })
+    (Plan { steps: draft.steps, unchanged: draft.unchanged, usd_per_hour: already + added }, problems)
 }
 
 #[derive(Default)]
@@ -381,9 +384,6 @@ fn plan_changes(
         );
         problems.push(Problem::failed(what).fix(fix));
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
     let before = draft.steps.len();
     let id = || instance.id.clone();
     let role = |what: &str| format!("{} {what}", roles::instance(&host.host));
@@ -408,7 +408,7 @@ fn plan_changes(
     if draft.steps.len() == before {
         draft.unchanged += 1;
     }
-    Ok(())
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// What logs in to a host that runs this, and the file it should be in, where this machine does not have it.

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn keep(directory: &Path, name: &str, svg: &str) -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(directory.join(name).with_extension("svg"), svg)?;
     let scale = if name == "class" { 0.5 } else { 1.5 };
-    std::fs::write(directory.join(name).with_extension("png"), lab_picture::to_png(svg, scale)?)?;
+    std::fs::write(directory.join(name).with_extension("png"), lab_picture::to_png(svg, scale)?.bytes)?;
     println!("{name}: {} kB of SVG", svg.len() / 1000);
     Ok(())
 }

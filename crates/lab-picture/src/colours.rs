@@ -34,6 +34,7 @@ pub(crate) const CARD_MISSING: &str = "lp-card-missing";
 pub(crate) const CARD_DRIFTED: &str = "lp-card-drifted";
 pub(crate) const CARD_ADD: &str = "lp-card-add";
 pub(crate) const CARD_REMOVE: &str = "lp-card-remove";
+pub(crate) const CARD_UNKNOWN: &str = "lp-card-unknown";
 pub(crate) const TEXT: &str = "lp-text";
 pub(crate) const MUTED: &str = "lp-muted";
 pub(crate) const ON_CHIP: &str = "lp-on-chip";
@@ -41,6 +42,7 @@ pub(crate) const CHIP_MISSING: &str = "lp-chip-missing";
 pub(crate) const CHIP_CHANGE: &str = "lp-chip-change";
 pub(crate) const CHIP_ADD: &str = "lp-chip-add";
 pub(crate) const CHIP_REMOVE: &str = "lp-chip-remove";
+pub(crate) const CHIP_UNKNOWN: &str = "lp-chip-unknown";
 pub(crate) const LINE: &str = "lp-line";
 pub(crate) const LINE_VPN: &str = "lp-line-vpn";
 pub(crate) const LINE_DATA: &str = "lp-line-data";
@@ -48,6 +50,7 @@ pub(crate) const LINE_MISSING: &str = "lp-line-missing";
 pub(crate) const LINE_ADD: &str = "lp-line-add";
 pub(crate) const LINE_CHANGE: &str = "lp-line-change";
 pub(crate) const LINE_REMOVE: &str = "lp-line-remove";
+pub(crate) const LINE_UNKNOWN: &str = "lp-line-unknown";
 pub(crate) const HALO: &str = "lp-halo";
 pub(crate) const GOOD: &str = "lp-good";
 pub(crate) const BUSY: &str = "lp-busy";
@@ -68,6 +71,7 @@ pub(crate) const STYLES: &[Style] = &[
     style(CARD_DRIFTED, ["#ffffff", "#1b2530"], ["#b25f00", "#e79a3c"], "stroke-width:2"),
     style(CARD_ADD, ["#ffffff", "#1b2530"], ["#1d7d2c", "#4fb463"], "stroke-width:2;stroke-dasharray:6 4"),
     style(CARD_REMOVE, ["#ffffff", "#1b2530"], ["#b3122a", "#f0697c"], "stroke-width:2;stroke-dasharray:2 3"),
+    style(CARD_UNKNOWN, ["#ffffff", "#1b2530"], ["#4758a8", "#97a6ee"], "stroke-width:2;stroke-dasharray:9 3 2 3"),
     style(TEXT, ["#16191f", "#eef2f6"], NONE, ""),
     style(MUTED, ["#4a5561", "#b4c0cb"], NONE, ""),
     style(ON_CHIP, ["#ffffff", "#ffffff"], NONE, ""),
@@ -75,6 +79,7 @@ pub(crate) const STYLES: &[Style] = &[
     style(CHIP_CHANGE, ["#8a4b00", "#8a4b00"], NONE, ""),
     style(CHIP_ADD, ["#1b6b28", "#1b6b28"], NONE, ""),
     style(CHIP_REMOVE, ["#a8112a", "#a8112a"], NONE, ""),
+    style(CHIP_UNKNOWN, ["#3d4c96", "#3d4c96"], NONE, ""),
     style(LINE, NONE, ["#37424e", "#b4c0cb"], "stroke-width:1.5"),
     style(LINE_VPN, NONE, ["#7a3cf0", "#b18cff"], "stroke-width:1.5"),
     style(LINE_DATA, NONE, ["#5a8a00", "#9ccb3c"], "stroke-width:1.5"),
@@ -82,6 +87,7 @@ pub(crate) const STYLES: &[Style] = &[
     style(LINE_ADD, NONE, ["#1d7d2c", "#4fb463"], "stroke-width:1.75;stroke-dasharray:6 4"),
     style(LINE_CHANGE, NONE, ["#b25f00", "#e79a3c"], "stroke-width:2"),
     style(LINE_REMOVE, NONE, ["#b3122a", "#f0697c"], "stroke-width:1.75;stroke-dasharray:2 3"),
+    style(LINE_UNKNOWN, NONE, ["#4758a8", "#97a6ee"], "stroke-width:1.75;stroke-dasharray:9 3 2 3"),
     style(HALO, NONE, ["#ffffff", "#10161d"], "stroke-width:6"),
     style(GOOD, ["#1d8102", "#5cc04a"], ["#1d8102", "#5cc04a"], "stroke-width:1.5"),
     style(BUSY, ["#c77700", "#f2a93b"], ["#c77700", "#f2a93b"], "stroke-width:1.5"),
@@ -145,13 +151,14 @@ mod tests {
     #[test]
     fn every_text_is_readable_on_every_ground_in_light_and_dark() {
         for scheme in [0, 1] {
-            for ground in [PAGE, PUBLIC, PRIVATE, CARD, CARD_MISSING, CARD_DRIFTED, CARD_ADD, CARD_REMOVE] {
+            for ground in [PAGE, PUBLIC, PRIVATE, CARD, CARD_MISSING, CARD_DRIFTED, CARD_ADD, CARD_REMOVE, CARD_UNKNOWN]
+            {
                 for text in [TEXT, MUTED] {
                     let ratio = contrast(find(text).fill[scheme], find(ground).fill[scheme]);
                     assert!(ratio >= 4.5, "{text} on {ground}: {ratio:.2}");
                 }
             }
-            for chip in [CHIP_MISSING, CHIP_CHANGE, CHIP_ADD, CHIP_REMOVE] {
+            for chip in [CHIP_MISSING, CHIP_CHANGE, CHIP_ADD, CHIP_REMOVE, CHIP_UNKNOWN] {
                 let ratio = contrast(find(ON_CHIP).fill[scheme], find(chip).fill[scheme]);
                 assert!(ratio >= 4.5, "{chip}: {ratio:.2}");
             }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::layout::{tell, tell_rate};
-use crate::scene::{Host, Presence, Route, Scene, Source, Subnet};
+use crate::layout::{tell, tell_mark, tell_rate};
+use crate::scene::{Host, Part, Presence, Route, Scene, Source, Subnet};
 use crate::text::clean;
 
 /// Everything the picture shows, from outside to inside.
@@ -22,7 +22,8 @@ pub(crate) fn describe(scene: &Scene) -> String {
             describe_subnet(&mut text, subnet);
         }
         if let Some(vpn) = &vpc.vpn {
-            let subnets: Vec<_> = vpn.subnets.iter().map(|(role, _)| role.as_str()).collect();
+            let told = |(role, how): &(String, Presence)| format!("{}{}", clean(role), tell_mark(*how));
+            let subnets: Vec<_> = vpn.subnets.iter().map(told).collect();
             let with =
                 if subnets.is_empty() { "no subnet".to_owned() } else { format!("subnet {}", subnets.join(", ")) };
             let _ = write!(text, " VPN endpoint {}, {}, associated with {with}.", tell(&vpn.part), vpn.carrier);
@@ -32,15 +33,26 @@ pub(crate) fn describe(scene: &Scene) -> String {
         let _ = write!(text, " Input bucket {}.", tell(&pipeline.input));
         let _ = write!(text, " Trigger: {}.", tell(&pipeline.trigger));
         if let Some(queue) = &pipeline.queue {
-            let _ = write!(text, " Queue {}.", tell(queue));
+            let _ = write!(text, " Queue {}.{}", tell(queue), tell_hop("It takes messages", &pipeline.takes));
         }
-        let _ = write!(text, " Function {}.", tell(&pipeline.function));
+        let writes = tell_hop("It writes", &pipeline.writes);
+        let _ = write!(text, " Function {}.{writes}", tell(&pipeline.function));
         let _ = write!(text, " Output bucket {}.", tell(&pipeline.output));
     }
     for other in &scene.others {
         let _ = write!(text, " Also: {}.", tell(other));
     }
+    for note in &scene.notes {
+        let _ = write!(text, " {}.", clean(note).trim_end_matches('.'));
+    }
     text
+}
+
+/// How a line stands that is not as wanted.
+fn tell_hop(what: &str, hop: &Part) -> String {
+    let why = hop.why.as_ref().map(|why| format!(": {}", clean(why))).unwrap_or_default();
+    let how = tell_mark(hop.presence);
+    if how.is_empty() { String::new() } else { format!(" {what}{how}{why}.") }
 }
 
 fn describe_subnet(text: &mut String, subnet: &Subnet) {
@@ -75,11 +87,11 @@ fn describe_rules(host: &Host) -> String {
         let from = match &rule.from {
             Source::Anywhere => "anywhere".to_owned(),
             Source::Laptop(_) => "your laptop".to_owned(),
-            Source::Network(cidr) => clean(cidr),
+            Source::Network(source) | Source::Inside(source) => clean(source),
             Source::Vpn => "VPN clients".to_owned(),
             Source::Host(role) => format!("host {}", clean(role)),
         };
-        let missing = if rule.presence == Presence::There { "" } else { " (not as wanted)" };
+        let missing = tell_mark(rule.presence);
         format!("{} from {from}{missing}", rule.ports)
     });
     format!("; it lets in {}", rules.collect::<Vec<_>>().join(", "))

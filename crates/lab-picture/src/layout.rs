@@ -7,7 +7,7 @@ mod network;
 mod pipeline;
 mod sheet;
 
-pub(crate) use card::tell;
+pub(crate) use card::{tell, tell_mark};
 pub(crate) use sheet::{arrange_all, arrange_list};
 
 use std::collections::BTreeSet;
@@ -85,8 +85,9 @@ impl<'a> Picture<'a> {
         let width = self.region.right() + MARGIN;
         groups.extend(self.put_title(width));
         let legend = put_legend(self.scene, self.region.bottom().max(outside_bottom) + 16.0, width);
-        let height = legend.height + MARGIN;
-        groups.extend(legend.groups);
+        let notes = put_notes(&self.scene.notes, legend.height, width);
+        let height = notes.height + MARGIN;
+        groups.extend(legend.groups.into_iter().chain(notes.groups));
         Drawing { width, height, title: tell_title(self.scene), description: describe(self.scene), groups }
     }
 
@@ -111,7 +112,7 @@ impl<'a> Picture<'a> {
             let gap = match (self.network.is_some(), writers.is_empty()) {
                 (false, _) => 0.0,
                 (true, true) => 28.0,
-                (true, false) => measure(WRITES, SMALL).ceil() + 44.0,
+                (true, false) => measure(&tell_writing(&writers), SMALL).ceil() + 44.0,
             };
             let x = right + gap;
             let wanted = writers.first().map_or(self.vpc.y + CHIP_RISE, |(at, _)| at.y - pipeline.input_height / 2.0);
@@ -164,7 +165,7 @@ impl<'a> Picture<'a> {
         let internet_place = rect(MARGIN, top, OUTSIDE, internet.height);
         let wanted = vpn.map_or(0.0, |(at, _)| door(at).middle() - laptop.height / 2.0);
         let laptop_place = rect(MARGIN, wanted.max(internet_place.bottom() + 48.0), OUTSIDE, laptop.height);
-        if let Some((at, presence)) = gateway {
+        if let Some((at, presence)) = gateway.filter(|_| self.is_open()) {
             let (from, to) = (point(internet_place.right(), internet_place.middle()), door(at));
             self.lines.push(Line {
                 points: vec![from, point(to.x, internet_place.middle())],
@@ -208,6 +209,11 @@ impl<'a> Picture<'a> {
         laptop_place.bottom()
     }
 
+    /// Whether the internet gateway leads to the internet, or would.
+    fn is_open(&self) -> bool {
+        self.scene.vpc.as_ref().is_none_or(network::is_open)
+    }
+
     fn put_title(&self, width: f64) -> Vec<Group> {
         let mut group = Group::new("");
         let room = width - 2.0 * MARGIN;
@@ -226,6 +232,13 @@ impl<'a> Picture<'a> {
 
 const WRITES: &str = "writes pictures";
 
+/// `writes pictures`, and how that stands where all lines stand alike.
+fn tell_writing(writers: &[(Point, Presence)]) -> String {
+    let first = writers.first().map(|(_, presence)| *presence).unwrap_or_default();
+    let alike = writers.iter().all(|(_, presence)| *presence == first);
+    format!("{WRITES}{}", if alike { tell_mark(first) } else { String::new() })
+}
+
 /// From where lines leave the VPC to the input bucket.
 fn write_lines(writers: &[(Point, Presence)], from: f64, to: Point) -> Vec<Line> {
     let turn = from + 18.0;
@@ -243,7 +256,7 @@ fn write_lines(writers: &[(Point, Presence)], from: f64, to: Point) -> Vec<Line>
         .collect();
     if let Some(first) = lines.first_mut() {
         let at = point(turn + 8.0, to.y - SMALL.line_height() - 3.0);
-        first.labels.push(Label::new(at, WRITES, SMALL, TEXT));
+        first.labels.push(Label::new(at, tell_writing(writers), SMALL, TEXT));
     }
     lines
 }
@@ -304,16 +317,18 @@ pub(crate) fn tell_title(scene: &Scene) -> String {
 
 /// What it costs, and would cost.
 pub(crate) fn tell_rate(scene: &Scene) -> String {
-    let now = format!("${:.4} an hour", scene.usd_per_hour);
-    scene.usd_per_hour_after.map_or_else(|| now.clone(), |after| format!("{now} now, ${after:.4} an hour after up"))
+    let least = if scene.is_at_least { "at least " } else { "" };
+    let now = format!("{least}${:.4} an hour", scene.usd_per_hour);
+    scene
+        .usd_per_hour_after
+        .map_or_else(|| now.clone(), |after| format!("{now} now, {least}${after:.4} an hour after up"))
 }
 
 /// What the marks mean, as far as they are used.
 fn put_legend(scene: &Scene, top: f64, width: f64) -> Block {
     let mut used = BTreeSet::new();
-    for part in list_parts(scene) {
-        used.insert(part.presence);
-    }
+    used.extend(list_parts(scene).into_iter().map(|part| part.presence));
+    used.extend(list_lines(scene));
     let mut group = Group::new("");
     let (mut x, mut y, mut row) = (MARGIN, top + CHIP_RISE, 0.0);
     for presence in used {
@@ -333,6 +348,17 @@ fn put_legend(scene: &Scene, top: f64, width: f64) -> Block {
     Block { width, height: if row > 0.0 { y + row } else { top - 16.0 }, groups: vec![group] }
 }
 
+/// What must be known besides, below the legend.
+fn put_notes(notes: &[String], top: f64, width: f64) -> Block {
+    let mut group = Group::new("");
+    let mut y = top + 12.0;
+    for line in notes.iter().flat_map(|note| wrap(note, SMALL, width - 2.0 * MARGIN, 3)) {
+        group.shapes.push(Shape::Text(Label::new(point(MARGIN, y), line, SMALL, TEXT)));
+        y += SMALL.line_height();
+    }
+    Block { width, height: if notes.is_empty() { top } else { y }, groups: vec![group] }
+}
+
 const fn explain(presence: Presence) -> Option<&'static str> {
     match presence {
         Presence::There => None,
@@ -343,6 +369,7 @@ const fn explain(presence: Presence) -> Option<&'static str> {
         Presence::Change => Some("up would change it"),
         Presence::Remove => Some("up would remove it"),
         Presence::Blocked => Some("up would refuse this, and change nothing of its part"),
+        Presence::Unknown => Some("whether it is there, and as wanted, was not or could not be read"),
     }
 }
 
@@ -360,9 +387,18 @@ pub(crate) fn list_parts(scene: &Scene) -> Vec<&Part> {
         }
     }
     if let Some(pipeline) = &scene.pipeline {
-        parts.extend([&pipeline.input, &pipeline.trigger, &pipeline.function, &pipeline.output]);
-        parts.extend(&pipeline.queue);
+        parts.extend([&pipeline.input, &pipeline.trigger, &pipeline.function, &pipeline.writes, &pipeline.output]);
+        parts.extend(pipeline.queue.iter().flat_map(|queue| [queue, &pipeline.takes]));
     }
     parts.extend(&scene.others);
     parts
+}
+
+/// How the lines of a lab stand that are no parts.
+fn list_lines(scene: &Scene) -> impl Iterator<Item = Presence> {
+    let hosts = scene.vpc.iter().flat_map(|vpc| &vpc.subnets).flat_map(|subnet| &subnet.hosts);
+    let rules = hosts.clone().flat_map(|host| host.inbound.iter().map(|rule| rule.presence));
+    let writing = hosts.filter(|host| host.writes).map(|host| host.writing);
+    let vpn = scene.vpc.iter().filter_map(|vpc| vpc.vpn.as_ref());
+    rules.chain(writing).chain(vpn.flat_map(|vpn| vpn.subnets.iter().map(|(_, presence)| *presence)))
 }

@@ -17,7 +17,7 @@ mod write;
 pub use drawing::{Drawing, Group, Label, Shape};
 pub use geometry::{Point, Rect};
 pub use icons::Icon;
-pub use png::{PngError, choose_scale, to_png};
+pub use png::{Png, PngError, choose_scale, to_png};
 pub use scene::{Health, Host, Inbound, Part, Pipeline, Presence, Route, Scene, Source, Subnet, View, Vpc, Vpn};
 pub use text::Face;
 

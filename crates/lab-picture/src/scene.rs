@@ -19,6 +19,9 @@ pub struct Scene {
     pub view: View,
     /// What everything costs, in US dollars an hour; parts that are not drawn included.
     pub usd_per_hour: f64,
+    /// It costs that at least: something could not be looked at, or has no known price.
+    #[serde(default)]
+    pub is_at_least: bool,
     /// What everything would cost after `up`, in US dollars an hour, where that is shown.
     #[serde(default)]
     pub usd_per_hour_after: Option<f64>,
@@ -30,6 +33,9 @@ pub struct Scene {
     pub pipeline: Option<Pipeline>,
     /// What else exists and deserves to be seen: it costs money, or nobody expects it.
     pub others: Vec<Part>,
+    /// What whoever sees the picture must know besides: what could not be read.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// What a picture shows.
@@ -62,6 +68,8 @@ pub enum Presence {
     Remove,
     /// `up` would neither make nor change it: it stops here.
     Blocked,
+    /// Nobody could read whether it is there, or whether it is as wanted.
+    Unknown,
 }
 
 /// How well something is.
@@ -81,6 +89,9 @@ pub enum Health {
 /// What every drawn thing has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Part {
+    /// What AWS calls it, where its place in the picture does not say that.
+    #[serde(default)]
+    pub service: Option<String>,
     /// Its Name tag, or its name.
     pub name: String,
     /// Its id, where AWS gave it one.
@@ -207,8 +218,11 @@ pub struct Host {
     pub group: Part,
     /// What that lets in; where its `why` is set and this is empty, that tells the reason.
     pub inbound: Vec<Inbound>,
-    /// It may write to the input bucket.
+    /// It may write to the input bucket, or should.
     pub writes: bool,
+    /// How that stands to what is wanted.
+    #[serde(default)]
+    pub writing: Presence,
 }
 
 /// Ports that one source may reach.
@@ -229,8 +243,10 @@ pub enum Source {
     Anywhere,
     /// The user's machine, through the internet: its address, as it is shown.
     Laptop(String),
-    /// These addresses.
+    /// These addresses, through the internet.
     Network(String),
+    /// These addresses or this group, which no way from the internet leads to: a private block, another security group.
+    Inside(String),
     /// Whoever is connected to the VPN.
     Vpn,
     /// The host of this role.
@@ -257,8 +273,14 @@ pub struct Pipeline {
     pub trigger: Part,
     /// The queue between, where there is one.
     pub queue: Option<Part>,
+    /// How the function takes messages from the queue; its presence and reason count.
+    #[serde(default)]
+    pub takes: Part,
     /// The function.
     pub function: Part,
+    /// How it writes to the bucket behind it; its presence and reason count.
+    #[serde(default)]
+    pub writes: Part,
     /// The bucket it writes to.
     pub output: Part,
 }

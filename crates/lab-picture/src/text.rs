@@ -143,6 +143,17 @@ fn find_break(text: &str, face: Face, width: f64) -> usize {
     if fit == text.len() {
         return fit;
     }
+    // A word that has room in a line of its own stays whole: ids and types are words.
+    let space = text[..fit].rfind(' ').map(|at| at + 1).filter(|&end| {
+        let word = text[end..].split(' ').next().unwrap_or_default();
+        measure(&text[..end], face) > width * 0.25 && measure(word, face) <= width
+    });
+    if text[fit..].starts_with(' ') {
+        return fit;
+    }
+    if let Some(end) = space {
+        return end;
+    }
     let is_seam = |c: char| matches!(c, ' ' | '-' | '/' | ':' | ',' | '_' | '.' | '·');
     let seam = text[..fit].char_indices().rev().find(|&(_, c)| is_seam(c)).map(|(at, c)| at + c.len_utf8());
     // A line that a seam leaves nearly empty looks worse than a word in two.
@@ -205,6 +216,14 @@ mod tests {
         {
             assert!(wrap(text, FACE, 60.0, 3).iter().all(|line| measure(line, FACE) <= 60.0), "{text}");
         }
+    }
+
+    #[test]
+    fn ids_and_types_stay_whole_where_they_have_room() {
+        let lines = wrap("lab-public-ec2 exists 2 times: i-3bd79a869ec55a73a, i-06649942d9de46727", FACE, 150.0, 4);
+        assert!(lines.iter().any(|line| line.contains("i-3bd79a869ec55a73a")), "{lines:?}");
+        let lines = wrap("t3.micro instead of the m5.large", FACE, 130.0, 2);
+        assert_eq!(lines, ["t3.micro instead of the", "m5.large"]);
     }
 
     #[test]

@@ -184,7 +184,7 @@ fn a_class_of_thirty_labs_is_drawn_within_its_time_and_size() {
 #[test]
 fn a_png_is_as_large_as_asked_for_and_never_too_large() {
     let svg = to_svg(&arrange(&samples::hol02()));
-    let png = lab_picture::to_png(&svg, 2.0).unwrap();
+    let png = lab_picture::to_png(&svg, 2.0).unwrap().bytes;
     let number = |at: usize| f64::from(u32::from_be_bytes(png[at..at + 4].try_into().unwrap()));
     let drawing = arrange(&samples::hol02());
     assert!((number(16) - drawing.width * 2.0).abs() <= 2.0 && (number(20) - drawing.height * 2.0).abs() <= 2.0);
@@ -274,6 +274,36 @@ fn each_host_that_others_let_in_has_a_line_of_its_own() {
 }
 
 #[test]
+fn what_reaches_farthest_runs_outermost_and_crosses_nothing_between() {
+    let mut scene = sample("tiers");
+    let from = |role: &str, ports: &str| Inbound {
+        from: Source::Host(role.into()),
+        ports: ports.into(),
+        presence: Presence::There,
+    };
+    scene.vpc.as_mut().unwrap().subnets[1].hosts[1].inbound.push(from("public", "TCP 22"));
+    let drawing = arrange(&scene);
+    let titles = ["TCP 8080 from host public", "TCP 5432 from host application", "TCP 22 from host public"];
+    let lines: Vec<_> = titles.iter().flat_map(|title| lines_titled(&drawing, title)).collect();
+    assert_eq!(lines.len(), 3);
+    let shapes = lines.iter().map(|(class, points)| Shape::Line { points: points.to_vec(), arrow: true, class });
+    let group = Group { title: String::new(), shapes: shapes.collect() };
+    assert_eq!(count_crossings(&Drawing { groups: vec![group], ..Drawing::default() }), 0);
+    assert_eq!(find_faults(&drawing), Vec::<String>::new());
+}
+
+#[test]
+fn a_detached_gateway_leads_nowhere_and_lets_nobody_in() {
+    let mut scene = samples::hol02();
+    let gateway = scene.vpc.as_mut().unwrap().gateway.as_mut().unwrap();
+    gateway.state = Some(("detached".into(), lab_picture::Health::Off));
+    let drawing = arrange(&scene);
+    assert!(lines_titled(&drawing, "the internet gateway leads to the internet").is_empty());
+    assert!(drawing.groups.iter().all(|group| !group.title.starts_with("TCP 22, 8888 from your laptop")));
+    assert!(texts(&drawing).join(" ").contains("TCP 22, 8888 from your laptop"), "told in words");
+}
+
+#[test]
 fn a_nat_gateway_stands_in_line_and_has_its_way_to_the_internet_gateway() {
     let drawing = arrange(&sample("nat"));
     let out = lines_titled(&drawing, "the NAT gateway reaches the internet through the internet gateway");
@@ -336,6 +366,7 @@ fn source() -> impl Strategy<Value = Source> {
         Just(Source::Anywhere),
         Just(Source::Laptop("203.0.113.5/32".into())),
         Just(Source::Network("198.51.100.0/24".into())),
+        Just(Source::Inside("10.9.0.0/16".into())),
         Just(Source::Vpn),
         Just(Source::Host("student-01".into())),
         Just(Source::Host("private".into())),
@@ -349,6 +380,7 @@ fn presence() -> impl Strategy<Value = Presence> {
         1 => Just(Presence::Drifted),
         1 => Just(Presence::Unexpected),
         1 => Just(Presence::Remove),
+        1 => Just(Presence::Unknown),
     ]
 }
 
@@ -367,7 +399,7 @@ prop_compose! {
         why in proptest::option::of(name()),
     ) -> Host {
         let part = Part { why, ..Part::new(name.as_str()).presence(presence).costs(0.0104) };
-        Host { part, role: name.clone(), group: Part::new(name), inbound, writes }
+        Host { part, role: name.clone(), group: Part::new(name), inbound, writes, writing: presence }
     }
 }
 

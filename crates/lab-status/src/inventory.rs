@@ -19,10 +19,12 @@ pub(crate) struct Part {
     pub(crate) notes: Vec<String>,
     /// Why it could not be looked at.
     pub(crate) unread: Option<String>,
-    /// What `up` would do, where that was asked for.
+    /// In what it differs from lab.toml, where that was asked for, as what `up` would do.
     pub(crate) changes: Vec<Change>,
     /// Why `up` would not do it.
     pub(crate) refused: Vec<String>,
+    /// Kinds of which nobody knows whether they are as wanted: what that takes could not be read.
+    pub(crate) uncompared: Vec<&'static str>,
 }
 
 /// A step of what `up` would do.
@@ -30,6 +32,8 @@ pub(crate) struct Part {
 pub(crate) struct Change {
     pub(crate) action: Action,
     pub(crate) kind: &'static str,
+    /// Of what is removed it often holds the id.
+    pub(crate) role: String,
     pub(crate) name: String,
     pub(crate) detail: String,
     pub(crate) usd_per_hour: f64,
@@ -59,8 +63,8 @@ pub(crate) async fn look(session: &Session, purpose: Purpose) -> Result<Vec<Part
         };
         Ok(match to_make {
             Some(Ok(network)) => tell(&network, &live, Purpose::Compare),
-            // Where this machine's address cannot be found out, its rules cannot be compared, and all else can be shown.
-            Some(Err(problem)) => Part { refused: vec![problem.to_string()], ..tell(&to_see, &live, Purpose::Show) },
+            // Where this machine's address cannot be found out, rules cannot be compared; all else can.
+            Some(Err(problem)) => without_rules(tell(&to_see, &live, Purpose::Compare), &problem),
             None => tell(&to_see, &live, Purpose::Show),
         })
     };
@@ -77,9 +81,13 @@ pub(crate) async fn look(session: &Session, purpose: Purpose) -> Result<Vec<Part
             _ => None,
         };
         match part {
-            // Who may not read what only `up` needs (images, consoles) can still see what exists.
             Some(part) if part.unread.is_none() => Ok(part),
-            _ => look_at(&host_up::Hosts::to_look_at(session)?, Purpose::Show).await,
+            // Who may not read what only `up` needs (images, consoles) can still see what exists.
+            part => {
+                let seen = look_at(&host_up::Hosts::to_look_at(session)?, Purpose::Show).await?;
+                let refused = part.and_then(|part| part.unread).into_iter().collect();
+                Ok(Part { refused, uncompared: if compares { vec!["instance"] } else { Vec::new() }, ..seen })
+            }
         }
     };
     let pipeline = async {
@@ -132,10 +140,21 @@ fn tell<C: Concern>(concern: &C, live: &C::Live, purpose: Purpose) -> Part {
     if purpose == Purpose::Show {
         return part;
     }
+    // What forbids a plan hides nothing of what is different.
     match concern.plan(live) {
         Ok(plan) => Part { changes: list_changes(plan), ..part },
-        Err(problems) => Part { refused: problems.iter().map(|problem| problem.what().to_owned()).collect(), ..part },
+        Err(problems) => {
+            let refused = problems.iter().map(|problem| problem.what().to_owned()).collect();
+            Part { refused, changes: list_changes(concern.compare(live)), ..part }
+        }
     }
+}
+
+/// A part whose security group rules could not be compared, and why.
+fn without_rules(part: Part, problem: &Problem) -> Part {
+    const RULES: &str = "security-group-rule";
+    let changes = part.changes.into_iter().filter(|change| change.kind != RULES).collect();
+    Part { changes, refused: vec![problem.to_string()], uncompared: vec![RULES], ..part }
 }
 
 fn list_changes<O>(plan: Plan<O>) -> Vec<Change> {
@@ -144,6 +163,7 @@ fn list_changes<O>(plan: Plan<O>) -> Vec<Change> {
         .map(|step| Change {
             action: step.action,
             kind: step.kind,
+            role: step.role,
             name: step.name,
             detail: step.detail,
             usd_per_hour: step.usd_per_hour,
@@ -180,10 +200,7 @@ pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
             if thing.kind == "client-vpn-endpoint" {
                 resource = resource.costs(thing.usd_per_hour());
             }
-            // Names may be changed by hand; its role tells what it is.
-            if let Some(role) = thing.label.role.as_deref().filter(|_| !resource.more.contains_key("role")) {
-                resource = resource.with("role", role);
-            }
+            resource = with_role(resource, &thing);
             inventory.resources.push(with_age(resource, thing.created, thing.usd_so_far(world.now), world.now));
             things.push(thing);
         }
@@ -191,7 +208,7 @@ pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
     let shown = |thing: &Thing| inventory.resources.iter().any(|resource| is_same(thing, resource));
     let others: Vec<_> =
         world.things.iter().filter(|thing| thing.fate == Fate::Stays && !shown(thing)).cloned().collect();
-    inventory.others = others.iter().map(|thing| thing.to_resource(world.now)).collect();
+    inventory.others = others.iter().map(|thing| with_role(thing.to_resource(world.now), thing)).collect();
     things.extend(others);
     for note in &world.notes {
         add_once(&mut inventory.notes, note.clone());
@@ -201,6 +218,14 @@ pub(crate) fn merge(parts: Vec<Part>, world: &World) -> Inventory {
     }
     inventory.total = sum_up(&things, world.now);
     inventory
+}
+
+/// Names may be changed by hand; its role tells what it is.
+fn with_role(resource: Resource, thing: &Thing) -> Resource {
+    match thing.label.role.as_deref().filter(|_| !resource.more.contains_key("role")) {
+        Some(role) => resource.with("role", role),
+        None => resource,
+    }
 }
 
 fn add_once(list: &mut Vec<String>, text: String) {

@@ -94,7 +94,7 @@ impl Look {
 
     /// What the user should know besides the picture.
     pub(crate) fn list_notes(&self) -> Vec<String> {
-        let unread = self.found.unread.iter().map(|unread| format!("not known: {unread}"));
+        let unread = list_unread(&self.found.unread, &self.account).into_iter();
         let refused = refusals::list_refusals(&self.parts).into_iter();
         let refused = refused.map(|refusal| format!("up would stop here: {}", refusal.why));
         let notes = self.found.notes.iter().cloned();
@@ -108,7 +108,7 @@ impl Look {
 /// # Errors
 /// When AWS cannot be read, or the file not be written.
 pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, Problem> {
-    let (drawing, notes) = if options.all_labs {
+    let (drawing, mut notes): (_, Vec<String>) = if options.all_labs {
         let access = Access::open(args).await?;
         let (clients, scope) = (Clients::new(&access), Scope::All(Options::of_all(args, &access)));
         let world = Box::pin(census::observe(&clients, &scope)).await?;
@@ -116,7 +116,7 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
         let title = format!("All labs in {}", access.region);
         // A page is scrolled down, and not sideways.
         let arrange = if options.html.is_some() { arrange_list } else { arrange_all };
-        (arrange(&scenes, &title), world.unread.iter().map(|unread| format!("not known: {unread}")).collect())
+        (arrange(&scenes, &title), list_unread(&world.unread, &world.account))
     } else {
         let (session, _) = Session::open(args).await?.inquiring();
         let (clients, scope) = (Clients::new(&session.access()), Scope::of(args, &session));
@@ -128,10 +128,13 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
     match (&options.svg, &options.png, &options.html) {
         (_, Some(file), _) => {
             let png = to_png(&svg, choose_scale(&drawing)).map_err(|error| Problem::failed(error.to_string()))?;
-            keep(file, &png)?;
+            keep(file, &png.bytes)?;
+            notes.extend(png.missing.iter().map(|script| tell_missing(script)));
         }
         (_, _, Some(file)) => {
-            keep(file, page::to_html(&drawing.title, &svg, (drawing.width, drawing.height), &notes).as_bytes())?;
+            // What could not be read stands in the picture.
+            let beside: Vec<_> = notes.iter().filter(|note| !note.starts_with("not known: ")).cloned().collect();
+            keep(file, page::to_html(&drawing.title, &svg, (drawing.width, drawing.height), &beside).as_bytes())?;
         }
         (Some(file), _, _) => keep(file, svg.as_bytes())?,
         _ => print_out(&svg)?,
@@ -140,6 +143,16 @@ pub(crate) async fn run(args: &LabArgs, options: &PictureArgs) -> Result<Exit, P
         print_err(&format!("note: {note}"));
     }
     Ok(Exit::Done)
+}
+
+/// What could not be read, without the account's number.
+fn list_unread(unread: &[String], account: &str) -> Vec<String> {
+    compose::tell_unread(unread).map(|note| compose::hide_account(&note, account)).collect()
+}
+
+/// What to do where no font has the letters of a script.
+fn tell_missing(script: &str) -> String {
+    format!("no font on this machine has letters of the picture, and boxes stand for them: {script}; or use --svg")
 }
 
 /// Writes a file whole, or leaves what was there.

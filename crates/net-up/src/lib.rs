@@ -115,6 +115,10 @@ impl Concern for Network {
         plan::plan(&self.want, live)
     }
 
+    fn compare(&self, live: &Live) -> Plan<Op> {
+        plan::compare(&self.want, live)
+    }
+
     fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
         plan::teardown(live)
     }

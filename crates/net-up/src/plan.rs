@@ -77,6 +77,11 @@ pub(crate) fn plan(want: &Want, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
     if !refusals.is_empty() {
         return Err(refusals);
     }
+    Ok(compare(want, live))
+}
+
+/// In what `live` differs from `want`, whether all of it can be changed in place or not.
+pub(crate) fn compare(want: &Want, live: &Live) -> Plan<Op> {
     let mut changes = Changes { live, steps: Vec::new(), unchanged: 0 };
     changes.vpc(want);
     changes.gateway(want.gateway.as_ref());
@@ -87,7 +92,7 @@ pub(crate) fn plan(want: &Want, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
         changes.group(group);
     }
     changes.unwanted(want);
-    Ok(Plan { steps: changes.steps, unchanged: changes.unchanged, usd_per_hour: 0.0 })
+    Plan { steps: changes.steps, unchanged: changes.unchanged, usd_per_hour: 0.0 }
 }
 
 struct Changes<'a> {

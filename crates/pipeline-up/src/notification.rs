@@ -14,6 +14,8 @@ use crate::want::Filter;
 pub(crate) const ENTRY_ID: &str = "hybrid-lab";
 /// Every way in which an object comes to be: put, post, copy, completed multipart upload.
 const EVENT: Event = Event::S3ObjectCreated;
+/// The same as S3 writes it.
+pub(crate) const EVENTS: &str = "s3:ObjectCreated:*";
 
 /// The entry that lab.toml wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,6 +127,30 @@ pub(crate) fn has_entry(live: &NotificationConfiguration) -> bool {
         || live.queue_configurations().iter().any(|entry| is_ours(entry.id()))
 }
 
+/// What our entry says: S3's words for its events, its filter, and whom it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// `s3:ObjectCreated:*`; several are joined.
+    pub(crate) events: String,
+    /// Which objects.
+    pub(crate) filter: Filter,
+    /// Whom S3 tells.
+    pub(crate) target: Target,
+}
+
+/// Reads our entry; `None` where it is not there.
+pub(crate) fn read_entry(live: &NotificationConfiguration) -> Option<Said> {
+    let said = |events: &[Event], filter, target| {
+        let events: Vec<_> = events.iter().map(Event::as_str).collect();
+        Said { events: events.join(", "), filter: read_filter(filter), target }
+    };
+    let function = live.lambda_function_configurations().iter().find(|entry| is_ours(entry.id()));
+    let queue = live.queue_configurations().iter().find(|entry| is_ours(entry.id()));
+    let function =
+        function.map(|it| said(it.events(), it.filter(), Target::Function(it.lambda_function_arn().to_owned())));
+    function.or_else(|| queue.map(|it| said(it.events(), it.filter(), Target::Queue(it.queue_arn().to_owned()))))
+}
+
 /// The configuration with `entry` as ours, or without any of ours; all else is kept as it is. A change from the function
 /// to the queue, or back, is one write: no event falls between them.
 pub(crate) fn replace_entry(mut live: NotificationConfiguration, entry: Option<Entry>) -> NotificationConfiguration {
@@ -231,6 +257,20 @@ mod tests {
         let filter = to_filter(&filter(prefix, ""));
         let queue = QueueConfiguration::builder().id("q").queue_arn("arn:aws:sqs:us-east-1:1:q").events(event.into());
         NotificationConfiguration::builder().queue_configurations(queue.set_filter(filter).build().unwrap()).build()
+    }
+
+    #[test]
+    fn our_entry_is_read_as_it_is() {
+        let entry = LambdaFunctionConfiguration::builder().id(ENTRY_ID).lambda_function_arn("arn:f");
+        let rule = FilterRule::builder().name(FilterRuleName::Prefix).value("only/these/").build();
+        let key = S3KeyFilter::builder().filter_rules(rule).build();
+        let filter = NotificationConfigurationFilter::builder().key(key).build();
+        let entry = entry.events(Event::S3ObjectRemoved).filter(filter).build().unwrap();
+        let live = NotificationConfiguration::builder().lambda_function_configurations(entry).build();
+        let said = read_entry(&live).unwrap();
+        assert_eq!((said.events.as_str(), said.filter.prefix.as_str()), ("s3:ObjectRemoved:*", "only/these/"));
+        assert_eq!(said.target, Target::Function("arn:f".into()));
+        assert_eq!(read_entry(&NotificationConfiguration::builder().build()), None);
     }
 
     #[test]

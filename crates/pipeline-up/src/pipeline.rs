@@ -11,7 +11,7 @@ use crate::cli::Package;
 use crate::clients::Clients;
 use crate::deploy::{Way, deploy_command, to_line};
 use crate::live::{Live, LiveQueue, observe};
-use crate::plan::{Op, find_our_queue, find_ours, make_plan, make_teardown, note_delivery};
+use crate::plan::{Op, compare, find_our_queue, find_ours, make_plan, make_teardown, note_delivery};
 use crate::stray::find_strays;
 use crate::want::{QueueKind, Side, Want};
 use crate::{apply, show};
@@ -114,6 +114,10 @@ impl Concern for Pipeline {
 
     fn plan(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {
         make_plan(&self.want, live)
+    }
+
+    fn compare(&self, live: &Live) -> Plan<Op> {
+        compare(&self.want, live)
     }
 
     fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {

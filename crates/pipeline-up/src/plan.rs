@@ -49,6 +49,11 @@ pub(crate) fn make_plan(want: &Want, live: &Live) -> Result<Plan<Op>, Vec<Proble
     if !conflicts.is_empty() {
         return Err(conflicts);
     }
+    Ok(compare(want, live))
+}
+
+/// In what `live` differs from `want`, whatever of others is in the way.
+pub(crate) fn compare(want: &Want, live: &Live) -> Plan<Op> {
     let fates = [
         plan_bucket(want, live, Side::Input),
         plan_bucket(want, live, Side::Output),
@@ -71,7 +76,7 @@ pub(crate) fn make_plan(want: &Want, live: &Live) -> Result<Plan<Op>, Vec<Proble
             Fate::NotWanted => {}
         }
     }
-    Ok(plan)
+    plan
 }
 
 /// The steps that remove all of ours. Of others nothing can stand in their way.

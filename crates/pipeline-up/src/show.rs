@@ -3,7 +3,7 @@
 use lab_plan::{Goal, Problem, Resource, Settling};
 
 use crate::live::{Claim, Live, LiveFunction, find_claim};
-use crate::notification::{ENTRY_ID, Found, Target, find_trigger, has_entry};
+use crate::notification::{ENTRY_ID, EVENTS, Found, Said, Target, find_trigger, read_entry};
 use crate::plan::{find_ours, wanted_trigger};
 use crate::policy::{PERMISSION_SID, Permission, check_permission};
 use crate::want::{QueueKind, Side, Want};
@@ -87,24 +87,17 @@ fn show_trigger(want: &Want, live: &Live) -> Option<Resource> {
     let function = live.function.as_ref().map(|function| function.arn.clone()).unwrap_or_default();
     let trigger = wanted_trigger(want, live, &function);
     let found = find_trigger(&bucket.notifications, &trigger);
-    if found == Found::Absent && !has_entry(&bucket.notifications) {
-        return None;
-    }
+    // Right under another id, it says what is wanted; else what our entry says counts.
+    let wanted = || Said { events: EVENTS.to_owned(), filter: trigger.filter.clone(), target: trigger.target.clone() };
+    let said = if found == Found::Right { wanted() } else { read_entry(&bucket.notifications)? };
     let state = if found == Found::Right { "available" } else { "different" };
+    let told = match said.target {
+        Target::Function(_) => "function",
+        Target::Queue(_) => "queue",
+    };
     let resource = Resource::new("bucket-notification", &want.buckets.input, ENTRY_ID).state(state);
-    Some(
-        resource
-            .with("events", "s3:ObjectCreated:*")
-            .with("prefix", want.filter.prefix.clone())
-            .with("suffix", want.filter.suffix.clone())
-            .with(
-                match trigger.target {
-                    Target::Function(_) => "function",
-                    Target::Queue(_) => "queue",
-                },
-                trigger.target.arn(),
-            ),
-    )
+    let resource = resource.with("events", said.events).with("prefix", said.filter.prefix);
+    Some(resource.with("suffix", said.filter.suffix).with(told, said.target.arn()))
 }
 
 /// What is on its way: a function or a mapping that Lambda is still making or changing.

@@ -94,6 +94,11 @@ pub trait Concern {
     /// The steps from what is there to what is wanted; or everything that forbids it.
     fn plan(&self, live: &Self::Live) -> Result<Plan<Self::Op>, Vec<Problem>>;
 
+    /// In what `live` differs from what is wanted, whatever forbids a plan: only to be shown, never applied.
+    fn compare(&self, live: &Self::Live) -> Plan<Self::Op> {
+        self.plan(live).unwrap_or_default()
+    }
+
     /// The steps that remove all of ours; or everything of others that stands in the way.
     fn teardown(&self, live: &Self::Live) -> Result<Plan<Self::Op>, Vec<Problem>>;
 

@@ -86,6 +86,16 @@ pub(crate) fn plan(scene: Scene<'_>) -> Result<Plan<Op>, Vec<Problem>> {
     Ok(draft.finish())
 }
 
+/// In what the endpoint differs from what lab.toml wants, whatever forbids a plan.
+pub(crate) fn compare(scene: Scene<'_>) -> Plan<Op> {
+    let mut draft = Draft::new(scene);
+    draft.endpoint();
+    draft.associations();
+    draft.rules();
+    draft.routes();
+    draft.finish()
+}
+
 /// The steps that associate the wanted subnets again, and nothing else.
 pub(crate) fn resume(scene: Scene<'_>) -> Result<Plan<Op>, Vec<Problem>> {
     if scene.live.endpoint().is_none() {

@@ -122,6 +122,16 @@ impl<'a> ClientVpn<'a> {
         }
         Ok(Some(local))
     }
+
+    /// `ask` about what is wanted and what is there; nothing where no VPN is wanted.
+    fn with_scene<T>(&self, live: &Live, ask: impl FnOnce(Scene<'_>) -> T) -> Option<T> {
+        let want = self.want.as_ref()?;
+        let directory = self.directory();
+        let authority = crate::pki::authority_name(&self.session.lab);
+        let names = &self.session.names;
+        let scene = Scene { want, live, names, authority: &authority, server: &self.server, directory: &directory };
+        Some(ask(scene))
+    }
 }
 
 impl Concern for ClientVpn<'_> {
@@ -147,18 +157,12 @@ impl Concern for ClientVpn<'_> {
             Course::Pause => return Ok(plan::pause(live)),
             Course::Leave => return Ok(Plan::default()),
         }
-        let Some(want) = &self.want else { return Err(vec![refuse_no_vpn()]) };
-        let directory = self.directory();
-        let authority = crate::pki::authority_name(&self.session.lab);
-        let scene = Scene {
-            want,
-            live,
-            names: &self.session.names,
-            authority: &authority,
-            server: &self.server,
-            directory: &directory,
-        };
-        if self.course == Course::Resume { plan::resume(scene) } else { plan::plan(scene) }
+        self.with_scene(live, if self.course == Course::Resume { plan::resume } else { plan::plan })
+            .unwrap_or_else(|| Err(vec![refuse_no_vpn()]))
+    }
+
+    fn compare(&self, live: &Live) -> Plan<Op> {
+        self.plan(live).ok().or_else(|| self.with_scene(live, plan::compare)).unwrap_or_default()
     }
 
     fn teardown(&self, live: &Live) -> Result<Plan<Op>, Vec<Problem>> {

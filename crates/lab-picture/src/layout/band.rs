@@ -4,7 +4,7 @@ use crate::colours::GROUP;
 use crate::drawing::{Block, Group};
 use crate::geometry::{Rect, rect};
 use crate::icons::Icon;
-use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, frame, header, is_absent, join_presence, mark};
+use crate::layout::card::{CHIP_RISE, PORTS, SMALL, card, frame, header, is_absent, join_own, tell_mark};
 use crate::scene::{Host, Inbound, Part, Presence, Source};
 use crate::text::wrap;
 
@@ -105,6 +105,7 @@ pub(super) struct Surroundings<'a> {
 struct Kind<'a> {
     rules: Vec<Inbound>,
     writes: bool,
+    writing: Presence,
     source: Option<&'a str>,
 }
 
@@ -115,7 +116,7 @@ pub(super) fn find_bands<'a>(hosts: &'a [Host], around: Surroundings<'_>) -> Vec
         let mut rules = host.inbound.clone();
         rules.sort();
         let source = around.sources.contains(&host.role.as_str()).then_some(host.role.as_str());
-        let kind = Kind { rules, writes: host.writes, source };
+        let kind = Kind { rules, writes: host.writes, writing: host.writing, source };
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, members)) => members.push(host),
             None => kinds.push((kind, vec![host])),
@@ -137,7 +138,8 @@ impl<'a> Band<'a> {
             // One that is there is enough for the line to be.
             let all = || hosts.iter().map(|host| host.part.presence);
             let own = all().find(|presence| !is_absent(*presence)).or_else(|| all().next()).unwrap_or_default();
-            right.push(Port { presence: join_presence(own, around.bucket), ..Port::new(End::Bucket) });
+            let writing = hosts.first().map(|host| host.writing).unwrap_or_default();
+            right.push(Port { presence: join_own(writing, own, around.bucket), ..Port::new(End::Bucket) });
         }
         for rule in rules {
             let from = tell_source(&rule.from);
@@ -149,7 +151,7 @@ impl<'a> Band<'a> {
                 }
                 // Among themselves, or from where no line comes.
                 _ => {
-                    let how = mark(rule.presence).map(|(mark, _)| format!(" ({mark})")).unwrap_or_default();
+                    let how = tell_mark(rule.presence);
                     said.push(format!("{} {}{how}", rule.ports, from.replace('\n', ", ")));
                 }
             }
@@ -256,7 +258,7 @@ fn tell_source(from: &Source) -> String {
         Source::Anywhere => "from anywhere".to_owned(),
         Source::Laptop(address) if address.is_empty() => "from your laptop".to_owned(),
         Source::Laptop(address) => format!("from your laptop\n{address}"),
-        Source::Network(cidr) => format!("from {cidr}"),
+        Source::Network(source) | Source::Inside(source) => format!("from {source}"),
         Source::Vpn => "from VPN clients".to_owned(),
         Source::Host(role) => format!("from host {role}"),
     }

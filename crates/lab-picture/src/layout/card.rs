@@ -1,8 +1,9 @@
 //! Cards, frames and marks: what every part of a picture is made of.
 
 use crate::colours::{
-    BAD, BUSY, CARD, CARD_ADD, CARD_DRIFTED, CARD_MISSING, CARD_REMOVE, CHIP_ADD, CHIP_CHANGE, CHIP_MISSING,
-    CHIP_REMOVE, GOOD, LINE_ADD, LINE_CHANGE, LINE_MISSING, LINE_REMOVE, MUTED, OFF, ON_CHIP, TEXT,
+    BAD, BUSY, CARD, CARD_ADD, CARD_DRIFTED, CARD_MISSING, CARD_REMOVE, CARD_UNKNOWN, CHIP_ADD, CHIP_CHANGE,
+    CHIP_MISSING, CHIP_REMOVE, CHIP_UNKNOWN, GOOD, LINE_ADD, LINE_CHANGE, LINE_MISSING, LINE_REMOVE, LINE_UNKNOWN,
+    MUTED, OFF, ON_CHIP, TEXT,
 };
 use crate::drawing::{Block, Group, Label, Shape};
 use crate::geometry::{Rect, point, rect};
@@ -40,7 +41,7 @@ pub(super) fn card(icon: Icon, part: &Part, width: f64) -> Block {
             y += face.line_height();
         }
     };
-    if let Some(service) = icon.service() {
+    if let Some(service) = part.service.as_deref().or(icon.service()) {
         write(service, SERVICE, 1, MUTED);
     }
     write(&part.name, NAME, 4, TEXT);
@@ -75,7 +76,7 @@ pub(super) fn card(icon: Icon, part: &Part, width: f64) -> Block {
 /// State at the left and price at the right, or below each other where they are too long.
 fn write_foot(part: &Part, left: f64, room: f64, y: &mut f64) -> Vec<Shape> {
     let mut shapes = Vec::new();
-    let price = (part.usd_per_hour > 0.0).then(|| show_rate(part.usd_per_hour));
+    let price = (part.usd_per_hour > 0.0).then(|| show_price(part));
     let price_width = price.as_ref().map_or(0.0, |price| measure(price, SMALL).ceil());
     let mut free = room;
     if let Some((state, health)) = &part.state {
@@ -110,6 +111,12 @@ pub(super) fn show_rate(usd_per_hour: f64) -> String {
     format!("${text}/h")
 }
 
+/// What a part costs; of what would be added, with its sign: it costs nothing yet.
+fn show_price(part: &Part) -> String {
+    let sign = if part.presence == Presence::Add { "+" } else { "" };
+    format!("{sign}{}", show_rate(part.usd_per_hour))
+}
+
 /// The mark of what is not as wanted, on the upper edge at the right.
 pub(super) fn chip(presence: Presence, right: f64, top: f64) -> Vec<Shape> {
     let Some((text, class)) = mark(presence) else { return Vec::new() };
@@ -130,6 +137,7 @@ pub(super) const fn mark(presence: Presence) -> Option<(&'static str, &'static s
         Presence::Change => Some(("~ change", CHIP_CHANGE)),
         Presence::Remove => Some(("− remove", CHIP_REMOVE)),
         Presence::Blocked => Some(("up stops here", CHIP_REMOVE)),
+        Presence::Unknown => Some(("? not known", CHIP_UNKNOWN)),
     }
 }
 
@@ -140,6 +148,7 @@ const fn card_class(presence: Presence) -> &'static str {
         Presence::Drifted | Presence::Unexpected | Presence::Change => CARD_DRIFTED,
         Presence::Add => CARD_ADD,
         Presence::Remove | Presence::Blocked => CARD_REMOVE,
+        Presence::Unknown => CARD_UNKNOWN,
     }
 }
 
@@ -151,6 +160,7 @@ pub(super) const fn line_class(presence: Presence, own: &'static str) -> &'stati
         Presence::Drifted | Presence::Unexpected | Presence::Change => LINE_CHANGE,
         Presence::Add => LINE_ADD,
         Presence::Remove | Presence::Blocked => LINE_REMOVE,
+        Presence::Unknown => LINE_UNKNOWN,
     }
 }
 
@@ -203,12 +213,28 @@ pub(super) fn header(icon: Option<Icon>, name: &str, lines: &[String], width: f6
 /// [`tell`], with what AWS calls it.
 fn tell_with(icon: Icon, part: &Part) -> String {
     let told = tell(part);
-    icon.service().map_or_else(|| told.clone(), |service| format!("{service} {told}"))
+    icon.service()
+        .filter(|_| part.service.is_none())
+        .map_or_else(|| told.clone(), |service| format!("{service} {told}"))
 }
 
-/// Whether something is not there, or will not be.
+/// Whether something is not there, or will not be, or may not be.
 pub(super) const fn is_absent(presence: Presence) -> bool {
-    matches!(presence, Presence::Missing | Presence::Add | Presence::Remove | Presence::Blocked)
+    use Presence::{Add, Blocked, Missing, Remove, Unknown};
+    matches!(presence, Missing | Add | Remove | Blocked | Unknown)
+}
+
+/// What a line's label says of how it stands: ` (missing)`; nothing where it is as wanted.
+pub(crate) fn tell_mark(presence: Presence) -> String {
+    mark(presence).map(|(mark, _)| format!(" ({mark})")).unwrap_or_default()
+}
+
+/// How a line between two stands that has a word of its own to say.
+pub(super) const fn join_own(own: Presence, one: Presence, other: Presence) -> Presence {
+    match join_presence(one, other) {
+        Presence::There => own,
+        joined => joined,
+    }
 }
 
 /// How a line between two stands: as the one of them that is not there.
@@ -224,12 +250,13 @@ pub(super) const fn join_presence(one: Presence, other: Presence) -> Presence {
 
 /// Everything about a part in one text: for whoever rests the pointer on it, and for whoever cannot see it.
 pub(crate) fn tell(part: &Part) -> String {
-    let mut parts = vec![clean(&part.name)];
+    let service = part.service.as_ref().map(|service| format!("{} ", clean(service))).unwrap_or_default();
+    let mut parts = vec![format!("{service}{}", clean(&part.name))];
     parts.extend(part.lines.iter().map(|line| clean(line)));
     parts.extend(part.id.iter().filter(|id| **id != part.name).map(|id| clean(id)));
     parts.extend(part.state.iter().map(|(state, _)| clean(state)));
     if part.usd_per_hour > 0.0 {
-        parts.push(show_rate(part.usd_per_hour));
+        parts.push(show_price(part));
     }
     parts.extend(mark(part.presence).map(|(mark, _)| mark.to_owned()));
     parts.extend(part.why.iter().map(|why| clean(why)));

@@ -9,8 +9,8 @@ use crate::drawing::{Block, Group, Label, Shape};
 use crate::geometry::{Point, Rect, point, rect};
 use crate::icons::Icon;
 use crate::layout::band::{self, Band, CARD_WIDTH, End, Port, Surroundings, find_bands};
-use crate::layout::card::{CHIP_RISE, NAME, PORTS, SMALL, card, frame, header, join_presence, line_class};
-use crate::scene::{Presence, Route, Source, Subnet, Vpc};
+use crate::layout::card::{CHIP_RISE, NAME, PORTS, SMALL, card, frame, header, join_presence, line_class, tell_mark};
+use crate::scene::{Health, Part, Presence, Route, Source, Subnet, Vpc};
 use crate::text::{Face, measure};
 
 const PAD: f64 = 16.0;
@@ -23,7 +23,7 @@ const LEAST: f64 = CARD_WIDTH + 2.0 * band::PAD + 8.0;
 /// Between two lines that run beside each other.
 const LANE: f64 = 16.0;
 /// For the line of an association, at the foot of its subnet.
-const FOOT: f64 = 30.0;
+const FOOT: f64 = 40.0;
 
 /// A laid out network, from 0,0.
 pub(super) struct Network {
@@ -101,6 +101,12 @@ fn is_public(subnet: &Subnet) -> bool {
     subnet.route == Route::Gateway
 }
 
+/// Whether there is an internet gateway that something comes through: not one that is detached.
+pub(super) fn is_open(vpc: &Vpc) -> bool {
+    let is_off = |part: &Part| matches!(part.state, Some((_, Health::Off))) && part.presence != Presence::Change;
+    vpc.gateway.as_ref().is_some_and(|gateway| !is_off(gateway))
+}
+
 /// Whether every line of the VPN lies below every line of the internet gateway.
 fn vpn_is_below(areas: &[Area<'_>]) -> bool {
     let ends = areas
@@ -139,7 +145,7 @@ fn add_exits(areas: &mut [Area<'_>]) {
 
 impl<'a> Area<'a> {
     fn new(subnet: &'a Subnet, vpc: &Vpc, around: Surroundings<'_>) -> Self {
-        let around = Surroundings { public: is_public(subnet) && vpc.gateway.is_some(), ..around };
+        let around = Surroundings { public: is_public(subnet) && is_open(vpc), ..around };
         let bands = find_bands(&subnet.hosts, around);
         let width = bands.iter().map(Band::width).fold(LEAST, f64::max);
         let way = match &subnet.route {
@@ -173,7 +179,9 @@ impl<'a> Area<'a> {
         let mut at = y + 10.0 + self.head.height + 10.0;
         for band in &mut self.bands {
             at += CHIP_RISE - 4.0;
-            band.put(x + SUBNET_PAD, at, inner);
+            // One host needs no frame for three.
+            let width = band.width().max(LEAST).min(inner);
+            band.put(x + SUBNET_PAD, at, width);
             at = band.place.bottom() + GAP - 4.0;
         }
         if let Some(nat) = &self.nat {
@@ -228,9 +236,9 @@ impl<'a> Plan<'a> {
             [tell_block(&vpc.cidr, vpc.part.id.as_deref())].into_iter().chain(vpc.part.why.clone()).collect();
         let head = header(Some(Icon::Vpc), &vpc.part.name, &lines, 420.0);
         let bands = || areas.iter().flat_map(|area| &area.bands);
-        let association = areas.iter().any(|area| area.associated.is_some());
-        let least = if association { measure(ASSOCIATION, SMALL).ceil() } else { 0.0 };
-        let nat = vpc.gateway.is_some() && areas.iter().any(Area::has_nat_behind_gateway);
+        let associated = areas.iter().filter_map(|area| area.associated);
+        let least = associated.map(|how| measure(&tell_association(how), SMALL).ceil()).fold(0.0, f64::max);
+        let nat = is_open(vpc) && areas.iter().any(Area::has_nat_behind_gateway);
         let least = if nat { measure(TO_INTERNET, PORTS).ceil().max(least) } else { least };
         let left_labels = bands().map(|band| Band::label_width(&band.left)).fold(least, f64::max);
         let to_nat = areas.iter().any(|area| area.subnet.route == Route::Nat);
@@ -358,13 +366,13 @@ impl<'a> Plan<'a> {
             groups.extend(card.clone().at(place.x, place.y));
         }
         let lines = self.lines();
-        let presence = |part: &crate::scene::Part| part.presence;
+        let presence = |part: &Part| part.presence;
         let writing = self.areas.iter().flat_map(|area| &area.bands).flat_map(|band| &band.right);
         let writers = writing
             .filter(|port| port.end == End::Bucket)
             .map(|port| (point(self.place.right(), port.y), port.presence));
         // Only where a line leads on from the internet.
-        let entered = self.vpc.subnets.iter().filter(|subnet| is_public(subnet) && self.gateway.is_some());
+        let entered = self.vpc.subnets.iter().filter(|subnet| is_public(subnet) && is_open(self.vpc));
         let mut entered = entered.flat_map(|subnet| &subnet.hosts).flat_map(|host| &host.inbound);
         Network {
             lines,
@@ -380,7 +388,9 @@ impl<'a> Plan<'a> {
         let mut lines = self.associations();
         if let Some((_, door)) = &self.gateway {
             lines.extend(self.lead_in(*door, &End::Gateway, 1, LINE));
-            lines.extend(self.lead_from_nat(*door));
+            if is_open(self.vpc) {
+                lines.extend(self.lead_from_nat(*door));
+            }
         }
         if let Some((_, door)) = &self.vpn {
             if self.vpn_left {
@@ -455,7 +465,7 @@ impl<'a> Plan<'a> {
                 arrow: false,
                 class: line_class(presence, LINE_VPN),
                 title: format!("the VPN endpoint is associated with {}", area.subnet.part.name),
-                labels: vec![Label::new(at, ASSOCIATION, SMALL, MUTED)],
+                labels: vec![Label::new(at, tell_association(presence), SMALL, MUTED)],
             });
         }
         lines
@@ -517,29 +527,38 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// From hosts to hosts, each source in a lane of its own.
+    /// From hosts to hosts, each source in a lane of its own: what reaches farthest outermost, so that those between need
+    /// not cross it.
     fn between_hosts(&self) -> Vec<Line> {
-        let mut lane = usize::from(self.areas.iter().any(|area| area.subnet.route == Route::Nat));
-        let mut lines = Vec::new();
+        let first = usize::from(self.areas.iter().any(|area| area.subnet.route == Route::Nat));
         let bands = || self.areas.iter().flat_map(|area| &area.bands);
-        for source in bands() {
-            let Some(exit) = source.right.iter().find(|port| port.end == End::ToHosts) else { continue };
-            let x = self.lane(lane);
-            lane += 1;
-            for target in bands() {
-                for port in &target.right {
-                    let End::FromHost(role) = &port.end else { continue };
-                    if source.hosts.iter().all(|host| host.role != *role) {
-                        continue;
-                    }
-                    let points = vec![
-                        point(source.place.right(), exit.y),
-                        point(x, exit.y),
-                        point(x, port.y),
-                        point(target.place.right(), port.y),
-                    ];
-                    lines.push(port_line(port, points, self.zones_right() + 10.0, LINE));
-                }
+        let targets = |source: &Band<'_>| -> Vec<(&Band<'_>, &Port)> {
+            let ports = bands().flat_map(|band| band.right.iter().map(move |port| (band, port)));
+            let is_its = |port: &Port| match &port.end {
+                End::FromHost(role) => source.hosts.iter().any(|host| host.role == *role),
+                _ => false,
+            };
+            ports.filter(|(_, port)| is_its(port)).collect()
+        };
+        let exits = bands().filter_map(|band| Some((band, band.right.iter().find(|port| port.end == End::ToHosts)?)));
+        let mut sources: Vec<_> = exits.map(|(band, exit)| (band, exit, targets(band))).collect();
+        sources.sort_by(|one, other| {
+            let reach = |exit: &Port, targets: &[(&Band<'_>, &Port)]| {
+                targets.iter().map(|(_, port)| (port.y - exit.y).abs()).fold(0.0, f64::max)
+            };
+            reach(one.1, &one.2).total_cmp(&reach(other.1, &other.2))
+        });
+        let mut lines = Vec::new();
+        for (lane, (source, exit, targets)) in sources.into_iter().enumerate() {
+            let x = self.lane(first + lane);
+            for (target, port) in targets {
+                let points = vec![
+                    point(source.place.right(), exit.y),
+                    point(x, exit.y),
+                    point(x, port.y),
+                    point(target.place.right(), port.y),
+                ];
+                lines.push(port_line(port, points, self.zones_right() + 10.0, LINE));
             }
         }
         lines
@@ -562,7 +581,11 @@ impl<'a> Plan<'a> {
     }
 }
 
-const ASSOCIATION: &str = "associated";
+/// `associated`, or how that stands.
+fn tell_association(presence: Presence) -> String {
+    format!("associated{}", tell_mark(presence))
+}
+
 const TO_NAT: &str = "0.0.0.0/0";
 const TO_INTERNET: &str = "0.0.0.0/0";
 

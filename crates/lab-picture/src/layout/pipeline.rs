@@ -4,7 +4,7 @@ use crate::colours::{LINE_DATA, MUTED, TEXT};
 use crate::drawing::{Block, Label};
 use crate::geometry::point;
 use crate::icons::Icon;
-use crate::layout::card::{PORTS, SMALL, card, join_presence, line_class};
+use crate::layout::card::{PORTS, SMALL, card, join_own, line_class};
 use crate::layout::network::Line;
 use crate::scene::{self, Part};
 use crate::text::wrap;
@@ -23,13 +23,17 @@ pub(super) struct Pipeline {
 
 /// Lays out a pipeline.
 pub(super) fn arrange(pipeline: &scene::Pipeline) -> Pipeline {
-    let hop = |text: &str| Part::new(text);
+    let hop = |text: &str, own: &Part, from: &Part, to: &Part| Part {
+        name: text.to_owned(),
+        presence: join_own(own.presence, from.presence, to.presence),
+        ..own.clone()
+    };
     let mut stops: Vec<(Icon, &Part, Part)> = vec![(Icon::Bucket, &pipeline.input, pipeline.trigger.clone())];
     if let Some(queue) = &pipeline.queue {
-        let takes = hop("takes messages").presence(join_presence(queue.presence, pipeline.function.presence));
+        let takes = hop("takes messages", &pipeline.takes, queue, &pipeline.function);
         stops.push((Icon::Queue, queue, takes));
     }
-    let writes = hop("writes").presence(join_presence(pipeline.function.presence, pipeline.output.presence));
+    let writes = hop("writes", &pipeline.writes, &pipeline.function, &pipeline.output);
     stops.push((Icon::Function, &pipeline.function, writes));
     stops.push((Icon::Bucket, &pipeline.output, Part::default()));
     let (mut groups, mut lines, mut y) = (Vec::new(), Vec::new(), 0.0);

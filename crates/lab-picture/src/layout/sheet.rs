@@ -3,7 +3,7 @@
 use crate::colours::{MUTED, TEXT};
 use crate::drawing::{Drawing, Group, Label, Shape};
 use crate::geometry::point;
-use crate::layout::{MARGIN, SUBTITLE, TITLE, arrange};
+use crate::layout::{MARGIN, SUBTITLE, TITLE, arrange, put_notes};
 use crate::scene::Scene;
 use crate::text::wrap;
 
@@ -18,10 +18,19 @@ pub(crate) fn arrange_list(scenes: &[Scene], title: &str) -> Drawing {
 }
 
 fn arrange_in(columns: usize, scenes: &[Scene], title: &str) -> Drawing {
-    let drawings: Vec<Drawing> = scenes.iter().map(arrange).collect();
+    // What all of them must say is said once, below.
+    let mut notes: Vec<String> = Vec::new();
+    for note in scenes.iter().flat_map(|scene| &scene.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
+    let drawings: Vec<Drawing> =
+        scenes.iter().map(|scene| arrange(&Scene { notes: Vec::new(), ..scene.clone() })).collect();
     let rate: f64 = scenes.iter().map(|scene| scene.usd_per_hour).sum();
     let labs = if scenes.len() == 1 { "1 lab".to_owned() } else { format!("{} labs", scenes.len()) };
-    let subtitle = format!("{labs} · ${rate:.4} an hour");
+    let least = if scenes.iter().any(|scene| scene.is_at_least) { "at least " } else { "" };
+    let subtitle = format!("{labs} · {least}${rate:.4} an hour");
     let widths: Vec<f64> = (0..columns)
         .map(|column| drawings.iter().skip(column).step_by(columns).map(|one| one.width).fold(0.0, f64::max))
         .collect();
@@ -48,11 +57,16 @@ fn arrange_in(columns: usize, scenes: &[Scene], title: &str) -> Drawing {
         }
         y += height;
     }
+    let foot = put_notes(&notes, y, width);
+    groups.extend(foot.groups);
     Drawing {
         width,
-        height: y + MARGIN,
+        height: foot.height + MARGIN,
         title: title.to_owned(),
-        description: format!("{subtitle}: {}", description.join(" ")),
+        description: [format!("{subtitle}: {}", description.join(" ")), notes.join(". ")]
+            .join(" ")
+            .trim_end()
+            .to_owned(),
         groups,
     }
 }

@@ -307,6 +307,7 @@ fn tiers() -> Scene {
                 Inbound { from: Source::Vpn, ports: "TCP 22".into(), presence: Presence::There },
             ],
             writes: false,
+            writing: Presence::There,
         };
         vpc.subnets[1].hosts = vec![tier("application", "public", 8080), tier("database", "application", 5432)];
     }
@@ -350,6 +351,7 @@ fn jupyter(role: &str) -> Host {
         group: Part::new(format!("lab-{role}-ec2")),
         inbound: vec![Inbound { from: me(), ports: "TCP 22, 8888".into(), presence: Presence::There }],
         writes: true,
+        writing: Presence::There,
     }
 }
 
@@ -365,6 +367,7 @@ fn filegator() -> Host {
         group: Part::new("lab-private-ec2"),
         inbound: vec![Inbound { from: Source::Vpn, ports: "TCP 22, 8080".into(), presence: Presence::There }],
         writes: false,
+        writing: Presence::There,
     }
 }
 
@@ -373,6 +376,8 @@ fn pipeline() -> Pipeline {
         input: Part::new("lab-input-bucket-ada").line("holds 1 object"),
         trigger: Part::new("s3:ObjectCreated:*").line("every key"),
         queue: None,
+        takes: Part::default(),
+        writes: Part::default(),
         function: Part::new("lab-lambda-function").line("512 MB, 60 s").state("Active", Health::Good),
         output: Part::new("lab-output-bucket-ada").line("holds 1 object"),
     }

@@ -11,7 +11,33 @@ pub(super) fn tell_step(change: &Change) -> String {
         (Action::Create, "") => "add what is not there".to_owned(),
         (Action::Create, detail) => format!("add {detail}"),
         (Action::Delete, detail) => format!("remove {detail}"),
+        (Action::Update, detail) if change.usd_per_hour > 0.0 => format!("{detail} (+${:.4}/h)", change.usd_per_hour),
         (Action::Update, detail) => detail.to_owned(),
+    }
+}
+
+/// The same of what has no card of its own, with what it is: `missing: authorization rule 10.0.0.0/16`.
+pub(super) fn tell_attached(change: &Change, plans: bool) -> String {
+    let Change { action, kind, name, detail, usd_per_hour, .. } = change;
+    let what = match *kind {
+        "client-vpn-authorization-rule" => format!("authorization rule {name}"),
+        "client-vpn-route" => format!("route {name}"),
+        "client-vpn-target-network" => format!("association with {name}"),
+        "function-permission" => "permission to invoke the function".to_owned(),
+        "function-event-invoke-config" => "what becomes of failures".to_owned(),
+        "function-concurrency" => "bound on how many work at once".to_owned(),
+        "role-policy" => format!("policy of role {name}"),
+        kind => format!("{} {name}", kind.replace('-', " ")),
+    };
+    let rate = if *usd_per_hour > 0.0 { format!(" (+${usd_per_hour:.4}/h)") } else { String::new() };
+    match (plans, action) {
+        (true, Action::Create) => format!("add {what}{rate}"),
+        (true, Action::Delete) => format!("remove {what}"),
+        (true, Action::Update) => format!("change {what}: {detail}"),
+        (false, Action::Create) => format!("missing: {what}"),
+        (false, Action::Delete) => format!("too much: {what}"),
+        (false, Action::Update) if detail.is_empty() => format!("not as wanted: {what}"),
+        (false, Action::Update) => format!("not as wanted: {what} ({detail})"),
     }
 }
 
@@ -24,6 +50,10 @@ pub(super) fn tell_difference(change: &Change, now: Option<&str>) -> String {
         (Action::Create, "") => "something is missing".to_owned(),
         (Action::Create, detail) => format!("missing: {detail}"),
         (Action::Delete, detail) => format!("too much: {detail}"),
+        // What differs is named, not how it should be.
+        (Action::Update, detail) if ["bucket", "queue", "log-group", "role"].contains(&change.kind) => {
+            format!("not as wanted: {detail}")
+        }
         (Action::Update, detail) => tell_update(detail, now),
     }
 }
@@ -62,6 +92,7 @@ mod tests {
             let change = Change {
                 action: Action::Update,
                 kind: "vpc",
+                role: String::new(),
                 name: "x".into(),
                 detail: detail.into(),
                 usd_per_hour: 0.0,

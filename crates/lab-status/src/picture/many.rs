@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lab_picture::{Host, Part, Pipeline, Presence, Scene, Subnet, View, Vpc, Vpn};
 use serde_json::Value;
 
-use super::compose::{IMAGE_QUEUE, last_four, name_kind, to_part};
+use super::compose::{IMAGE_QUEUE, hide_account, last_four, name_kind, tell_addresses, tell_unread, to_part};
 use super::routes::read_route;
 use super::rules::{Groups, read_inbound};
 use super::show_time;
@@ -13,7 +13,7 @@ use crate::census::World;
 use crate::leaks::{sum_up, tidy};
 use crate::thing::{Fate, Thing};
 
-/// A scene for each lab, by lab and owner.
+/// A scene for each lab, by lab and owner: stud2 before stud10.
 pub(super) fn list_scenes(world: &World, region: &str) -> Vec<Scene> {
     let world = tidy(world);
     let mut labs: BTreeMap<(&str, &str), Vec<&Thing>> = BTreeMap::new();
@@ -21,6 +21,9 @@ pub(super) fn list_scenes(world: &World, region: &str) -> Vec<Scene> {
         let (Some(lab), Some(owner)) = (&thing.label.lab, &thing.label.owner) else { continue };
         labs.entry((lab, owner)).or_default().push(thing);
     }
+    let mut labs: Vec<_> = labs.into_iter().collect();
+    labs.sort_by_cached_key(|((lab, owner), _)| (count_numbers(lab), count_numbers(owner)));
+    let notes: Vec<_> = tell_unread(&world.unread).map(|note| hide_account(&note, &world.account)).collect();
     let scenes = labs.into_iter().map(|((lab, owner), things)| Scene {
         lab: lab.to_owned(),
         owner: owner.to_owned(),
@@ -28,11 +31,32 @@ pub(super) fn list_scenes(world: &World, region: &str) -> Vec<Scene> {
         account: last_four(&world.account),
         at: show_time(world.now),
         view: View::Live,
+        is_at_least: !world.unread.is_empty() || things.iter().any(|thing| thing.unpriced.is_some()),
+        notes: notes.clone(),
         usd_per_hour: sum_up(things.iter().copied(), world.now).usd_per_hour,
         laptop: Part::new(owner),
         ..draw(&things, &world)
     });
     scenes.collect()
+}
+
+/// A text in pieces that are sorted as people do: words as words and numbers as numbers.
+fn count_numbers(text: &str) -> Vec<(String, u64)> {
+    let mut pieces = vec![(String::new(), 0_u64)];
+    let mut in_number = false;
+    for letter in text.chars() {
+        if in_number && !letter.is_ascii_digit() {
+            pieces.push((String::new(), 0));
+        }
+        in_number = letter.is_ascii_digit();
+        if let Some((word, number)) = pieces.last_mut() {
+            match letter.to_digit(10) {
+                Some(digit) => *number = number.saturating_mul(10).saturating_add(digit.into()),
+                None => word.push(letter),
+            }
+        }
+    }
+    pieces
 }
 
 fn draw(things: &[&Thing], world: &World) -> Scene {
@@ -67,11 +91,19 @@ fn draw(things: &[&Thing], world: &World) -> Scene {
     }
     let others = things.iter().filter(|thing| costs.contains(&thing.kind) && !drawn.contains(&thing.id.as_str()));
     let others = others.map(|thing| {
-        let mut part = if thing.kind == "client-vpn-endpoint" { look.draw_vpn(thing).part } else { part(thing) };
-        part.lines.insert(0, name_kind(thing.kind).to_owned());
-        part
+        let part = match thing.kind {
+            "client-vpn-endpoint" => look.draw_vpn(thing).part,
+            "instance" => look.draw_instance(thing),
+            _ => part(thing),
+        };
+        Part { service: Some(name_kind(thing.kind).to_owned()), ..part }
     });
     Scene { others: others.collect(), vpc: drawn_vpc, pipeline, ..Scene::default() }
+}
+
+/// What nobody has looked at.
+fn unlooked() -> Part {
+    Part::default().presence(Presence::Unknown)
 }
 
 fn has_role(thing: &Thing, role: &str) -> bool {
@@ -109,9 +141,11 @@ impl<'a> Look<'a> {
         };
         Some(Pipeline {
             input: find("bucket", "bucket input")?,
-            trigger: Part::default().line("its trigger is not looked at"),
+            trigger: unlooked().line("its trigger is not looked at"),
             queue: find("queue", IMAGE_QUEUE),
+            takes: unlooked(),
             function: find("function", "")?,
+            writes: unlooked(),
             output: find("bucket", "bucket output")?,
         })
     }
@@ -145,12 +179,18 @@ impl<'a> Look<'a> {
         let rules = rules.flatten().filter_map(Value::as_str);
         let role = instance.label.role.as_deref().and_then(|role| role.strip_prefix("instance "));
         Host {
-            part: self.to_part(instance).line(text(instance, "size")),
+            part: self.draw_instance(instance),
             role: role.unwrap_or(&instance.id).to_owned(),
             group,
             inbound: read_inbound(rules, &self.groups),
-            writes: false,
+            ..Host::default()
         }
+    }
+
+    fn draw_instance(&self, instance: &Thing) -> Part {
+        let mut part = self.to_part(instance).line(text(instance, "size"));
+        part.lines.extend(tell_addresses(&instance.to_resource(self.world.now)));
+        part
     }
 
     fn draw_vpn(&self, endpoint: &Thing) -> Vpn {
@@ -163,7 +203,8 @@ impl<'a> Look<'a> {
             _ => "VPN".to_owned(),
         };
         let subnets = associations.filter_map(|one| Some((one.place.subnet.clone()?, Presence::There)));
-        let part = self.to_part(endpoint).costs(endpoint.usd_per_hour() + rate);
+        let mut part = self.to_part(endpoint).costs(endpoint.usd_per_hour() + rate);
+        part.lines.extend(endpoint.more.get("client_cidr").and_then(Value::as_str).map(|own| format!("clients {own}")));
         Vpn { part, carrier, subnets: subnets.collect() }
     }
 }
@@ -249,7 +290,12 @@ mod tests {
         world.things.retain(|thing| thing.kind != "function");
         let scene = list_scenes(&world, "us-east-1").remove(0);
         assert_eq!(scene.pipeline, None);
-        assert!(scene.others.iter().any(|part| part.name == "lab-in" && part.lines[0] == "Amazon S3 bucket"));
+        assert!(
+            scene
+                .others
+                .iter()
+                .any(|part| part.name == "lab-in" && part.service.as_deref() == Some("Amazon S3 bucket"))
+        );
         assert!(lab_picture::arrange(&scene).labels().all(|label| label.text != "missing"));
     }
 
@@ -260,8 +306,28 @@ mod tests {
         let nat = |id| with_role("natgateway", id, "natgateway").within(Some("vpc-1"), Some("subnet-1"));
         world.things.extend([nat("nat-1"), nat("nat-2")]);
         let scene = list_scenes(&world, "us-east-1").remove(0);
-        let others: Vec<_> = scene.others.iter().map(|part| (part.name.as_str(), part.lines[0].as_str())).collect();
+        let others: Vec<_> =
+            scene.others.iter().map(|part| (part.name.as_str(), part.service.as_deref().unwrap())).collect();
         assert_eq!(others, [("i-2", "EC2 instance"), ("nat-2", "NAT gateway")]);
+    }
+
+    #[test]
+    fn the_second_student_comes_before_the_tenth() {
+        let things =
+            ["stud10", "stud2", "ada", "stud2b"].map(|owner| Thing::new("vpc", format!("vpc-{owner}"), label(owner)));
+        let scenes = list_scenes(&World { things: things.into(), ..World::default() }, "us-east-1");
+        let owners: Vec<_> = scenes.iter().map(|scene| scene.owner.as_str()).collect();
+        assert_eq!(owners, ["ada", "stud2", "stud2b", "stud10"]);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_not_told_as_working() {
+        let world = World { unread: vec!["DescribeAddresses: denied".into()], ..lab() };
+        let scene = list_scenes(&world, "us-east-1").remove(0);
+        let pipeline = scene.pipeline.as_ref().unwrap();
+        let unknown = [&pipeline.trigger, &pipeline.takes, &pipeline.writes].map(|hop| hop.presence);
+        assert_eq!(unknown, [Presence::Unknown; 3]);
+        assert!(scene.is_at_least && lab_picture::arrange(&scene).description.contains("at least $"));
     }
 
     #[test]

@@ -39,9 +39,10 @@ fn is_not_yet(why: &str) -> bool {
 /// The program that makes things of this kind.
 pub(super) fn name_program(kind: &str) -> &'static str {
     match kind {
-        "instance" | "volume" | "public-ipv4-address" => "host-up",
-        "bucket" | "bucket-notification" | "function" | "queue" => "pipeline-up",
-        kind if kind.starts_with("client-vpn") => "vpn-setup",
+        "instance" | "volume" | "public-ipv4-address" | "key-pair" | "instance-profile" | "role-policy" => "host-up",
+        "bucket" | "bucket-notification" | "queue" | "event-source-mapping" => "pipeline-up",
+        kind if kind.starts_with("function") => "pipeline-up",
+        kind if kind.starts_with("client-vpn") || kind.starts_with("certificate") => "vpn-setup",
         _ => "net-up",
     }
 }

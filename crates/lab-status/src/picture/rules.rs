@@ -33,32 +33,44 @@ impl Groups {
     }
 }
 
-/// The inbound rules of a host. `live` is what its group says, `None` where there is no group; `absent` is how a rule is
-/// called that is wanted and not there, `extra` one that is there and not wanted.
-pub(super) fn list_inbound(
-    host: &Host,
-    live: Option<&[String]>,
-    groups: &Groups,
-    absent: Presence,
-    extra: Presence,
-) -> Vec<Inbound> {
+/// How rules are called.
+#[derive(Debug, Clone)]
+pub(super) struct Verdicts {
+    /// One that is wanted and not there.
+    pub(super) absent: Presence,
+    /// One that is there and wanted.
+    pub(super) there: Presence,
+    /// One that is there and not wanted.
+    pub(super) extra: Presence,
+    /// The rules that net-up would take back; `None` where it could not compare: which address is the user's, nobody knows.
+    pub(super) too_much: Option<Vec<String>>,
+}
+
+/// The inbound rules of a host. `live` is what its group says, `None` where there is no group.
+pub(super) fn list_inbound(host: &Host, live: Option<&[String]>, groups: &Groups, verdicts: &Verdicts) -> Vec<Inbound> {
+    let Verdicts { absent, there, extra, too_much } = verdicts;
+    let is_too_much = |text: &String| too_much.as_ref().is_some_and(|rules| rules.contains(text));
     let wanted: Vec<(Rule, &Allow)> = host.allow.iter().map(|allow| (want_rule(allow), allow)).collect();
     let mut rules: Vec<(Rule, Presence)> = Vec::new();
     let mut found = vec![false; wanted.len()];
     for text in live.unwrap_or_default() {
         let Some(rule) = read_rule(text, groups) else { continue };
         let same = wanted.iter().position(|(wanted, allow)| is_same(&rule, wanted, allow));
-        match same {
+        match same.filter(|_| !is_too_much(text)) {
             Some(at) => {
                 found[at] = true;
-                let from = if wanted[at].1.from == From::Me { to_laptop(rule.from) } else { rule.from };
-                rules.push((Rule { from, ..rule }, Presence::There));
+                let is_own = wanted[at].1.from == From::Me;
+                rules.push(match (is_own, too_much) {
+                    (true, None) => (rule, Presence::Unknown),
+                    (true, Some(_)) => (Rule { from: to_laptop(rule.from), ..rule }, *there),
+                    (false, _) => (rule, *there),
+                });
             }
-            None => rules.push((rule, extra)),
+            None => rules.push((rule, *extra)),
         }
     }
     let missing = wanted.into_iter().zip(found).filter(|(_, found)| !found);
-    rules.extend(missing.map(|((rule, _), _)| (rule, absent)));
+    rules.extend(missing.map(|((rule, _), _)| (rule, *absent)));
     join_ports(rules)
 }
 
@@ -73,7 +85,7 @@ fn want_rule(allow: &Allow) -> Rule {
         From::Me => Source::Laptop(String::new()),
         From::Vpn => Source::Vpn,
         From::Host(role) => Source::Host(role.clone()),
-        From::Cidr(block) => Source::Network(block.to_string()),
+        From::Cidr(block) => from_block(&block.to_string()),
         From::Anywhere => Source::Anywhere,
     };
     Rule { protocol: allow.protocol.as_str().to_uppercase(), ports: allow.port.to_string(), from }
@@ -85,12 +97,38 @@ fn read_rule(text: &str, groups: &Groups) -> Option<Rule> {
     let from = match from {
         "0.0.0.0/0" | "::/0" => Source::Anywhere,
         group if group.starts_with("sg-") => {
-            groups.0.get(group).cloned().unwrap_or_else(|| Source::Network(group.to_owned()))
+            groups.0.get(group).cloned().unwrap_or_else(|| Source::Inside(group.to_owned()))
         }
-        network => Source::Network(network.to_owned()),
+        network => from_block(network),
     };
-    let protocol = if protocol == "everything" { "all ports".to_owned() } else { protocol.to_uppercase() };
-    Some(Rule { protocol, ports: ports.to_owned(), from })
+    let (protocol, ports) = match (protocol, ports) {
+        ("everything", _) => ("all ports".to_owned(), String::new()),
+        // Type and code; -1 is every one (API reference of `IpPermission`).
+        ("icmp" | "icmpv6", ports) if ports.starts_with("-1") => {
+            (format!("{}, all types", protocol.to_uppercase()), String::new())
+        }
+        ("icmp" | "icmpv6", ports) if !ports.is_empty() => {
+            let kind = ports.split('-').next().unwrap_or_default();
+            (format!("{}, type {kind}", protocol.to_uppercase()), String::new())
+        }
+        (protocol, ports) => (protocol.to_uppercase(), ports.to_owned()),
+    };
+    Some(Rule { protocol, ports, from })
+}
+
+/// From private addresses (RFC 1918, RFC 6598, RFC 4193) nothing comes through the internet.
+fn from_block(block: &str) -> Source {
+    let address = block.split('/').next().unwrap_or_default();
+    let is_inside = match address.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(address)) => {
+            let [first, second, ..] = address.octets();
+            address.is_private() || (first == 100 && (64..128).contains(&second))
+        }
+        Ok(std::net::IpAddr::V6(address)) => address.is_unique_local(),
+        // A prefix list: whose addresses it has, it does not say.
+        Err(_) => false,
+    };
+    if is_inside { Source::Inside(block.to_owned()) } else { Source::Network(block.to_owned()) }
 }
 
 /// One address is the user's where lab.toml says `me`: which one it was when the rule was made, only the rule knows.
@@ -137,7 +175,44 @@ mod tests {
         let groups = Groups::new([("sg-1", "security-group vpn"), ("sg-2", "security-group public")]);
         let live: Option<Vec<String>> = live.map(|live| live.iter().map(ToString::to_string).collect());
         let host = lab.host(role).unwrap();
-        list_inbound(host, live.as_deref(), &groups, Presence::Missing, Presence::Unexpected)
+        list_inbound(host, live.as_deref(), &groups, &verdicts(Some(vec!["tcp/22 from 198.51.100.7/32".into()])))
+    }
+
+    fn verdicts(too_much: Option<Vec<String>>) -> Verdicts {
+        let (absent, there, extra) = (Presence::Missing, Presence::There, Presence::Unexpected);
+        Verdicts { absent, there, extra, too_much }
+    }
+
+    #[test]
+    fn the_address_of_a_stranger_is_not_the_user_s() {
+        let found = inbound("public", Some(&["tcp/22 from 198.51.100.7/32", "tcp/8888 from 203.0.113.5/32"]));
+        let told: Vec<_> = found.into_iter().map(|one| (one.from, one.ports, one.presence)).collect();
+        let wanted = [
+            (Source::Laptop(String::new()), "TCP 22".to_owned(), Presence::Missing),
+            (Source::Laptop("203.0.113.5/32".into()), "TCP 8888".to_owned(), Presence::There),
+            (Source::Network("198.51.100.7/32".into()), "TCP 22".to_owned(), Presence::Unexpected),
+        ];
+        assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn where_nobody_knows_the_user_s_address_none_is_told_as_theirs() {
+        let lab = read_lab("hol02", HOL02, &Overrides { owner: Some("ada".into()), region: None }).unwrap();
+        let live = ["tcp/22 from 198.51.100.7/32".to_owned()];
+        let host = lab.host("public").unwrap();
+        let found = list_inbound(host, Some(&live), &Groups::default(), &verdicts(None));
+        let from = Source::Network("198.51.100.7/32".into());
+        assert!(found.contains(&Inbound { from, ports: "TCP 22".into(), presence: Presence::Unknown }), "{found:?}");
+    }
+
+    #[test]
+    fn what_comes_from_inside_does_not_come_from_the_internet() {
+        let live =
+            ["tcp/22 from 10.0.2.0/24", "tcp/23 from sg-9", "icmp/-1 from 100.64.0.0/10", "icmp/8--1 from fd00::/8"];
+        let found = read_inbound(live, &Groups::default());
+        assert!(found.iter().all(|rule| matches!(rule.from, Source::Inside(_))), "{found:?}");
+        let ports: Vec<_> = found.iter().map(|rule| rule.ports.as_str()).collect();
+        assert_eq!(ports, ["TCP 22", "ICMP, all types", "ICMP, type 8", "TCP 23"]);
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub(super) fn read_instance(instance: &types::Instance) -> Option<Thing> {
         .created(made)
         .within(instance.vpc_id(), instance.subnet_id())
         .with("size", size);
+    if let Some(address) = own(instance.private_ip_address()) {
+        thing = thing.with("private_ip", address);
+    }
     thing.place.groups = instance.security_groups().iter().filter_map(|group| own(group.group_id())).collect();
     if matches!(state, InstanceStateName::Running | InstanceStateName::Pending) {
         match prices::instance(size) {
@@ -107,6 +110,9 @@ pub(super) fn read_endpoint(endpoint: &types::ClientVpnEndpoint) -> Option<Thing
     let mut thing = Thing::new("client-vpn-endpoint", endpoint.client_vpn_endpoint_id()?, label(endpoint.tags()));
     if let Some((transport, port)) = endpoint.transport_protocol().zip(endpoint.vpn_port()) {
         thing = thing.with("transport", transport.as_str()).with("port", port);
+    }
+    if let Some(clients) = own(endpoint.client_cidr_block()) {
+        thing = thing.with("client_cidr", clients);
     }
     Some(thing.state(state.as_str(), fate).created(created).within(endpoint.vpc_id(), None))
 }
