@@ -39,9 +39,14 @@ async function main() {
   const still = await plain.newPage();
   await still.goto(url, { waitUntil: 'load' });
   const before = await still.locator(LOOKED).textContent();
-  await still.waitForEvent('load', { timeout: 60000 });
+  // A reload may come before the next look is over: one of the first few shows it.
+  let reloads = 0;
+  do {
+    await still.waitForEvent('load', { timeout: 60000 });
+    reloads += 1;
+  } while (reloads < 5 && before === await still.locator(LOOKED).textContent());
   if (await still.locator('svg').count() === 0) faults.push('no picture without a script');
-  if (before === await still.locator(LOOKED).textContent()) faults.push('the same look after a reload');
+  if (before === await still.locator(LOOKED).textContent()) faults.push(`the same look after ${reloads} reloads`);
   await browser.close();
   process.stdout.write(JSON.stringify(faults));
 }
